@@ -1,0 +1,31 @@
+//! The lender's program: enrols a machine, keeps a link to the server, runs chunks in sandboxed
+//! worker processes, and shows what it does on a local page.
+//!
+//! [`Agent::start`] runs all of it; the binary only reads arguments. Keys, link and page live in
+//! this process. Guest code never does: it runs in children of [`medusa_sandbox`], which have
+//! neither network nor secrets. Nothing here listens except the page, on 127.0.0.1.
+
+mod account;
+mod backoff;
+mod board;
+mod chance;
+mod config;
+mod disk;
+mod enrol;
+mod fetch;
+mod identity;
+mod link;
+mod logs;
+mod runner;
+#[cfg(test)]
+mod scratch;
+mod server;
+mod state;
+mod ui;
+mod work;
+
+pub use config::{Config, ConfigError, PAGE_PORT, RunArgs};
+pub use identity::{Identity, IdentityError};
+pub use logs::{Line, Logs};
+pub use runner::{Agent, StartError, install_crypto};
+pub use state::{Account, ChunkView, Connection, Phase, Tally, View};

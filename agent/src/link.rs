@@ -1,0 +1,394 @@
+//! The link: one WebSocket to the server, made again whenever it is cut.
+//!
+//! Work does not depend on it. Leases go on during a cut, and their reports wait here. What was
+//! sent shortly before a cut may not have arrived, so it is sent again after the next welcome; the
+//! server takes the first report of a lease and ignores others.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use medusa_protocol::{
+    Frame, FrameError, GONE_MS, HEARTBEAT_MS, Hello, MAX_FRAME_BYTES, Message, Pulse, SUBPROTOCOL,
+    Welcome,
+};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_tungstenite::tungstenite::Message as WsMessage;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::backoff::Backoff;
+use crate::board::Board;
+use crate::server::Server;
+use crate::state::Connection;
+use crate::work::Order;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How long connecting, the welcome and a write may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// A link that lasted this long was a good one: the next tries start quickly again.
+const GOOD: Duration = Duration::from_secs(5);
+/// Reports that are sent again after a cut: the last ones, up to this age, number and size.
+const RECENT: Duration = Duration::from_secs(10);
+const RECENT_MAX: usize = 1_024;
+const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Reports that are written at once; they must fit into the recent ones.
+const BATCH_MAX: usize = 16;
+
+/// Why a link ended.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error("the server does not know this machine's key")]
+    Revoked,
+    #[error("the server answered {0}")]
+    Status(StatusCode),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Socket(WsError),
+    #[error("the server speaks another protocol: {0}")]
+    Frame(#[from] FrameError),
+    #[error("the server's first frame was not a welcome")]
+    NoWelcome,
+    #[error("the server closed the link")]
+    Closed,
+    #[error("the server does not answer")]
+    Silent,
+    #[error("the address cannot be used: {0}")]
+    Address(String),
+}
+
+impl From<WsError> for Cut {
+    fn from(error: WsError) -> Self {
+        match error {
+            WsError::Http(answer) if answer.status() == StatusCode::UNAUTHORIZED => Self::Revoked,
+            WsError::Http(answer) => Self::Status(answer.status()),
+            WsError::Io(error) => Self::Io(error),
+            WsError::ConnectionClosed | WsError::AlreadyClosed => Self::Closed,
+            other => Self::Socket(other),
+        }
+    }
+}
+
+/// The agent's end of the link.
+pub(crate) struct Link {
+    pub(crate) board: Arc<Board>,
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) reports: mpsc::Receiver<Frame>,
+    pub(crate) slots: u32,
+    pub(crate) memory_bytes: u64,
+    recent: Recent,
+}
+
+impl Link {
+    pub(crate) fn new(
+        board: Arc<Board>,
+        orders: mpsc::Sender<Order>,
+        reports: mpsc::Receiver<Frame>,
+        (slots, memory_bytes): (u32, u64),
+    ) -> Self {
+        Self { board, orders, reports, slots, memory_bytes, recent: Recent::default() }
+    }
+
+    /// Keeps the link up until the server refuses the key.
+    pub(crate) async fn keep_up(&mut self, server: &Arc<Server>) {
+        let mut backoff = Backoff::default();
+        self.board.connection(Connection::Connecting);
+        loop {
+            let began = Instant::now();
+            let why = match self.once(server).await {
+                Cut::Revoked => {
+                    tracing::error!(
+                        "{} does not accept this machine's key any more: enrol it again on the \
+                         local page, or with --enrol",
+                        server.base()
+                    );
+                    return self.board.connection(Connection::Revoked);
+                }
+                cut => cut.to_string(),
+            };
+            if began.elapsed() >= GOOD {
+                backoff.reset();
+            }
+            let wait = backoff.next();
+            let tried = wait.as_millis();
+            tracing::warn!(why, "not connected to {}, next try in {tried} ms", server.base());
+            self.board.connection(Connection::Cut { why, retry_at: Instant::now() + wait });
+            sleep(wait).await;
+        }
+    }
+
+    /// One link, from its connection to its cut.
+    async fn once(&mut self, server: &Arc<Server>) -> Cut {
+        let paused = self.board.watch_paused();
+        let opened = timeout(PATIENCE, self.open(server)).await;
+        let (mut socket, welcome) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(cut)) => return cut,
+            Err(_late) => return Cut::Silent,
+        };
+        tracing::info!("connected to {} as {}", server.base(), welcome.name);
+        self.board.identified(server.base(), Some(&welcome.name));
+        self.board.connection(Connection::Connected);
+        let Err(cut) = self.speak(&mut socket, server, &welcome, paused).await;
+        cut
+    }
+
+    async fn open(&self, server: &Server) -> Result<(Socket, Welcome), Cut> {
+        let request = request(server).map_err(Cut::Address)?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_FRAME_BYTES))
+            .max_frame_size(Some(MAX_FRAME_BYTES));
+        let (mut socket, _) = connect_async_with_config(request, Some(config), true).await?;
+        socket.send(WsMessage::Binary(self.hello().encode())).await?;
+        loop {
+            match socket.next().await.ok_or(Cut::Closed)?? {
+                WsMessage::Binary(bytes) => match Frame::decode(&bytes)?.message {
+                    Message::Welcome(welcome) => return Ok((socket, welcome)),
+                    _ => return Err(Cut::NoWelcome),
+                },
+                WsMessage::Close(_) => return Err(Cut::Closed),
+                _ => {}
+            }
+        }
+    }
+
+    fn hello(&self) -> Frame {
+        Frame::of(Message::Hello(Hello {
+            software: concat!("medusa-agent ", env!("CARGO_PKG_VERSION")).into(),
+            meter: medusa_types::METER.into(),
+            slots: self.slots,
+            memory_bytes: self.memory_bytes,
+            arch: std::env::consts::ARCH.into(),
+            os: std::env::consts::OS.into(),
+            paused: *self.board.watch_paused().borrow(),
+        }))
+    }
+
+    /// Ends only with a cut.
+    async fn speak(
+        &mut self,
+        socket: &mut Socket,
+        server: &Arc<Server>,
+        welcome: &Welcome,
+        mut paused: watch::Receiver<bool>,
+    ) -> Result<std::convert::Infallible, Cut> {
+        let again = self.recent.take();
+        self.write(socket, again).await?;
+        self.pulse(socket).await?;
+        let mut beat = beat(welcome.heartbeat_ms);
+        let mut silence = Silence::new();
+        loop {
+            tokio::select! {
+                message = socket.next() => {
+                    silence.heard(&message);
+                    let message = message.ok_or(Cut::Closed)??;
+                    self.hear(message, server).await?;
+                }
+                Some(first) = self.reports.recv() => {
+                    let mut frames = vec![first];
+                    while frames.len() < BATCH_MAX && let Ok(next) = self.reports.try_recv() {
+                        frames.push(next);
+                    }
+                    self.write(socket, frames).await?;
+                }
+                Ok(()) = paused.changed() => self.pulse(socket).await?,
+                _ = beat.tick() => {
+                    silence.check(Instant::now())?;
+                    self.pulse(socket).await?;
+                    self.order(Order::Tidy).await?;
+                }
+            }
+        }
+    }
+
+    async fn hear(&self, message: WsMessage, server: &Arc<Server>) -> Result<(), Cut> {
+        let bytes = match message {
+            WsMessage::Binary(bytes) => bytes,
+            WsMessage::Close(_) => return Err(Cut::Closed),
+            WsMessage::Text(_) | WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {
+                return Ok(());
+            }
+        };
+        let frame = match Frame::decode(&bytes) {
+            Ok(frame) => frame,
+            // A newer server may say more than this version understands.
+            Err(FrameError::Kind(kind)) => {
+                tracing::debug!(kind, "a frame of an unknown kind was ignored");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match frame.message {
+            Message::Lease(lease) => {
+                self.order(Order::Take(Arc::clone(server), lease, frame.payload)).await
+            }
+            Message::Cancel(cancel) => self.order(Order::Cancel(cancel.lease)).await,
+            Message::Welcome(_) | Message::Hello(_) | Message::Report(_) | Message::Pulse(_) => {
+                Ok(())
+            }
+        }
+    }
+
+    async fn order(&self, order: Order) -> Result<(), Cut> {
+        self.orders.send(order).await.map_err(|_stopping| Cut::Closed)
+    }
+
+    /// Sends reports. They count as recent before it begins, so that none is lost in a cut.
+    async fn write(&mut self, socket: &mut Socket, frames: Vec<Frame>) -> Result<(), Cut> {
+        let encoded: Vec<Bytes> = frames.iter().map(Frame::encode).collect();
+        self.recent.add(frames, Instant::now());
+        let written = async {
+            for bytes in encoded {
+                socket.feed(WsMessage::Binary(bytes)).await?;
+            }
+            socket.flush().await
+        };
+        timeout(PATIENCE, written).await.map_err(|_late| Cut::Silent)?.map_err(Cut::from)
+    }
+
+    /// Says that this agent lives, and asks the same of the server.
+    async fn pulse(&self, socket: &mut Socket) -> Result<(), Cut> {
+        let paused = *self.board.watch_paused().borrow();
+        let pulse = Frame::of(Message::Pulse(Pulse { paused, running: self.board.leases() }));
+        let written = async {
+            socket.feed(WsMessage::Binary(pulse.encode())).await?;
+            socket.send(WsMessage::Ping(Bytes::new())).await
+        };
+        timeout(PATIENCE, written).await.map_err(|_late| Cut::Silent)?.map_err(Cut::from)
+    }
+}
+
+/// The reports that may have been lost in a cut.
+#[derive(Debug, Default)]
+struct Recent {
+    frames: VecDeque<(Instant, Frame)>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn add(&mut self, frames: Vec<Frame>, now: Instant) {
+        for frame in frames {
+            self.bytes = self.bytes.saturating_add(frame.payload.len());
+            self.frames.push_back((now, frame));
+        }
+        while let Some((sent, frame)) = self.frames.front() {
+            let fits = self.frames.len() <= RECENT_MAX && self.bytes <= RECENT_BYTES_MAX;
+            if fits && now.duration_since(*sent) < RECENT {
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(frame.payload.len());
+            self.frames.pop_front();
+        }
+    }
+
+    fn take(&mut self) -> Vec<Frame> {
+        self.bytes = 0;
+        std::mem::take(&mut self.frames).into_iter().map(|(_, frame)| frame).collect()
+    }
+}
+
+/// Notices a server that is gone without a word. Only one that has answered a ping before is held
+/// to it.
+struct Silence {
+    last: Instant,
+    answers: bool,
+}
+
+impl Silence {
+    fn new() -> Self {
+        Self { last: Instant::now(), answers: false }
+    }
+
+    fn heard(&mut self, message: &Option<Result<WsMessage, WsError>>) {
+        self.last = Instant::now();
+        self.answers |= matches!(message, Some(Ok(WsMessage::Pong(_))));
+    }
+
+    fn check(&self, now: Instant) -> Result<(), Cut> {
+        let is_gone = now.duration_since(self.last) >= Duration::from_millis(GONE_MS);
+        if self.answers && is_gone { Err(Cut::Silent) } else { Ok(()) }
+    }
+}
+
+/// Twice as often as the server asks for.
+fn beat(heartbeat_ms: u64) -> Interval {
+    let half = heartbeat_ms.clamp(100, HEARTBEAT_MS).checked_div(2).unwrap_or(HEARTBEAT_MS);
+    let period = Duration::from_millis(half);
+    let mut beat = interval_at(Instant::now() + period, period);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat
+}
+
+fn request(
+    server: &Server,
+) -> Result<tokio_tungstenite::tungstenite::handshake::client::Request, String> {
+    // `https` becomes `wss`.
+    let rest = server.base().strip_prefix("http").unwrap_or_default();
+    let url = format!("ws{rest}/v1/agent/link");
+    let mut request = url.into_client_request().map_err(|error| error.to_string())?;
+    let headers = request.headers_mut();
+    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let mut key = HeaderValue::from_str(&server.authorization()).map_err(|e| e.to_string())?;
+    key.set_sensitive(true);
+    headers.insert(header::AUTHORIZATION, key);
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use medusa_protocol::Cancel;
+
+    use super::*;
+
+    fn frame(bytes: usize) -> Frame {
+        let message = Message::Cancel(Cancel { lease: "lse_1".into() });
+        Frame { message, payload: vec![0; bytes].into() }
+    }
+
+    #[test]
+    fn only_the_last_reports_are_sent_again() {
+        let mut recent = Recent::default();
+        let now = Instant::now();
+        recent.add(vec![frame(1)], now);
+        recent.add(vec![frame(2), frame(3)], now + RECENT);
+        let sizes: Vec<_> = recent.take().iter().map(|f| f.payload.len()).collect();
+        assert_eq!(sizes, [2, 3], "the first is too old");
+        recent.add(vec![frame(RECENT_BYTES_MAX), frame(7)], now);
+        assert_eq!(recent.take().len(), 1, "the large one does not fit");
+        recent.add((0..RECENT_MAX + 5).map(|_| frame(0)).collect(), now);
+        assert_eq!(recent.take().len(), RECENT_MAX);
+        assert!(recent.take().is_empty());
+    }
+
+    #[test]
+    fn a_silent_server_is_gone_once_it_has_answered_before() {
+        let mut silence = Silence::new();
+        let late = || Instant::now() + Duration::from_millis(GONE_MS);
+        assert!(silence.check(late()).is_ok());
+        silence.heard(&Some(Ok(WsMessage::Pong(Bytes::new()))));
+        assert!(silence.check(Instant::now()).is_ok());
+        assert!(matches!(silence.check(late()), Err(Cut::Silent)));
+    }
+
+    #[test]
+    fn the_link_is_as_secret_as_the_server() {
+        crate::install_crypto();
+        for (server, link) in [
+            ("http://a:7700", "ws://a:7700/v1/agent/link"),
+            ("https://a/b", "wss://a/b/v1/agent/link"),
+        ] {
+            let request = request(&Server::at(server).unwrap().with_key("k")).unwrap();
+            assert_eq!(request.uri().to_string(), link);
+            assert_eq!(request.headers()["authorization"], "Bearer k");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Puts the parts together, starts them as named tasks, and stops them.
+
+use std::io;
+use std::sync::Arc;
+
+use medusa_sandbox::Modules;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::account;
+use crate::board::Board;
+use crate::config::{Config, ConfigError, server_address};
+use crate::disk;
+use crate::enrol;
+use crate::fetch::Blobs;
+use crate::identity::{Identity, IdentityError};
+use crate::link::Link;
+use crate::logs::Logs;
+use crate::server::{CallError, Server};
+use crate::state::View;
+use crate::ui;
+use crate::work::{Floor, Programs, Workshop};
+
+/// Orders and reports that wait to be taken.
+const QUEUE_MAX: usize = 256;
+
+/// Why an agent did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It knows no server.
+    #[error("this machine is not enrolled anywhere yet: name the server with --server")]
+    NoServer,
+    /// The server's address cannot be used.
+    #[error("the server's address cannot be used")]
+    Address(#[from] ConfigError),
+    /// The identity file cannot be used.
+    #[error("the identity cannot be used")]
+    Identity(#[from] IdentityError),
+    /// The HTTP client could not be made.
+    #[error("no connection to a server can be made: {0}")]
+    Client(String),
+    /// The data directory cannot be used.
+    #[error("the data directory cannot be used")]
+    Data(#[source] io::Error),
+    /// Another agent uses this data directory.
+    #[error("another agent runs with this data directory")]
+    Taken,
+    /// The local page could not be served.
+    #[error("the local page cannot be served")]
+    Page(#[source] io::Error),
+}
+
+/// A running agent. Dropping it stops everything at once.
+#[derive(Debug)]
+pub struct Agent {
+    board: Arc<Board>,
+    tasks: JoinSet<&'static str>,
+    page: String,
+    /// Held for as long as the agent runs.
+    _lock: std::fs::File,
+}
+
+/// What the task of the link works with.
+struct Connector {
+    config: Config,
+    board: Arc<Board>,
+    identity: Option<Identity>,
+    server: Server,
+    current: watch::Sender<Option<Arc<Server>>>,
+}
+
+impl Agent {
+    /// Starts an agent on the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// [`StartError`] when something is missing that will not come by itself. A server that cannot
+    /// be reached is no error: the agent keeps trying.
+    pub fn start(config: Config, logs: Logs) -> Result<Self, StartError> {
+        install_crypto();
+        disk::make_private_dir(&config.data).map_err(StartError::Data)?;
+        let lock = lock(&config)?;
+        let (identity, server) = whereto(&config)?;
+        let board = Board::open(&config.data, config.start, &config.name, config.slots);
+        let board = Arc::new(board);
+        board.identified(server.base(), identity.as_ref().map(|i| i.name.as_str()));
+
+        let (orders, orders_in) = mpsc::channel(QUEUE_MAX);
+        let (reports, reports_in) = mpsc::channel(QUEUE_MAX);
+        let budget = (config.slots, config.memory_bytes);
+        let shop = workshop(&config, &board, reports).map_err(StartError::Data)?;
+        let link = Link::new(Arc::clone(&board), orders, reports_in, budget);
+        let page = ui::serve(&config, Arc::clone(&board), logs).map_err(StartError::Page)?;
+        let current = watch::Sender::new(None);
+        let server_now = current.subscribe();
+        let connector = Connector { config, board: Arc::clone(&board), identity, server, current };
+
+        let mut tasks = JoinSet::new();
+        let running = page.server;
+        tasks.spawn(async move {
+            running.await.unwrap_or_else(|error| tracing::error!(%error, "the page failed"));
+            "page"
+        });
+        let floor = Floor::new(Arc::new(shop));
+        tasks.spawn(async {
+            floor.run(orders_in).await;
+            "floor"
+        });
+        tasks.spawn(async {
+            connector.run(link).await;
+            "link"
+        });
+        let kept = account::keep(Arc::clone(&board), server_now);
+        tasks.spawn(async {
+            kept.await;
+            "account"
+        });
+        Ok(Self { board, tasks, page: page.link, _lock: lock })
+    }
+
+    /// The address of the local page, with a secret that works once.
+    #[must_use]
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// Follows what the agent does.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<View> {
+        self.board.watch()
+    }
+
+    /// Takes no new work, or takes it again.
+    pub fn set_paused(&self, paused: bool) {
+        self.board.set_paused(paused);
+    }
+
+    /// Ends with the first task that ends, which none should.
+    pub async fn failed(&mut self) -> String {
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => format!("the {name} ended"),
+            Some(Err(error)) => format!("a task failed: {error}"),
+            None => "everything has ended".into(),
+        }
+    }
+
+    /// Stops everything and ends the workers; nothing is finished.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.board.keep();
+    }
+}
+
+impl Connector {
+    /// Enrols when it must, and keeps the link up.
+    async fn run(mut self, mut link: Link) {
+        loop {
+            let identity = match self.identity.take() {
+                Some(identity) => identity,
+                None => self.enrol().await,
+            };
+            let server = Arc::new(self.server.with_key(&identity.agent_key));
+            self.current.send_replace(Some(Arc::clone(&server)));
+            link.keep_up(&server).await;
+            self.board.enrol.notified().await;
+        }
+    }
+
+    async fn enrol(&self) -> Identity {
+        let identity = enrol::enrol(&self.server, &self.board, &self.config.name).await;
+        tracing::info!("enrolled as {} ({})", identity.name, identity.agent);
+        if let Err(error) = identity.save(&self.config.data) {
+            tracing::error!(%error, "the identity was not kept: the next start enrols again");
+        }
+        identity
+    }
+}
+
+/// TLS by *ring*, for everything in this process. Calling it again changes nothing.
+pub fn install_crypto() {
+    // An error says that it is installed already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// Two agents on one directory would share one identity.
+fn lock(config: &Config) -> Result<std::fs::File, StartError> {
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(config.data.join("lock"))
+        .map_err(StartError::Data)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Taken),
+        Err(std::fs::TryLockError::Error(error)) => Err(StartError::Data(error)),
+    }
+}
+
+/// The identity to use, if any, and the server to talk to. An identity of another server than the
+/// one asked for is not used.
+fn whereto(config: &Config) -> Result<(Option<Identity>, Server), StartError> {
+    let identity = Identity::load(&config.data)?;
+    let known = identity.as_ref().map(|i| server_address(&i.server)).transpose()?;
+    let address = config.server.clone().or_else(|| known.clone()).ok_or(StartError::NoServer)?;
+    let is_usable = known.as_ref() == Some(&address) && !config.enrol;
+    let server =
+        Server::at(&address).map_err(|error: CallError| StartError::Client(error.to_string()))?;
+    Ok((identity.filter(|_| is_usable), server))
+}
+
+fn workshop(
+    config: &Config,
+    board: &Arc<Board>,
+    reports: mpsc::Sender<medusa_protocol::Frame>,
+) -> io::Result<Workshop> {
+    let blobs = Blobs::open(config.data.join("blobs"), config.blob_cache_bytes)?;
+    let code = config.data.join("code");
+    let modules = Modules::new(code, config.worker.clone(), config.worker_args.clone());
+    let budget = (config.slots, config.memory_bytes);
+    Ok(Workshop::new(Arc::clone(board), blobs, Programs::new(modules), budget, reports))
+}

@@ -1,0 +1,252 @@
+//! What the agent is doing, as its page and its owner see it, and the same in words. Plain data:
+//! [`crate::board::Board`] keeps it up to date.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use medusa_types::Credits;
+use tokio::time::Instant;
+
+/// How the agent stands with the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// Not enrolled, and no code to show yet.
+    AskingForCode,
+    /// Not enrolled: the owner has to type this code.
+    Code {
+        /// What to type.
+        code: String,
+        /// Where to type it.
+        uri: String,
+        /// The same place with the code filled in.
+        uri_complete: String,
+    },
+    /// The server refuses this machine's key.
+    Revoked,
+    /// The first try is under way.
+    Connecting,
+    /// Not connected.
+    Cut {
+        /// Why, in words.
+        why: String,
+        /// When the next try begins.
+        retry_at: Instant,
+    },
+    /// Connected.
+    Connected,
+}
+
+/// How far a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its program and input are on the way.
+    Fetching,
+    /// It waits for a free slot.
+    Waiting,
+    /// It runs since then.
+    Running(Instant),
+    /// Its result is on the way.
+    Reporting,
+}
+
+/// A chunk that the agent works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkView {
+    /// The job.
+    pub job: String,
+    /// What the job is called.
+    pub job_name: String,
+    /// The chunk's index, from 0.
+    pub chunk: u32,
+    /// How many chunks the job has.
+    pub chunks: u32,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// What was done on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The day, since 1970 in UTC.
+    pub day: u64,
+    /// Chunks whose program ended by itself with success.
+    pub done: u64,
+    /// Chunks that ended in another way.
+    pub failed: u64,
+}
+
+/// What the server says about this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Chunks that were paid.
+    pub chunks: u64,
+    /// What they earned.
+    pub earned: Credits,
+}
+
+/// Everything that the page shows.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// How the agent stands with the server.
+    pub connection: Connection,
+    /// Whether it takes no new work.
+    pub paused: bool,
+    /// The server's address, or nothing when there is none yet.
+    pub server: String,
+    /// The machine's name.
+    pub name: String,
+    /// Chunks at the same time, at most.
+    pub slots: u32,
+    /// Chunks in work, by lease.
+    pub chunks: BTreeMap<String, ChunkView>,
+    /// Today's tally.
+    pub tally: Tally,
+    /// Earnings, once known.
+    pub account: Option<Account>,
+}
+
+impl View {
+    /// The state with its reason.
+    #[must_use]
+    pub fn in_words(&self, now: Instant) -> String {
+        let work = self.work_in_words();
+        match &self.connection {
+            Connection::AskingForCode => "not enrolled: asking the server for a code".into(),
+            Connection::Code { code, uri, .. } => format!("not enrolled: type {code} at {uri}"),
+            Connection::Revoked => {
+                "the server does not accept this machine's key any more: enrol again".into()
+            }
+            Connection::Connecting => "connecting".into(),
+            Connection::Cut { why, retry_at } => {
+                let seconds = whole_seconds(retry_at.saturating_duration_since(now));
+                let still = work.map_or_else(String::new, |work| format!("; still {work}"));
+                format!("not connected: {why}, next try in {seconds} s{still}")
+            }
+            Connection::Connected => match (self.paused, work) {
+                (true, None) => "paused: press start".into(),
+                (true, Some(work)) => format!("paused: still {work}, and then nothing new"),
+                (false, None) => "connected, waiting for work".into(),
+                (false, Some(work)) => work,
+            },
+        }
+    }
+
+    /// What is being worked on, if anything.
+    fn work_in_words(&self) -> Option<String> {
+        let is_running = |chunk: &&ChunkView| matches!(chunk.phase, Phase::Running(_));
+        let running: Vec<_> = self.chunks.values().filter(is_running).collect();
+        let (verb, shown) = if running.is_empty() {
+            let is_reporting = self.chunks.values().any(|c| c.phase == Phase::Reporting);
+            let verb = if is_reporting { "sending results of" } else { "fetching" };
+            (verb, self.chunks.values().collect())
+        } else {
+            ("computing", running)
+        };
+        let jobs: BTreeSet<&str> = shown.iter().map(|c| c.job.as_str()).collect();
+        let of = match jobs.len() {
+            1 => shown.first().map(|c| c.job_name.clone())?,
+            n => format!("{n} jobs"),
+        };
+        match shown.len() {
+            0 => None,
+            1 => Some(format!("{verb} 1 chunk of {of}")),
+            n => Some(format!("{verb} {n} chunks of {of}")),
+        }
+    }
+}
+
+/// Seconds rounded up, so that a countdown ends with 0 and not before.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(connection: Connection) -> View {
+        View {
+            connection,
+            paused: false,
+            server: "http://a".into(),
+            name: "desk".into(),
+            slots: 2,
+            chunks: BTreeMap::new(),
+            tally: Tally::default(),
+            account: None,
+        }
+    }
+
+    fn chunk(job: &str, phase: Phase) -> ChunkView {
+        ChunkView {
+            job: job.into(),
+            job_name: format!("Cell picture {job}"),
+            chunk: 0,
+            chunks: 9,
+            phase,
+        }
+    }
+
+    fn words(connection: Connection, paused: bool, chunks: &[ChunkView]) -> String {
+        words_at(Instant::now(), connection, paused, chunks)
+    }
+
+    fn words_at(
+        now: Instant,
+        connection: Connection,
+        paused: bool,
+        chunks: &[ChunkView],
+    ) -> String {
+        let mut view = view(connection);
+        view.paused = paused;
+        for (lease, chunk) in chunks.iter().enumerate() {
+            view.chunks.insert(lease.to_string(), chunk.clone());
+        }
+        view.in_words(now)
+    }
+
+    #[test]
+    fn a_connected_agent_says_what_it_does() {
+        let running = || chunk("a", Phase::Running(Instant::now()));
+        let on = || Connection::Connected;
+        assert_eq!(words(on(), false, &[]), "connected, waiting for work");
+        assert_eq!(words(on(), true, &[]), "paused: press start");
+        let two = [running(), running(), chunk("a", Phase::Waiting)];
+        assert_eq!(words(on(), false, &two), "computing 2 chunks of Cell picture a");
+        assert_eq!(
+            words(on(), true, &two[..1]),
+            "paused: still computing 1 chunk of Cell picture a, and then nothing new"
+        );
+        let jobs = [running(), chunk("b", Phase::Running(Instant::now()))];
+        assert_eq!(words(on(), false, &jobs), "computing 2 chunks of 2 jobs");
+        let fetching = [chunk("a", Phase::Fetching)];
+        assert_eq!(words(on(), false, &fetching), "fetching 1 chunk of Cell picture a");
+    }
+
+    #[test]
+    fn a_cut_says_why_and_when_it_goes_on() {
+        let now = Instant::now();
+        let retry_at = now + Duration::from_millis(3_100);
+        let cut = Connection::Cut { why: "connection refused".into(), retry_at };
+        assert_eq!(
+            words_at(now, cut.clone(), false, &[]),
+            "not connected: connection refused, next try in 4 s"
+        );
+        assert_eq!(
+            words_at(now, cut, false, &[chunk("a", Phase::Running(now))]),
+            "not connected: connection refused, next try in 4 s; \
+             still computing 1 chunk of Cell picture a"
+        );
+    }
+
+    #[test]
+    fn a_new_machine_says_what_to_type() {
+        let code = Connection::Code {
+            code: "WDJB-MJHT".into(),
+            uri: "http://a/device".into(),
+            uri_complete: "http://a/device?code=WDJB-MJHT".into(),
+        };
+        assert_eq!(words(code, true, &[]), "not enrolled: type WDJB-MJHT at http://a/device");
+        assert!(words(Connection::Revoked, true, &[]).ends_with("enrol again"));
+    }
+}

@@ -1,0 +1,309 @@
+//! One lease, step by step: program and input, a slot, the run, the report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use medusa_protocol::{Frame, INLINE_BYTES_MAX, Lease, Message, Report};
+use medusa_sandbox::{Task, WorkerError};
+use medusa_types::{Outcome, Sha256Hash};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+
+use super::programs::Programs;
+use super::slots::{Purpose, Slots};
+use crate::backoff::Backoff;
+use crate::board::Board;
+use crate::fetch::{Blobs, FetchError};
+use crate::server::{CallError, Server};
+use crate::state::Phase;
+
+const MIB: u64 = 1024 * 1024;
+/// Chunks whose inputs are loaded at the same time.
+const FETCHES_MAX: usize = 16;
+/// Standard error that a report carries; the end of it is kept.
+const STDERR_BYTES_MAX: usize = 64 * 1024;
+/// Larger outputs are hashed on the blocking pool.
+const HASH_BYTES_MAX: usize = 256 * 1024;
+
+/// Why this machine could not run a chunk; never the program's fault.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Fault(Arc<str>);
+
+impl Fault {
+    pub(crate) fn new(why: impl Into<Arc<str>>) -> Self {
+        Self(why.into())
+    }
+
+    /// What failed, and all reasons behind it.
+    pub(crate) fn because(what: &str, error: &dyn std::error::Error) -> Self {
+        let mut why = format!("{what}: {error}");
+        let mut inner = error.source();
+        while let Some(source) = inner {
+            why = format!("{why}: {source}");
+            inner = source.source();
+        }
+        Self::new(why)
+    }
+}
+
+impl From<FetchError> for Fault {
+    fn from(error: FetchError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Everything that chunks share.
+pub(crate) struct Workshop {
+    pub(crate) board: Arc<Board>,
+    pub(crate) blobs: Blobs,
+    pub(crate) programs: Programs,
+    pub(crate) slots: Slots,
+    /// Free memory, in MiB.
+    memory: Semaphore,
+    memory_mib: u32,
+    fetches: Semaphore,
+    reports: mpsc::Sender<Frame>,
+}
+
+/// How a run ended, before it is told.
+struct Ended {
+    outcome: Outcome,
+    output: Bytes,
+    fuel: u64,
+    stderr: String,
+    cpu_ms: u64,
+}
+
+impl Workshop {
+    pub(crate) fn new(
+        board: Arc<Board>,
+        blobs: Blobs,
+        programs: Programs,
+        (slots, memory_bytes): (u32, u64),
+        reports: mpsc::Sender<Frame>,
+    ) -> Self {
+        let memory_mib = u32::try_from(mib_floor(memory_bytes)).unwrap_or(u32::MAX);
+        let permits = usize::try_from(memory_mib).unwrap_or(usize::MAX);
+        Self {
+            board,
+            blobs,
+            programs,
+            slots: Slots::new(slots),
+            memory: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
+            memory_mib,
+            fetches: Semaphore::new(FETCHES_MAX),
+            reports,
+        }
+    }
+
+    /// Runs a lease and hands in its report. Past the deadline nobody wants it, and there is none.
+    pub(crate) async fn run(
+        &self,
+        server: &Server,
+        lease: &Lease,
+        payload: Bytes,
+    ) -> Option<Outcome> {
+        let deadline = Duration::from_millis(lease.deadline_ms);
+        let work = async {
+            let ended = match self.compute(server, lease, payload).await {
+                Ok(ended) => ended,
+                Err(fault) => failed(lease, &fault),
+            };
+            self.board.phase(&lease.lease, Phase::Reporting);
+            let outcome = ended.outcome;
+            let frame = match report(server, lease, ended).await {
+                Ok(frame) => frame,
+                Err(fault) => report(server, lease, failed(lease, &fault)).await.ok()?,
+            };
+            self.hand_in(frame).await;
+            Some(outcome)
+        };
+        tokio::time::timeout(deadline, work).await.ok().flatten()
+    }
+
+    /// Tells the server that this machine failed, when the task of the lease is no more.
+    pub(crate) async fn hand_in_fault(&self, lease: &str, fault: &Fault) {
+        let message = Message::Report(message(lease, &failed_ended(fault), Sha256Hash::of(&[])));
+        self.hand_in(Frame::of(message)).await;
+    }
+
+    /// Ends when the link has taken it; it is closed only when the agent stops.
+    async fn hand_in(&self, frame: Frame) {
+        if self.reports.send(frame).await.is_err() {
+            tracing::debug!("a report came after the end of the link");
+        }
+    }
+
+    async fn compute(
+        &self,
+        server: &Server,
+        lease: &Lease,
+        payload: Bytes,
+    ) -> Result<Ended, Fault> {
+        let closed = |_| Fault::new("the agent is stopping");
+        let needed = self.memory_needed(lease)?;
+        let program = self.programs.get(server, &self.blobs, &lease.program, lease.strict);
+        let task = async {
+            let _turn = self.fetches.acquire().await.map_err(closed)?;
+            self.task(server, lease, payload).await
+        };
+        let (program, task) = tokio::try_join!(program, task)?;
+        self.board.phase(&lease.lease, Phase::Waiting);
+        let purpose = Purpose {
+            job: lease.job.clone(),
+            program: Sha256Hash(lease.program.sha256),
+            strict: lease.strict,
+        };
+        let slot = self.slots.take(&purpose).await;
+        let mut slot = slot.ok_or_else(|| Fault::new("the agent is stopping"))?;
+        let _memory = self.memory.acquire_many(needed).await.map_err(closed)?;
+        self.board.phase(&lease.lease, Phase::Running(Instant::now()));
+        let ran = slot.run(self.programs.modules(), &program, purpose, task).await;
+        let report = ran.map_err(|error| {
+            if matches!(error, WorkerError::Load(_)) {
+                self.programs.forget(&program);
+            }
+            Fault::because("the worker failed", &error)
+        })?;
+        Ok(Ended {
+            outcome: report.outcome,
+            output: report.output.into(),
+            fuel: report.fuel,
+            stderr: report.stderr,
+            cpu_ms: report.cpu_ms,
+        })
+    }
+
+    /// MiB to set aside. More than the machine lends would wait forever.
+    fn memory_needed(&self, lease: &Lease) -> Result<u32, Fault> {
+        let needed = mib_floor(lease.limits.memory_bytes.saturating_add(MIB - 1));
+        let fits = u32::try_from(needed).ok().filter(|needed| *needed <= self.memory_mib);
+        fits.ok_or_else(|| {
+            let lent = self.memory_mib;
+            Fault::new(format!("the chunk may need {needed} MiB, and this machine lends {lent}"))
+        })
+    }
+
+    /// The lease as the sandbox takes it, with all input in memory. Inline parts are taken from
+    /// the payload in their order: standard input, then the files.
+    async fn task(
+        &self,
+        server: &Server,
+        lease: &Lease,
+        mut payload: Bytes,
+    ) -> Result<Task, Fault> {
+        let stdin = match &lease.stdin {
+            Some(part) => self.blobs.part(server, part, &mut payload).await?.into(),
+            None => Vec::new(),
+        };
+        let mut files = Vec::with_capacity(lease.files.len());
+        for file in &lease.files {
+            let content = self.blobs.part(server, &file.part, &mut payload).await?;
+            files.push((file.path.clone(), content.into()));
+        }
+        Ok(Task {
+            args: lease.args.clone(),
+            env: environment(lease),
+            stdin,
+            files,
+            seed: lease.seed,
+            clock_ms: lease.clock_ms,
+            limits: lease.limits,
+        })
+    }
+}
+
+/// The whole environment of a guest.
+fn environment(lease: &Lease) -> Vec<(String, String)> {
+    vec![
+        ("MEDUSA_CHUNK".into(), lease.chunk.to_string()),
+        ("MEDUSA_CHUNKS".into(), lease.chunks.to_string()),
+        ("MEDUSA_SEED".into(), lease.seed.to_string()),
+    ]
+}
+
+fn failed(lease: &Lease, fault: &Fault) -> Ended {
+    tracing::warn!(lease = lease.lease, chunk = lease.chunk, %fault, "a chunk could not be run");
+    failed_ended(fault)
+}
+
+fn failed_ended(fault: &Fault) -> Ended {
+    let (outcome, stderr) = (Outcome::AgentFault, fault.to_string());
+    Ended { outcome, output: Bytes::new(), fuel: 0, stderr, cpu_ms: 0 }
+}
+
+/// The report with its output, which is uploaded first when it is large.
+async fn report(server: &Server, lease: &Lease, ended: Ended) -> Result<Frame, Fault> {
+    let hash = digest(&ended.output).await?;
+    let mut report = message(&lease.lease, &ended, hash);
+    if ended.output.len() <= INLINE_BYTES_MAX {
+        return Ok(Frame { message: Message::Report(report), payload: ended.output });
+    }
+    upload(server, &lease.upload_path, &ended.output)
+        .await
+        .map_err(|error| Fault::new(format!("could not upload the output: {error}")))?;
+    report.uploaded = true;
+    Ok(Frame::of(Message::Report(report)))
+}
+
+fn message(lease: &str, ended: &Ended, output: Sha256Hash) -> Report {
+    Report {
+        lease: lease.to_owned(),
+        outcome: ended.outcome,
+        fuel: ended.fuel,
+        output: *output.as_bytes(),
+        output_bytes: u64::try_from(ended.output.len()).unwrap_or(u64::MAX),
+        uploaded: false,
+        stderr: end_of(&ended.stderr, STDERR_BYTES_MAX).to_owned(),
+        cpu_ms: ended.cpu_ms,
+    }
+}
+
+async fn digest(output: &Bytes) -> Result<Sha256Hash, Fault> {
+    if output.len() <= HASH_BYTES_MAX {
+        return Ok(Sha256Hash::of(output));
+    }
+    let output = output.clone();
+    tokio::task::spawn_blocking(move || Sha256Hash::of(&output))
+        .await
+        .map_err(|panic| Fault::new(format!("hashing the output failed: {panic}")))
+}
+
+/// Tries until it is done or refused: the result is paid work. The deadline ends it from outside.
+async fn upload(server: &Server, path: &str, output: &Bytes) -> Result<(), CallError> {
+    let mut backoff = Backoff::default();
+    loop {
+        match server.put(path, output.clone()).await {
+            Err(error) if error.may_pass() => {
+                tracing::debug!(%error, "uploading an output failed, trying again");
+                tokio::time::sleep(backoff.next()).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The last so many bytes, from a character's beginning on.
+fn end_of(text: &str, bytes: usize) -> &str {
+    let from = text.ceil_char_boundary(text.len().saturating_sub(bytes));
+    text.get(from..).unwrap_or_default()
+}
+
+fn mib_floor(bytes: u64) -> u64 {
+    bytes.checked_div(MIB).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_standard_error_is_kept_whole() {
+        assert_eq!(end_of("abc", 5), "abc");
+        assert_eq!(end_of("abc", 2), "bc");
+        assert_eq!(end_of("a\u{20ac}c", 3), "c");
+        assert_eq!(end_of("", 0), "");
+    }
+}

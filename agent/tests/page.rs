@@ -1,0 +1,208 @@
+//! The local page answers its owner, and nobody else: raw requests as browsers, other sites and
+//! other programs would send them.
+
+mod support;
+
+use std::path::Path;
+
+use medusa_agent::{Agent, Logs};
+use support::{Home, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+struct Page {
+    agent: Agent,
+    home: Home,
+    port: u16,
+    code: String,
+}
+
+impl Page {
+    fn open() -> Self {
+        let home = Home::new();
+        home.enrol("http://127.0.0.1:9");
+        let mut config = home.config();
+        config.start = false;
+        let agent = Agent::start(config, Logs::default()).unwrap();
+        let (address, code) = agent.page().split_once("/#").unwrap();
+        let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        let code = code.to_owned();
+        Self { agent, home, port, code }
+    }
+
+    /// Sends these lines, with `PORT` filled in, and returns the whole answer.
+    async fn ask(&self, lines: &[&str], body: &str) -> String {
+        let mut request = lines.join("\r\n").replace("PORT", &self.port.to_string());
+        request.push_str(&format!("\r\nContent-Length: {}\r\n", body.len()));
+        request.push_str("Connection: close\r\n\r\n");
+        request.push_str(body);
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        soon("answer", stream.read_to_string(&mut answer)).await.unwrap();
+        answer
+    }
+
+    async fn status(&self, lines: &[&str]) -> u16 {
+        status(&self.ask(lines, "").await)
+    }
+
+    /// Hands in the code, as the page's script does, and returns the cookie.
+    async fn session(&self, code: &str) -> (u16, Option<String>) {
+        let body = format!(r#"{{"code":"{code}"}}"#);
+        let mut lines = vec!["POST /session HTTP/1.1"];
+        lines.extend(OWN);
+        lines.push("Content-Type: application/json");
+        let answer = self.ask(&lines, &body).await;
+        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        (status(&answer), cookie.map(str::to_owned))
+    }
+
+    fn is_paused(&self) -> bool {
+        self.agent.watch().borrow().paused
+    }
+}
+
+const HOST: &str = "Host: 127.0.0.1:PORT";
+const OWN: [&str; 4] =
+    [HOST, "Origin: http://127.0.0.1:PORT", "X-Medusa: 1", "Sec-Fetch-Site: same-origin"];
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn the_link_opens_the_page_once_and_the_switch_works() {
+    let page = Page::open();
+    let (code, cookie) = page.session(&page.code).await;
+    let cookie = cookie.unwrap();
+    assert_eq!(code, 204);
+    assert!(cookie.starts_with(&format!("medusa-agent-{}=", page.port)), "{cookie}");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert_eq!(page.session(&page.code).await.0, 403, "the code was used");
+
+    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+    let html = page.ask(&["GET / HTTP/1.1", HOST, &cookie], "").await;
+    assert!(html.contains("127.0.0.1:9") && html.contains(">Start<"), "{html}");
+    let state = page.ask(&["GET /state.json HTTP/1.1", HOST, &cookie], "").await;
+    assert!(state.contains(r#""paused":true"#), "{state}");
+
+    let mut start = vec!["POST /start HTTP/1.1", &cookie];
+    start.extend(OWN);
+    assert_eq!(page.status(&start).await, 204);
+    assert!(!page.is_paused());
+    start[0] = "POST /pause HTTP/1.1";
+    assert_eq!(page.status(&start).await, 204);
+    assert!(page.is_paused());
+    start[0] = "POST /enrol HTTP/1.1";
+    assert_eq!(page.status(&start).await, 409, "it is enrolled");
+}
+
+#[tokio::test]
+async fn the_next_link_is_kept_for_the_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let page = Page::open();
+    let file = page.home.path().join("page.url");
+    let read = |file: &Path| std::fs::read_to_string(file).unwrap();
+    assert_eq!(read(&file), page.agent.page());
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(page.session(&page.code).await.0, 204);
+    let next = read(&file);
+    let (_, code) = next.split_once('#').unwrap();
+    assert_ne!(code, page.code);
+    assert_eq!(page.session(code).await.0, 204);
+}
+
+#[tokio::test]
+async fn nobody_sees_or_changes_the_state_without_the_secret() {
+    let page = Page::open();
+    let wrong = format!("Cookie: medusa-agent-{}={}", page.port, "0".repeat(64));
+    for cookie in ["X-None: 1", &wrong] {
+        assert_eq!(page.status(&["GET /state.json HTTP/1.1", HOST, cookie]).await, 401);
+        for path in ["/start", "/pause", "/enrol"] {
+            let line = format!("POST {path} HTTP/1.1");
+            let mut lines = vec![line.as_str(), cookie];
+            lines.extend(OWN);
+            assert_eq!(page.status(&lines).await, 401, "{path}");
+        }
+    }
+    assert_eq!(page.session(&"0".repeat(64)).await.0, 403);
+    let html = page.ask(&["GET / HTTP/1.1", HOST], "").await;
+    assert!(html.contains("locked") && !html.contains("127.0.0.1:9"), "{html}");
+    assert!(page.is_paused());
+}
+
+#[tokio::test]
+async fn only_the_exact_host_is_answered() {
+    let page = Page::open();
+    for good in ["Host: 127.0.0.1:PORT", "Host: localhost:PORT"] {
+        assert_eq!(page.status(&["GET / HTTP/1.1", good]).await, 200, "{good}");
+    }
+    for bad in [
+        "Host: evil.test",
+        "Host: evil.test:PORT",
+        "Host: 127.0.0.1.evil.test:PORT",
+        "Host: 127.0.0.1",
+        "Host: 127.0.0.1:1",
+        "Host: 127.1:PORT",
+        "Host: evil.test\r\nX-Forwarded-Host: 127.0.0.1:PORT",
+        "Host: 127.0.0.1:PORT\r\nHost: evil.test",
+        "X-No-Host: 1",
+    ] {
+        let status = page.status(&["GET / HTTP/1.1", bad]).await;
+        assert!(matches!(status, 400 | 421), "{bad}: {status}");
+    }
+    let foreign = "GET http://evil.test/ HTTP/1.1";
+    assert_eq!(page.status(&[foreign, HOST]).await, 421);
+    let own = "GET http://127.0.0.1:PORT/ HTTP/1.1";
+    assert_eq!(page.status(&[own, "Host: evil.test"]).await, 421);
+}
+
+#[tokio::test]
+async fn other_origins_change_nothing_even_with_the_cookie() {
+    let page = Page::open();
+    let cookie = page.session(&page.code).await.1.unwrap();
+    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+    for bad in [
+        "Origin: null",
+        "Origin: http://evil.test",
+        "Origin: https://127.0.0.1:PORT",
+        "Origin: http://127.0.0.1:1",
+        "Origin: http://localhost:PORT",
+        "Origin: http://127.0.0.1:PORT.evil.test",
+        "X-No-Origin: 1",
+        "Origin: http://127.0.0.1:PORT\r\nOrigin: http://evil.test",
+        "Origin: http://127.0.0.1:PORT\r\nSec-Fetch-Site: cross-site",
+    ] {
+        let lines = ["POST /start HTTP/1.1", HOST, &cookie, "X-Medusa: 1", bad];
+        assert_eq!(page.status(&lines).await, 403, "{bad}");
+    }
+    let no_header = ["POST /start HTTP/1.1", HOST, &cookie, "Origin: http://127.0.0.1:PORT"];
+    assert_eq!(page.status(&no_header).await, 403, "a form of another page has no own header");
+    let image = ["GET /state.json HTTP/1.1", HOST, &cookie, "Sec-Fetch-Site: cross-site"];
+    assert_eq!(page.status(&image).await, 403);
+    assert_eq!(page.status(&["GET /start HTTP/1.1", HOST, &cookie]).await, 405);
+    assert_eq!(page.status(&["OPTIONS /start HTTP/1.1", HOST, &cookie]).await, 405);
+    assert!(page.is_paused());
+}
+
+#[tokio::test]
+async fn every_answer_forbids_framing_and_sharing() {
+    let page = Page::open();
+    for lines in [["GET / HTTP/1.1", HOST], ["GET / HTTP/1.1", "Host: evil.test"]] {
+        let answer = page.ask(&lines, "").await.to_lowercase();
+        assert!(answer.contains("frame-ancestors 'none'"), "{answer}");
+        assert!(answer.contains("default-src 'none'"), "{answer}");
+        assert!(answer.contains("referrer-policy: no-referrer"), "{answer}");
+        assert!(!answer.contains("access-control"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_is_refused() {
+    let page = Page::open();
+    let mut lines = vec!["POST /session HTTP/1.1", "Content-Type: application/json"];
+    lines.extend(OWN);
+    let body = format!(r#"{{"code":"{}"}}"#, "x".repeat(2_000));
+    assert_eq!(status(&page.ask(&lines, &body).await), 413);
+}

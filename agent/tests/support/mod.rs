@@ -1,0 +1,328 @@
+//! A server that speaks just enough HTTP and `medusa-protocol` for one agent, and an agent in a
+//! directory of its own. Tests drive the server's end of the link by hand.
+
+// Each test file is its own crate and uses a part of this.
+#![expect(dead_code, reason = "shared by test files that each use a part of it")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use medusa_agent::{Agent, Config, Identity, Logs, RunArgs, View};
+use medusa_protocol::{Blob, Frame, Hello, Lease, Message, Part, Report, SUBPROTOCOL, Welcome};
+use medusa_types::{AgentId, Limits, Sha256Hash, Uuid};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message as WsMessage;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+pub const KEY: &str = "agent-key";
+/// Nothing in a test takes longer, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Fails the test instead of hanging.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("no {what} came"))
+}
+
+/// What the server knows; answers are `status line, body`.
+#[derive(Default)]
+struct Shelf {
+    answers: HashMap<String, Vec<(u16, Vec<u8>)>>,
+    requests: Vec<(String, Vec<u8>)>,
+    key: String,
+}
+
+pub struct FakeServer {
+    pub url: String,
+    links: mpsc::Receiver<Link>,
+    shelf: Arc<Mutex<Shelf>>,
+    /// While this is false, blobs are not answered.
+    pub open: watch::Sender<bool>,
+    _tasks: JoinSet<()>,
+}
+
+/// The server's end of a link.
+pub struct Link {
+    socket: WebSocketStream<TcpStream>,
+    pub hello: Hello,
+}
+
+impl FakeServer {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, links) = mpsc::channel(8);
+        let shelf = Arc::new(Mutex::new(Shelf { key: KEY.into(), ..Shelf::default() }));
+        let open = watch::Sender::new(true);
+        let (on_shelf, is_open) = (Arc::clone(&shelf), open.subscribe());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let shelf = Arc::clone(&on_shelf);
+                connections.spawn(connection(stream, shelf, sender.clone(), is_open.clone()));
+            }
+        });
+        Self { url, links, shelf, open, _tasks: tasks }
+    }
+
+    /// The next link, welcomed.
+    pub async fn link(&mut self) -> Link {
+        soon("link", self.links.recv()).await.unwrap()
+    }
+
+    /// From now on only this key is accepted.
+    pub fn accept_key(&self, key: &str) {
+        self.shelf.lock().unwrap().key = key.into();
+    }
+
+    /// Answers a path; later answers come after earlier ones, and the last one stays.
+    pub fn answer(&self, path: &str, status: u16, body: impl Into<Vec<u8>>) {
+        let mut shelf = self.shelf.lock().unwrap();
+        shelf.answers.entry(path.into()).or_default().push((status, body.into()));
+    }
+
+    /// Offers a blob under its hash.
+    pub fn blob(&self, content: &[u8]) -> Blob {
+        let sha256 = Sha256Hash::of(content);
+        let path = format!("/blobs/{sha256}?ticket=1");
+        self.answer(&path, 200, content);
+        Blob { sha256: sha256.0, size: content.len().try_into().unwrap(), path }
+    }
+
+    /// How often a path was asked for.
+    pub fn asked(&self, path: &str) -> usize {
+        self.shelf.lock().unwrap().requests.iter().filter(|(p, _)| p == path).count()
+    }
+
+    /// The last body that was sent to a path.
+    pub fn body(&self, path: &str) -> Option<Vec<u8>> {
+        let shelf = self.shelf.lock().unwrap();
+        shelf.requests.iter().rev().find(|(p, _)| p == path).map(|(_, body)| body.clone())
+    }
+}
+
+impl Link {
+    pub async fn send(&mut self, message: Message, payload: impl Into<Bytes>) {
+        let frame = Frame { message, payload: payload.into() };
+        self.socket.send(WsMessage::Binary(frame.encode())).await.unwrap();
+    }
+
+    pub async fn lease(&mut self, lease: &Lease, payload: impl Into<Bytes>) {
+        self.send(Message::Lease(Box::new(lease.clone())), payload).await;
+    }
+
+    pub async fn raw(&mut self, bytes: Vec<u8>) {
+        self.socket.send(WsMessage::Binary(bytes.into())).await.unwrap();
+    }
+
+    pub async fn frame(&mut self) -> Frame {
+        loop {
+            let message = soon("frame", self.socket.next()).await.unwrap().unwrap();
+            if let WsMessage::Binary(bytes) = message {
+                return Frame::decode(&bytes).unwrap();
+            }
+        }
+    }
+
+    /// The next report, with its inline output.
+    pub async fn report(&mut self) -> (Report, Bytes) {
+        loop {
+            if let Frame { message: Message::Report(report), payload } = self.frame().await {
+                return (report, payload);
+            }
+        }
+    }
+
+    /// The next pulse: paused, and what is running.
+    pub async fn pulse(&mut self) -> (bool, Vec<String>) {
+        loop {
+            if let Message::Pulse(pulse) = self.frame().await.message {
+                return (pulse.paused, pulse.running);
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    shelf: Arc<Mutex<Shelf>>,
+    links: mpsc::Sender<Link>,
+    mut open: watch::Receiver<bool>,
+) {
+    let mut begin = [0; 24];
+    while stream.peek(&mut begin).await.unwrap() < begin.len() {}
+    if begin.starts_with(b"GET /v1/agent/link") {
+        let key = shelf.lock().unwrap().key.clone();
+        // A refused handshake is an error here, and what the test is about.
+        if let Ok(link) = welcome(stream, &key).await {
+            drop(links.send(link).await);
+        }
+    } else {
+        // An agent that stops breaks its connections off.
+        drop(answer(stream, &shelf, &mut open).await);
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "the library's type")]
+async fn welcome(
+    stream: TcpStream,
+    key: &str,
+) -> Result<Link, Box<dyn std::error::Error + Send + Sync>> {
+    let check = |request: &Request, mut response: Response| {
+        let header = |name| request.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
+        if header("authorization") != Some(format!("Bearer {key}")) {
+            let mut refused = ErrorResponse::new(None);
+            *refused.status_mut() = 401.try_into().unwrap();
+            return Err(refused);
+        }
+        assert_eq!(header("sec-websocket-protocol").as_deref(), Some(SUBPROTOCOL));
+        let protocol = SUBPROTOCOL.parse().unwrap();
+        response.headers_mut().insert("sec-websocket-protocol", protocol);
+        Ok(response)
+    };
+    let mut socket = accept_hdr_async(stream, check).await?;
+    let first = socket.next().await.ok_or("no hello")??.into_data();
+    let Message::Hello(hello) = Frame::decode(&first)?.message else { panic!("no hello") };
+    let welcome = Welcome { agent: agent_id().to_string(), name: "desk".into(), heartbeat_ms: 400 };
+    socket.send(WsMessage::Binary(Frame::of(Message::Welcome(welcome)).encode())).await?;
+    Ok(Link { socket, hello })
+}
+
+async fn answer(
+    mut stream: TcpStream,
+    shelf: &Mutex<Shelf>,
+    open: &mut watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let header = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    };
+    let length = header("content-length").map_or(0, |value| value.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    let path = head.split(' ').nth(1).unwrap().to_owned();
+    if path.starts_with("/blobs/") {
+        open.wait_for(|open| *open).await.unwrap();
+    }
+    let (mut status, mut content) = {
+        let mut shelf = shelf.lock().unwrap();
+        shelf.requests.push((path.clone(), body));
+        match shelf.answers.get_mut(&path) {
+            Some(answers) if answers.len() > 1 => answers.remove(0),
+            Some(answers) => answers[0].clone(),
+            None => (404, Vec::new()),
+        }
+    };
+    if let Some(range) = header("range") {
+        let (from, to) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        content = content[from.parse().unwrap()..=to.parse().unwrap()].to_vec();
+        status = 206;
+    }
+    let length = content.len();
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), &content].concat()).await
+}
+
+pub fn agent_id() -> AgentId {
+    AgentId(Uuid::from_u128(7))
+}
+
+/// An agent's directory, removed with it.
+pub struct Home(PathBuf);
+
+impl Home {
+    pub fn new() -> Self {
+        let unique = format!("{}-{:?}", std::process::id(), std::thread::current().id());
+        let dir = std::env::temp_dir().join(format!("medusa-agent-test-{unique}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn enrol(&self, server: &str) {
+        let (agent, name, agent_key) = (agent_id(), "desk".into(), KEY.into());
+        Identity { server: server.into(), agent, name, agent_key }.save(&self.0).unwrap();
+    }
+
+    pub fn config(&self) -> Config {
+        let args = RunArgs {
+            data: Some(self.0.clone()),
+            slots: Some(2),
+            memory_mib: Some(512),
+            start: true,
+            ..RunArgs::default()
+        };
+        let mut config = args.resolve().unwrap();
+        config.worker = env!("CARGO_BIN_EXE_medusa-agent").into();
+        config
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// An enrolled agent and its server, linked.
+pub async fn linked(home: &Home) -> (FakeServer, Agent, Link) {
+    let mut server = FakeServer::start().await;
+    home.enrol(&server.url);
+    let agent = Agent::start(home.config(), Logs::default()).unwrap();
+    let link = server.link().await;
+    (server, agent, link)
+}
+
+/// Waits until the agent's state is so.
+pub async fn until(agent: &Agent, what: &str, is_so: impl FnMut(&View) -> bool) -> View {
+    let mut views = agent.watch();
+    soon(what, views.wait_for(is_so)).await.unwrap().clone()
+}
+
+/// A lease of this program, without input.
+pub fn lease(name: &str, program: &Blob) -> Lease {
+    Lease {
+        lease: name.into(),
+        job: "job_1".into(),
+        job_name: "Cell picture".into(),
+        chunk: 0,
+        chunks: 9,
+        program: program.clone(),
+        args: Vec::new(),
+        seed: 1,
+        clock_ms: 1,
+        limits: Limits {
+            fuel: 1_000_000_000_000,
+            memory_bytes: 16 << 20,
+            output_bytes: 4 << 20,
+            stderr_bytes: 4_096,
+            wall_ms: 120_000,
+        },
+        stdin: None,
+        files: Vec::new(),
+        strict: false,
+        deadline_ms: 120_000,
+        upload_path: format!("/uploads/{name}"),
+    }
+}
+
+pub fn inline(bytes: &[u8]) -> Part {
+    Part::Inline(bytes.len().try_into().unwrap())
+}

@@ -1,0 +1,293 @@
+//! The commands and their options, as clap shows them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use medusa_api::{MergeRule, Split};
+use medusa_types::{Credits, JobId};
+
+use crate::flags;
+
+/// Put a program on other people's computers, and pay in credits.
+#[derive(Debug, Parser)]
+#[command(name = "medusa", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit status: 0 success, 1 failure, 2 usage, 3 job failed, 4 job cancelled or \
+over budget, 5 not logged in or not allowed, 6 not found, 7 not enough credits, 8 conflict, \
+9 server not available, 10 verification failed, 124 --timeout, 130 interrupted."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for every command")]
+pub(crate) struct Global {
+    /// Address of the server.
+    #[arg(long, global = true, value_name = "URL", env = "MEDUSA_URL")]
+    #[arg(default_value = "http://127.0.0.1:7700")]
+    pub(crate) server: String,
+    /// Print JSON on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Use colours; NO_COLOR turns them off too.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: When,
+    /// Give up after this time, like 30s or 5m, with exit status 124.
+    #[arg(long, global = true, value_name = "TIME", value_parser = flags::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Read an access token from this file (- for standard input); MEDUSA_TOKEN holds one too.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// When to do something that depends on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Log in, and keep the token for this server.
+    Login(Login),
+    /// Forget the token for this server.
+    Logout,
+    /// Say who is logged in.
+    Me,
+    /// Run a program: upload, quote, confirm; prints the job's id.
+    Submit(Box<Submit>),
+    /// Follow a job: a bar on a terminal, JSON lines otherwise.
+    Watch {
+        /// The job.
+        id: JobId,
+    },
+    /// Download the results of a job; prints their paths.
+    Fetch(Fetch),
+    /// List your jobs, newest first.
+    Jobs {
+        /// At most so many.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show one job.
+    Job {
+        /// The job.
+        id: JobId,
+        /// List its chunks too.
+        #[arg(long)]
+        chunks: bool,
+    },
+    /// Stop a job; what was not spent comes back.
+    Cancel {
+        /// The job.
+        id: JobId,
+    },
+    /// Show your credits, or every movement of them.
+    Wallet {
+        /// Every movement, newest first.
+        #[arg(value_enum)]
+        history: Option<History>,
+        /// At most so many movements.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// List the machines that you lend.
+    Agents,
+    /// Check the log.
+    Audit {
+        #[command(subcommand)]
+        command: Audit,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Check that everything this program needs is in order.
+    Doctor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum History {
+    /// Every movement.
+    History,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Your address; asked for on a terminal.
+    #[arg(long)]
+    pub(crate) email: Option<String>,
+    /// Read the password from this file (- for standard input) instead of asking.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Make a new account.
+    #[arg(long)]
+    pub(crate) signup: bool,
+    /// What to call you, with --signup.
+    #[arg(long, requires = "signup", default_value = "")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Splits:  by=lines,lines=1000   by=bytes,bytes=1000000   by=files   by=range,from=0,to=64,step=1
+         by=tiles,width=128,height=128,overlap=48
+Merges:  how=concat|zip|csv|sum|tiles,to=NAME[,file=NAME][,sort=COLUMNS]
+         Without file= standard output is merged. Without --merge it becomes one file, result.
+
+Examples:
+  medusa submit --example cells --wait
+  medusa submit words.wasm -i books.zip --split by=files --merge how=sum,to=counts.csv
+  medusa submit cells.wasm -i cells.png --split by=tiles,width=96,height=96,overlap=72 \\
+      --merge file=cells.csv,how=csv,sort=2,to=cells.csv --budget 5")]
+pub(crate) struct Submit {
+    /// The program, a WASI module.
+    #[arg(value_name = "PROG.wasm", required_unless_present_any = ["example", "job"])]
+    #[arg(conflicts_with_all = ["example", "job"])]
+    pub(crate) program: Option<PathBuf>,
+    /// A ready-made job of the gallery.
+    #[arg(long, value_name = "NAME", conflicts_with = "job")]
+    pub(crate) example: Option<String>,
+    /// A file that describes the job, like examples/*/job.json; its paths are seen from its folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) job: Option<PathBuf>,
+    /// The input, a file (- for standard input).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// How to cut the input into chunks.
+    #[arg(long, value_name = "SPLIT", value_parser = flags::split)]
+    pub(crate) split: Option<Split>,
+    /// A result file; can be given several times.
+    #[arg(long, value_name = "MERGE", value_parser = flags::merge)]
+    pub(crate) merge: Vec<MergeRule>,
+    /// An argument of the program; can be given several times.
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+    /// What to call the job.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Copies of each chunk, computed by different owners and compared.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=2))]
+    pub(crate) copies: Option<u32>,
+    /// Memory of one run in MiB.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) memory: Option<u32>,
+    /// Make NaN the same on all processors.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Refuse a job that could cost more credits than this.
+    #[arg(long, value_name = "CREDITS")]
+    pub(crate) budget: Option<Credits>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Follow the job to its end; the exit status is its outcome.
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+    /// Stop after the quote.
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// The job.
+    pub(crate) id: JobId,
+    /// The folder to put them in (- for standard output, with --file).
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Only this one; can be given several times.
+    #[arg(long = "file", value_name = "NAME")]
+    pub(crate) files: Vec<String>,
+    /// Replace files that are there with another content.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Recompute the tree and all balances from the events. Needs the role admin, or a file.
+    Verify {
+        /// Check what `audit export` wrote, without the server.
+        #[arg(long, value_name = "FILE")]
+        from_file: Option<PathBuf>,
+        /// The key that must have signed the checkpoint, like name+hash+key.
+        #[arg(long, value_name = "KEY", env = "MEDUSA_VERIFIER_KEY")]
+        verifier_key: Option<String>,
+    },
+    /// Write the log to a file for a later check: the head, then one event a line.
+    Export {
+        /// The file.
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_whole_submit_is_understood() {
+        let line = "medusa submit cells.wasm -i cells.png --split by=tiles,width=9,height=8,overlap=1 \
+            --merge how=sum,to=a --merge file=b,how=csv,sort=2,to=b --arg --min --arg 40 \
+            --copies 2 --budget 2.5 --yes --wait --json --timeout 5m";
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let Command::Submit(submit) = cli.command else { panic!("not a submit") };
+        assert_eq!(submit.args, ["--min", "40"]);
+        assert_eq!(submit.merge.len(), 2);
+        assert_eq!(submit.budget, "2.5".parse().ok());
+        assert!(cli.global.json && submit.wait);
+        assert_eq!(cli.global.timeout, Some(Duration::from_secs(300)));
+    }
+
+    #[test]
+    fn nonsense_is_a_usage_error() {
+        for line in [
+            "submit",
+            "submit a.wasm --example cells",
+            "submit a.wasm --copies 3",
+            "submit a.wasm --dry-run --wait",
+            "submit a.wasm --budget 1,5",
+            "watch 7",
+            "watch usr_00000000000000000000000000000007",
+            "audit",
+            "jobs --limit 0",
+            "me --timeout soon",
+        ] {
+            let words = ["medusa"].into_iter().chain(line.split_whitespace());
+            let error = Cli::try_parse_from(words).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

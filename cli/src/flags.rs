@@ -1,0 +1,150 @@
+//! The small languages of option values: splits, merges and durations.
+//!
+//! A split and a merge are written as `key=value` pairs, and read through the same JSON shapes as
+//! a job file, so that the two can never differ in what they accept.
+
+use std::time::Duration;
+
+use medusa_api::{MergeRule, Split};
+use serde_json::{Map, Value};
+
+/// Reads a split like `by=tiles,width=128,height=128,overlap=48`.
+pub(crate) fn split(text: &str) -> Result<Split, String> {
+    let pairs = pairs(text, &["by"])?;
+    if !pairs.contains_key("by") {
+        return Err("say how: by=lines, bytes, files, tiles or range".into());
+    }
+    serde_json::from_value(Value::Object(pairs)).map_err(|e| e.to_string())
+}
+
+/// Reads a merge like `file=cells.csv,how=csv,sort=2,to=cells.csv`.
+pub(crate) fn merge(text: &str) -> Result<MergeRule, String> {
+    let mut pairs = pairs(text, &["file", "how", "to"])?;
+    if !pairs.contains_key("how") {
+        return Err("say how: how=concat, zip, csv, sum or tiles".into());
+    }
+    pairs.entry("file").or_insert_with(|| Value::String(String::new()));
+    serde_json::from_value(Value::Object(pairs)).map_err(|e| e.to_string())
+}
+
+/// Values of the keys in `words` are text, all others are whole numbers.
+fn pairs(text: &str, words: &[&str]) -> Result<Map<String, Value>, String> {
+    let mut pairs = Map::new();
+    for pair in text.split(',') {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| format!("{pair:?} is not of the form key=value"))?;
+        let value = if words.contains(&key) {
+            Value::String(value.to_owned())
+        } else {
+            let number: Result<u64, _> = value.parse();
+            number.map(Value::from).map_err(|e| format!("{key} is a whole number: {e}"))?
+        };
+        if pairs.insert(key.to_owned(), value).is_some() {
+            return Err(format!("{key} is given twice"));
+        }
+    }
+    Ok(pairs)
+}
+
+/// Reads a duration like `30`, `30s`, `5m` or `2h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let (digits, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .unwrap_or((text, 1));
+    let seconds = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor));
+    match seconds {
+        Some(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+        _ => Err("a time is a whole number with s, m or h, like 30s".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use medusa_api::MergeHow;
+
+    use super::*;
+
+    #[test]
+    fn splits_are_read() {
+        for (text, expected) in [
+            ("by=lines,lines=1000", Split::Lines { lines: 1000 }),
+            ("by=bytes,bytes=1", Split::Bytes { bytes: 1 }),
+            ("by=files", Split::Files {}),
+            (
+                "by=tiles,width=128,height=64,overlap=48",
+                Split::Tiles { width: 128, height: 64, overlap: 48 },
+            ),
+            (
+                "overlap=0,by=tiles,height=2,width=1",
+                Split::Tiles { width: 1, height: 2, overlap: 0 },
+            ),
+            ("by=range,from=0,to=64,step=2", Split::Range { from: 0, to: 64, step: 2 }),
+        ] {
+            assert_eq!(split(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_splits_say_what_is_wrong() {
+        for (text, part) in [
+            ("", "not of the form key=value"),
+            ("tiles", "not of the form key=value"),
+            ("lines=10", "say how"),
+            ("by=rows", "unknown variant"),
+            ("by=lines", "missing field `lines`"),
+            ("by=lines,lines=ten", "lines is a whole number"),
+            ("by=lines,lines=-1", "lines is a whole number"),
+            ("by=lines,lines=1,lines=2", "given twice"),
+            ("by=lines,lines=1,bytes=2", "unknown field"),
+            ("by=tiles,width=99999999999,height=1,overlap=1", "invalid value"),
+        ] {
+            let error = split(text).expect_err(text);
+            assert!(error.contains(part), "{text:?} gave {error:?}");
+        }
+    }
+
+    #[test]
+    fn merges_are_read() {
+        let rule = |file: &str, how, sort, to: &str| MergeRule {
+            file: file.into(),
+            how,
+            sort,
+            to: to.into(),
+        };
+        for (text, expected) in [
+            ("file=a.csv,how=csv,sort=2,to=b.csv", rule("a.csv", MergeHow::Csv, 2, "b.csv")),
+            ("how=sum,to=counts", rule("", MergeHow::Sum, 0, "counts")),
+            ("to=x,how=zip,file=", rule("", MergeHow::Zip, 0, "x")),
+            ("file=p.ppm,how=tiles,to=p.png", rule("p.ppm", MergeHow::Tiles, 0, "p.png")),
+        ] {
+            assert_eq!(merge(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_merges_say_what_is_wrong() {
+        for (text, part) in [
+            ("to=x", "say how"),
+            ("how=sum", "missing field `to`"),
+            ("how=add,to=x", "unknown variant"),
+            ("how=csv,to=x,sort=two", "sort is a whole number"),
+            ("how=sum,to=x,by=tiles", "by is a whole number"),
+        ] {
+            let error = merge(text).expect_err(text);
+            assert!(error.contains(part), "{text:?} gave {error:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, seconds) in [("30", 30), ("30s", 30), ("5m", 300), ("2h", 7200)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "0", "s", "1.5m", "-1", "5d", "99999999999999999999", "9999999999999999h"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `medusa`: the command line for consumers and auditors.
+//!
+//! Data goes to standard output, talk to standard error; the exit status says what happened (see
+//! `exit`); nothing is asked where nobody sits at a terminal; secrets are never flags. What
+//! the program knows of the world outside is read once, in `env`.
+
+mod args;
+mod audit;
+mod completions;
+mod doctor;
+mod env;
+mod exit;
+mod fetch;
+mod flags;
+mod jobs;
+mod login;
+mod output;
+mod store;
+mod submit;
+mod wallet;
+mod watch;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use medusa_client::{Client, TokenStore as _};
+
+use crate::args::{Cli, Command, Global};
+use crate::env::Env;
+use crate::exit::{Exit, Fail};
+use crate::output::Out;
+use crate::store::Tokens;
+
+/// What every command works with.
+struct App {
+    client: Client,
+    out: Out,
+    tokens: Arc<Tokens>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let env = Env::read();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(shown) => {
+            // Help and version are answers, and go to standard output by themselves.
+            let exit = if shown.use_stderr() { Exit::Usage } else { Exit::Done };
+            return match shown.print() {
+                Ok(()) => exit.into(),
+                Err(_) => Exit::General.into(),
+            };
+        }
+    };
+    let out = Out::new(&cli.global, &env);
+    match start(cli, &env, out) {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error, out).into(),
+    }
+}
+
+fn start(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("could not start")?;
+    let limit = cli.global.timeout;
+    let exit = runtime.block_on(async {
+        let work = Box::pin(run(cli, env, out));
+        match limit {
+            None => work.await,
+            Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_late| {
+                let message = format!("not finished within {} seconds", limit.as_secs());
+                Err(Fail::new(Exit::TimedOut, message).into())
+            }),
+        }
+    });
+    // A read of standard input cannot be called off, and must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    exit
+}
+
+async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
+    if let Command::Completions { shell } = cli.command {
+        return completions::print(shell, out);
+    }
+    let app = open(&cli.global, env, out).await?;
+    match cli.command {
+        Command::Login(args) => login::login(&app, args).await,
+        Command::Logout => login::logout(&app),
+        Command::Me => login::me(&app).await,
+        Command::Submit(args) => submit::submit(&app, *args).await,
+        Command::Watch { id } => watch::watch(&app, id).await,
+        Command::Fetch(args) => fetch::fetch(&app, &args).await,
+        Command::Jobs { limit } => jobs::list(&app, limit).await,
+        Command::Job { id, chunks } => jobs::show(&app, id, chunks).await,
+        Command::Cancel { id } => jobs::cancel(&app, id).await,
+        Command::Wallet { history, limit } => wallet::show(&app, history, limit).await,
+        Command::Agents => jobs::agents(&app).await,
+        Command::Audit { command } => audit::run(&app, command).await,
+        Command::Doctor => doctor::check(&app).await,
+        Command::Completions { shell } => completions::print(shell, out),
+    }
+}
+
+async fn open(global: &Global, env: &Env, out: Out) -> anyhow::Result<App> {
+    let tokens = Arc::new(Tokens::new(env.tokens_file()?, &global.server));
+    let given = match &global.token_file {
+        Some(path) => Some(login::read_secret(path).await?),
+        None => env.token.clone(),
+    };
+    let stored = given.is_none() && tokens.load().is_some();
+    let mut client = Client::new(&global.server, given)?;
+    if stored {
+        client = client.with_store(Arc::<Tokens>::clone(&tokens));
+    }
+    Ok(App { client, out, tokens })
+}

@@ -1,0 +1,5 @@
+//! The program `medusa`: see the library of this package.
+
+fn main() -> std::process::ExitCode {
+    medusa_cli::main()
+}

@@ -1,0 +1,316 @@
+//! `submit`: from files to a job. Uploads, quotes, compares with the budget, asks, submits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use medusa_api::{
+    BlobInfo, Job, JobSpec, JobSubmit, ProgramUpload, Quote, QuoteRequest, SpecError, Split,
+};
+use medusa_client::{Progress, operation_id};
+use medusa_types::{Credits, ProgramId, Sha256Hash};
+
+use crate::exit::{Exit, Fail};
+use crate::output::{ask, can_ask, seconds_in_words};
+use crate::{App, args, watch};
+
+/// Where a program or an input is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source<T> {
+    /// On this machine, still to be uploaded.
+    File(PathBuf),
+    /// On the server already.
+    There(T),
+}
+
+/// What is to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Plan {
+    program: Source<ProgramId>,
+    input: Option<Source<Sha256Hash>>,
+    spec: JobSpec,
+}
+
+pub(crate) async fn submit(app: &App, args: args::Submit) -> anyhow::Result<Exit> {
+    let base = match (&args.example, &args.job) {
+        (Some(name), _) => of_example(app, name).await?,
+        (None, Some(path)) => of_file(path)?,
+        (None, None) => of_flags(&args)?,
+    };
+    let plan = changed(base, &args)?;
+    plan.spec.check().map_err(|errors| unsound(&errors))?;
+    let quote = quote(app, &plan).await?;
+    app.out.say(&in_words(&quote));
+    if let Some(budget) = args.budget.filter(|budget| quote.hold > *budget) {
+        let message = format!(
+            "the job could cost {} credits, which is over the budget of {budget}",
+            quote.hold
+        );
+        return Err(Fail::new(Exit::JobStopped, message).next("nothing was submitted").into());
+    }
+    if args.dry_run {
+        if app.out.json() {
+            app.out.value(&quote)?;
+        }
+        return Ok(Exit::Done);
+    }
+    if !args.yes && can_ask() && !agreed(quote.hold)? {
+        return Err(Fail::new(Exit::General, "nothing was submitted").into());
+    }
+    let job = app.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
+    tell(app, &job)?;
+    if args.wait { watch::follow(app, job.id, app.out.json()).await } else { Ok(Exit::Done) }
+}
+
+fn tell(app: &App, job: &Job) -> anyhow::Result<()> {
+    if app.out.json() { app.out.value(job) } else { app.out.data(&job.id.to_string()) }
+}
+
+fn agreed(hold: Credits) -> anyhow::Result<bool> {
+    let answer = ask(&format!("Run it for at most {hold} credits? [y/N]"))?;
+    Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
+async fn of_example(app: &App, name: &str) -> anyhow::Result<Plan> {
+    let examples = app.client.examples().await?;
+    let found = examples.iter().find(|example| example.id == name);
+    let example = found.ok_or_else(|| {
+        let names: Vec<_> = examples.iter().map(|example| example.id.as_str()).collect();
+        Fail::new(Exit::NotFound, format!("there is no example {name:?}"))
+            .next(format!("there are: {}", names.join(", ")))
+    })?;
+    Ok(Plan {
+        program: Source::There(example.program),
+        input: example.input.map(Source::There),
+        spec: example.spec.clone(),
+    })
+}
+
+fn of_file(path: &Path) -> anyhow::Result<Plan> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("could not read {}", path.display()))?;
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    of_text(&text, folder).with_context(|| format!("{} is not a job", path.display()))
+}
+
+/// A job file is a spec with three more fields: `program`, `input` and `about`.
+fn of_text(text: &str, folder: &Path) -> anyhow::Result<Plan> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    fields.remove("about");
+    let mut file = |name: &str| match fields.remove(name) {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(file)) => Ok(Some(folder.join(file))),
+        Some(_) => Err(Fail::new(Exit::General, format!("{name} is the path of a file"))),
+    };
+    let program = file("program")?.context("it names no program")?;
+    let input = file("input")?.map(Source::File);
+    let spec = serde_json::from_value(serde_json::Value::Object(fields))?;
+    Ok(Plan { program: Source::File(program), input, spec })
+}
+
+fn of_flags(args: &args::Submit) -> anyhow::Result<Plan> {
+    let program = args.program.clone().context("no program was given")?;
+    let split = args.split.clone().or_else(|| natural_split(args.input.as_deref()?));
+    let split = split.ok_or_else(|| {
+        Fail::new(Exit::Usage, "it is not clear how to cut the job into chunks")
+            .next("say it with --split, like --split by=lines,lines=1000")
+    })?;
+    let spec = JobSpec {
+        name: stem(&program),
+        args: Vec::new(),
+        split,
+        merge: Vec::new(),
+        copies: 2,
+        memory_mib: 0,
+        strict: false,
+    };
+    Ok(Plan { program: Source::File(program), input: None, spec })
+}
+
+/// An archive has one natural split; nothing else has.
+fn natural_split(input: &Path) -> Option<Split> {
+    let extension = input.extension()?.to_str()?.to_lowercase();
+    matches!(extension.as_str(), "zip" | "tar").then_some(Split::Files {})
+}
+
+/// What the command line says goes before what the example or the file says.
+fn changed(mut plan: Plan, args: &args::Submit) -> anyhow::Result<Plan> {
+    if let Some(input) = &args.input {
+        plan.input = Some(Source::File(input.clone()));
+    }
+    let spec = &mut plan.spec;
+    if let Some(name) = &args.name {
+        spec.name.clone_from(name);
+    }
+    if let Some(split) = &args.split {
+        spec.split.clone_from(split);
+    }
+    if !args.args.is_empty() {
+        spec.args.clone_from(&args.args);
+    }
+    if !args.merge.is_empty() {
+        spec.merge.clone_from(&args.merge);
+    }
+    spec.copies = args.copies.unwrap_or(spec.copies);
+    spec.memory_mib = args.memory.unwrap_or(spec.memory_mib);
+    spec.strict |= args.strict;
+    match (&spec.split, &plan.input) {
+        (Split::Range { .. }, Some(_)) => {
+            Err(Fail::new(Exit::Usage, "a range needs no input: leave out --input").into())
+        }
+        (Split::Range { .. }, None) | (_, Some(_)) => Ok(plan),
+        (_, None) => {
+            Err(Fail::new(Exit::Usage, "there is nothing to cut into chunks: give --input").into())
+        }
+    }
+}
+
+fn unsound(errors: &[SpecError]) -> Fail {
+    let lines: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.pointer, e.message)).collect();
+    Fail::new(Exit::Usage, lines.join("; "))
+}
+
+async fn quote(app: &App, plan: &Plan) -> anyhow::Result<Quote> {
+    let program = match &plan.program {
+        Source::There(id) => *id,
+        Source::File(path) => {
+            let blob = upload(app, path).await?;
+            let upload = ProgramUpload { sha256: blob.sha256, name: stem(path) };
+            app.client.add_program(&upload).await?.id
+        }
+    };
+    let input = match &plan.input {
+        None => None,
+        Some(Source::There(blob)) => Some(*blob),
+        Some(Source::File(path)) => Some(upload(app, path).await?.sha256),
+    };
+    app.out.say("running a sample chunk for the quote");
+    let request = QuoteRequest { program, input, spec: plan.spec.clone() };
+    Ok(app.client.quote(&request).await?)
+}
+
+async fn upload(app: &App, path: &Path) -> anyhow::Result<BlobInfo> {
+    if path.as_os_str() == "-" {
+        let bytes = tokio::task::spawn_blocking(|| {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map(|_| bytes)
+        });
+        let bytes = bytes.await?.context("could not read standard input")?;
+        return Ok(app.client.upload_bytes(bytes.into()).await?);
+    }
+    let bar = app.out.bytes_bar(&format!("uploading {}", path.display()))?;
+    let progress: Progress = {
+        let bar = bar.clone();
+        Arc::new(move |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })
+    };
+    let info = app.client.upload_file(path, progress).await;
+    bar.finish_and_clear();
+    Ok(info?)
+}
+
+fn stem(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| "program".to_owned())
+}
+
+/// A quote for people.
+fn in_words(quote: &Quote) -> String {
+    let mut text = format!(
+        "{}\nlikely {} credits ({} at least), never more than {}; of it {} for second copies and {} fee",
+        quote.split.in_words, quote.likely, quote.low, quote.hold, quote.verification, quote.fee
+    );
+    text += &match (quote.agents, quote.seconds) {
+        (0, _) => "\nno machine is online: the job would wait for one".to_owned(),
+        (n, Some(seconds)) => format!("\nabout {} on {n} machines", seconds_in_words(seconds)),
+        (n, None) => format!("\n{n} machines are online"),
+    };
+    let stderr = quote.sample_stderr.trim();
+    if !stderr.is_empty() {
+        text += &format!("\nthe sample said: {stderr}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use medusa_api::{MergeHow, MergeRule};
+
+    use super::*;
+
+    fn flags(line: &str) -> args::Submit {
+        let words = ["medusa", "submit"].into_iter().chain(line.split_whitespace());
+        match args::Cli::try_parse_from(words).unwrap().command {
+            args::Command::Submit(submit) => *submit,
+            other => panic!("not a submit: {other:?}"),
+        }
+    }
+
+    const FILE: &str = r#"{"name":"Cells","about":"Finds cells.","program":"cells.wasm",
+        "input":"cells.png","args":["--min","4"],
+        "split":{"by":"tiles","width":96,"height":96,"overlap":72},
+        "merge":[{"file":"cells.csv","how":"csv","sort":2,"to":"cells.csv"}]}"#;
+
+    #[test]
+    fn a_job_file_is_seen_from_its_folder() {
+        let plan = of_text(FILE, Path::new("examples/cells")).unwrap();
+        assert_eq!(plan.program, Source::File("examples/cells/cells.wasm".into()));
+        assert_eq!(plan.input, Some(Source::File("examples/cells/cells.png".into())));
+        assert_eq!((plan.spec.name.as_str(), plan.spec.copies), ("Cells", 2));
+    }
+
+    #[test]
+    fn a_bad_job_file_says_what_is_wrong() {
+        for (text, part) in [
+            ("[]", "invalid type"),
+            (r#"{"name":"x","split":{"by":"files"}}"#, "names no program"),
+            (r#"{"program":5,"name":"x","split":{"by":"files"}}"#, "path of a file"),
+            (r#"{"program":"p","name":"x"}"#, "missing field `split`"),
+            (r#"{"program":"p","name":"x","split":{"by":"files"},"copy":1}"#, "unknown field"),
+        ] {
+            let error = of_text(text, Path::new("")).expect_err(text);
+            assert!(format!("{error:#}").contains(part), "{text} gave {error:#}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let args = flags(
+            "--job job.json -i other.png --arg --max --copies 1 --name Mine --memory 64 --strict \
+             --merge how=concat,to=all",
+        );
+        let plan = changed(of_text(FILE, Path::new("")).unwrap(), &args).unwrap();
+        assert_eq!(plan.input, Some(Source::File("other.png".into())));
+        assert_eq!(plan.spec.args, ["--max"]);
+        assert_eq!((plan.spec.copies, plan.spec.memory_mib, plan.spec.strict), (1, 64, true));
+        assert_eq!(plan.spec.name, "Mine");
+        let rule =
+            MergeRule { file: String::new(), how: MergeHow::Concat, sort: 0, to: "all".into() };
+        assert_eq!(plan.spec.merge, [rule]);
+        assert!(matches!(plan.spec.split, Split::Tiles { width: 96, .. }), "kept from the file");
+    }
+
+    #[test]
+    fn a_split_is_guessed_for_archives_only() {
+        let split = |line: &str| of_flags(&flags(line)).map(|plan| plan.spec.split).ok();
+        assert_eq!(split("a.wasm -i books.zip"), Some(Split::Files {}));
+        assert_eq!(split("a.wasm -i books.TAR"), Some(Split::Files {}));
+        assert_eq!(split("a.wasm -i books.txt"), None);
+        assert_eq!(split("a.wasm"), None);
+    }
+
+    #[test]
+    fn input_and_split_must_fit() {
+        let fits = |line: &str| {
+            let args = flags(line);
+            changed(of_flags(&args).unwrap(), &args).is_ok()
+        };
+        assert!(fits("a.wasm --split by=range,from=0,to=9,step=1"));
+        assert!(!fits("a.wasm -i x --split by=range,from=0,to=9,step=1"));
+        assert!(!fits("a.wasm --split by=lines,lines=5"));
+        assert!(fits("a.wasm -i - --split by=lines,lines=5"));
+    }
+}

@@ -1,0 +1,367 @@
+//! Programs, inputs, quotes, jobs, chunks and agents.
+
+use medusa_types::{
+    AgentId, ChunkIndex, Credits, Fuel, JobId, Outcome, ProgramId, Sha256Hash, Timestamp, UserId,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::spec::JobSpec;
+
+/// A stored blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlobInfo {
+    /// Its SHA-256, which is its address.
+    pub sha256: Sha256Hash,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// `POST /v1/programs`: a blob becomes a program, after inspection.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramUpload {
+    /// The uploaded module.
+    pub sha256: Sha256Hash,
+    /// What to call it, 1 to 100 characters.
+    pub name: String,
+}
+
+/// A guest program that passed inspection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Program {
+    /// Its id.
+    pub id: ProgramId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The module.
+    pub sha256: Sha256Hash,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// `POST /v1/quotes` and the core of [`JobSubmit`]: what would run on what.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuoteRequest {
+    /// The program.
+    pub program: ProgramId,
+    /// The input blob; none for a `range`.
+    #[serde(default)]
+    pub input: Option<Sha256Hash>,
+    /// Everything else.
+    pub spec: JobSpec,
+}
+
+/// What the splitter would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SplitPreview {
+    /// How many chunks.
+    pub chunks: u32,
+    /// Bytes of all chunks' inputs together.
+    pub bytes: u64,
+    /// In words, like `48 tiles of 128 x 128 pixels`.
+    pub in_words: String,
+}
+
+/// What the server knows of an input before a job is made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InputPreview {
+    /// The blob.
+    pub blob: BlobInfo,
+    /// What it looks like: `png picture 512 x 512`, `zip archive of 6 files`, `text`, `bytes`.
+    pub in_words: String,
+}
+
+/// A price before anything is paid. Valid for the job that names it, until it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Quote {
+    /// Name it in [`JobSubmit`].
+    pub id: String,
+    /// The split.
+    pub split: SplitPreview,
+    /// Likely lowest price.
+    pub low: Credits,
+    /// Likely price.
+    pub likely: Credits,
+    /// What is held, and never exceeded.
+    pub hold: Credits,
+    /// Part of `likely` that pays the second copies.
+    pub verification: Credits,
+    /// Part of `likely` that is the platform's fee.
+    pub fee: Credits,
+    /// Fuel of the sample chunk.
+    pub sample_fuel: Fuel,
+    /// Standard error of the sample chunk.
+    pub sample_stderr: String,
+    /// Likely duration in seconds with the agents that are online; none are: absent.
+    pub seconds: Option<u64>,
+    /// Agents online that could take part.
+    pub agents: u32,
+    /// Until when it is valid.
+    pub expires_at: Timestamp,
+}
+
+/// `POST /v1/jobs`: accept a quote.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobSubmit {
+    /// The quote.
+    pub quote: String,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Chunks are being computed.
+    Running,
+    /// All chunks are verified; the results are being put together.
+    Merging,
+    /// The results are there.
+    Done,
+    /// A chunk or the merge failed; what was not spent is back.
+    Failed,
+    /// The consumer stopped it; what was not spent is back.
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether it will not change any more.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+
+    /// The name in JSON and the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Merging => "merging",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Chunks by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Counts {
+    /// All of them.
+    pub total: u32,
+    /// Nobody works on them.
+    pub waiting: u32,
+    /// At least one agent works on them.
+    pub leased: u32,
+    /// Verified by a second copy or by the referee.
+    pub verified: u32,
+    /// Done by one agent only, because no other owner's agent was there.
+    pub unverified: u32,
+    /// Failed.
+    pub failed: u32,
+}
+
+impl Counts {
+    /// Chunks that need no more work.
+    #[must_use]
+    pub const fn done(&self) -> u32 {
+        self.verified.saturating_add(self.unverified)
+    }
+}
+
+/// What a job cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cost {
+    /// What was held at the start.
+    pub held: Credits,
+    /// What was paid, fee included.
+    pub spent: Credits,
+    /// Part of `spent` that is the platform's fee.
+    pub fee: Credits,
+    /// What came back at the end.
+    pub released: Credits,
+}
+
+/// A file of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResultFile {
+    /// Its name.
+    pub name: String,
+    /// Its content.
+    pub sha256: Sha256Hash,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Who pays.
+    pub owner: UserId,
+    /// The program's name.
+    pub program_name: String,
+    /// The module.
+    pub program: Sha256Hash,
+    /// The input.
+    pub input: Option<Sha256Hash>,
+    /// Everything else that was submitted.
+    pub spec: JobSpec,
+    /// Where it is.
+    pub state: JobState,
+    /// Why it failed, in words, with the program's standard error.
+    pub reason: Option<String>,
+    /// Why it is waiting, in words, while no agent works on it.
+    pub waiting: Option<String>,
+    /// Chunks by state.
+    pub counts: Counts,
+    /// What it cost.
+    pub cost: Cost,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The results.
+    pub results: Vec<ResultFile>,
+    /// Log position that this answer reflects.
+    pub position: i64,
+}
+
+/// `GET /v1/jobs`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct JobPage {
+    /// Newest first.
+    pub items: Vec<Job>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// Where a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChunkState {
+    /// Nobody works on it.
+    Waiting,
+    /// At least one agent works on it.
+    Leased,
+    /// Two copies agreed, or the referee decided.
+    Verified,
+    /// One copy, not checked.
+    Unverified,
+    /// The program failed on it.
+    Failed,
+}
+
+impl ChunkState {
+    /// One byte for the chunk map: `0` waiting, `1` leased, `2` verified, `3` unverified, `4` failed.
+    #[must_use]
+    pub const fn digit(self) -> u8 {
+        match self {
+            Self::Waiting => b'0',
+            Self::Leased => b'1',
+            Self::Verified => b'2',
+            Self::Unverified => b'3',
+            Self::Failed => b'4',
+        }
+    }
+}
+
+/// How the result of a chunk was believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Copies of different owners agreed.
+    Agreed,
+    /// Copies disagreed and the server ran the chunk itself.
+    Refereed,
+    /// There was one copy only.
+    Unverified,
+}
+
+/// One chunk of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Chunk {
+    /// Its place.
+    pub index: ChunkIndex,
+    /// Where it is.
+    pub state: ChunkState,
+    /// Copies that were handed out so far.
+    pub attempts: u32,
+    /// How the result was believed.
+    pub verdict: Option<Verdict>,
+    /// How it ended.
+    #[schema(value_type = Option<Object>)]
+    pub outcome: Option<Outcome>,
+    /// The accepted result, a bundle.
+    pub output: Option<Sha256Hash>,
+    /// Agreed fuel.
+    pub fuel: Option<Fuel>,
+    /// What it cost, all copies and fee together.
+    pub price: Credits,
+    /// The end of standard error.
+    pub stderr: String,
+}
+
+/// `GET /v1/jobs/{id}/chunks`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ChunkPage {
+    /// In chunk order.
+    pub items: Vec<Chunk>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// What an agent is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// Not connected.
+    Offline,
+    /// Connected, takes no work.
+    Paused,
+    /// Connected, without work.
+    Idle,
+    /// Computing.
+    Busy,
+}
+
+/// One lent machine, as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: AgentState,
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// Chunks it was paid for.
+    pub chunks: u64,
+    /// What it earned.
+    pub earned: Credits,
+    /// Validated replicated chunks in a row.
+    pub streak: u32,
+}
+
+/// A ready-made job of the gallery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Example {
+    /// Its folder in `examples/`, and its address.
+    pub id: String,
+    /// What it does, one sentence.
+    pub about: String,
+    /// The program, registered for everybody.
+    pub program: ProgramId,
+    /// The input.
+    pub input: Option<Sha256Hash>,
+    /// Everything else.
+    pub spec: JobSpec,
+}

@@ -1,0 +1,29 @@
+//! The shapes of the HTTP API: requests, answers, problem documents and error codes.
+//!
+//! Shared by the server, the typed client, the command line, the website and the tests, so that a
+//! change on one side does not compile on the other. Amounts are decimal strings; times are
+//! microseconds since 1970; ids carry their prefix. Pure: no I/O.
+
+mod accounts;
+mod billing;
+mod jobs;
+mod live;
+mod problem;
+mod spec;
+
+pub use accounts::{
+    DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Login, Me, Refresh, SignUp,
+    Tokens,
+};
+pub use billing::{
+    AuditHead, EventEntry, EventPage, InclusionProof, StatementLine, StatementPage, Tariff,
+    TrialBalance, TrialLine, VerifyReport, Wallet,
+};
+pub use jobs::{
+    Agent, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Cost, Counts, Example, InputPreview,
+    Job, JobPage, JobState, JobSubmit, Program, ProgramUpload, Quote, QuoteRequest, ResultFile,
+    SplitPreview, Verdict,
+};
+pub use live::{AgentLive, JobLive, LiveEvent};
+pub use problem::{FieldProblem, PROBLEM_BASE, Problem};
+pub use spec::{JobSpec, MergeHow, MergeRule, SpecError, Split};

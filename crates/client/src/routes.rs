@@ -1,0 +1,185 @@
+//! One method for each route, in the order of the API's documents.
+//!
+//! Every method fails with [`ClientError`]: a refusal of the server is its `Problem`.
+#![expect(clippy::missing_errors_doc, reason = "they are the same for every route: see above")]
+
+use medusa_api::{
+    Agent, AuditHead, ChunkPage, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest,
+    DeviceToken, EventPage, Example, InclusionProof, InputPreview, Job, JobPage, JobSubmit, Login,
+    Me, Program, ProgramUpload, Quote, QuoteRequest, Refresh, SignUp, StatementPage, Tariff,
+    Tokens, TrialBalance, VerifyReport, Wallet,
+};
+use medusa_types::{JobId, OperationId, Sha256Hash};
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+
+use crate::http::Call;
+use crate::{Client, ClientError, operation_id};
+
+type Answer<T> = Result<T, ClientError>;
+
+impl Client {
+    /// `POST /v1/signup`: a new person.
+    pub async fn signup(&self, body: &SignUp) -> Answer<Tokens> {
+        let call = self.post(&["v1", "signup"]).key(operation_id());
+        self.json(call.json(body).anonymous()).await
+    }
+
+    /// `POST /v1/login`.
+    pub async fn login(&self, body: &Login) -> Answer<Tokens> {
+        self.json(self.post(&["v1", "login"]).json(body).anonymous()).await
+    }
+
+    /// `POST /v1/tokens/refresh`. The client does this by itself for the session that it holds.
+    pub async fn refresh(&self, body: &Refresh) -> Answer<Tokens> {
+        self.refresh_once(body).await
+    }
+
+    /// `GET /v1/me`: whose token this is.
+    pub async fn me(&self) -> Answer<Me> {
+        self.get(&["v1", "me"]).await
+    }
+
+    /// `POST /v1/device`: a machine asks to be enrolled.
+    pub async fn device(&self, body: &DeviceRequest) -> Answer<DeviceCode> {
+        self.json(self.post(&["v1", "device"]).json(body).anonymous()).await
+    }
+
+    /// `POST /v1/device/approve`: its owner confirms the code.
+    pub async fn approve_device(&self, body: &DeviceApproval) -> Answer<Agent> {
+        let call = self.post(&["v1", "device", "approve"]).key(operation_id());
+        self.json(call.json(body)).await
+    }
+
+    /// `POST /v1/device/token`: the machine asks whether it was confirmed.
+    pub async fn poll_device(&self, body: &DevicePoll) -> Answer<DeviceToken> {
+        self.json(self.post(&["v1", "device", "token"]).json(body).anonymous()).await
+    }
+
+    /// `GET /v1/blobs/{sha256}/preview`: what the server knows of an uploaded input.
+    pub async fn preview(&self, blob: Sha256Hash) -> Answer<InputPreview> {
+        self.get(&["v1", "blobs", &blob.to_string(), "preview"]).await
+    }
+
+    /// `POST /v1/programs`: an uploaded module becomes a program.
+    pub async fn add_program(&self, body: &ProgramUpload) -> Answer<Program> {
+        self.json(self.post(&["v1", "programs"]).key(operation_id()).json(body)).await
+    }
+
+    /// `GET /v1/programs`: one's own programs.
+    pub async fn programs(&self) -> Answer<Vec<Program>> {
+        self.get(&["v1", "programs"]).await
+    }
+
+    /// `POST /v1/quotes`: a price before anything is paid. Runs one sample chunk.
+    pub async fn quote(&self, body: &QuoteRequest) -> Answer<Quote> {
+        self.json(self.post(&["v1", "quotes"]).key(operation_id()).json(body)).await
+    }
+
+    /// `POST /v1/jobs`: accepts a quote and holds its upper bound.
+    pub async fn submit_job(&self, body: &JobSubmit, key: OperationId) -> Answer<Job> {
+        self.json(self.post(&["v1", "jobs"]).key(key).json(body)).await
+    }
+
+    /// `GET /v1/jobs`: one's own jobs, newest first.
+    pub async fn jobs(&self, limit: u32, after: Option<&str>) -> Answer<JobPage> {
+        self.page(&["v1", "jobs"], limit, after).await
+    }
+
+    /// `GET /v1/jobs/{id}`.
+    pub async fn job(&self, job: JobId) -> Answer<Job> {
+        self.get(&["v1", "jobs", &job.to_string()]).await
+    }
+
+    /// `POST /v1/jobs/{id}/cancel`: stops the job; what was not spent comes back.
+    pub async fn cancel_job(&self, job: JobId, key: OperationId) -> Answer<Job> {
+        let call = self.post(&["v1", "jobs", &job.to_string(), "cancel"]).key(key);
+        self.json(call).await
+    }
+
+    /// `GET /v1/jobs/{id}/chunks`, in chunk order.
+    pub async fn chunks(&self, job: JobId, limit: u32, after: Option<&str>) -> Answer<ChunkPage> {
+        self.page(&["v1", "jobs", &job.to_string(), "chunks"], limit, after).await
+    }
+
+    /// `GET /v1/examples`: the ready-made jobs.
+    pub async fn examples(&self) -> Answer<Vec<Example>> {
+        self.get(&["v1", "examples"]).await
+    }
+
+    /// `GET /v1/wallet`.
+    pub async fn wallet(&self) -> Answer<Wallet> {
+        self.get(&["v1", "wallet"]).await
+    }
+
+    /// `GET /v1/wallet/statement`, newest first.
+    pub async fn statement(&self, limit: u32, after: Option<&str>) -> Answer<StatementPage> {
+        self.page(&["v1", "wallet", "statement"], limit, after).await
+    }
+
+    /// `GET /v1/tariff`: prices per unit of the meter.
+    pub async fn tariff(&self) -> Answer<Tariff> {
+        self.get(&["v1", "tariff"]).await
+    }
+
+    /// `GET /v1/agents`: one's own machines.
+    pub async fn agents(&self) -> Answer<Vec<Agent>> {
+        self.get(&["v1", "agents"]).await
+    }
+
+    /// `GET /v1/audit/head`: size, root and signed checkpoint of the log.
+    pub async fn audit_head(&self) -> Answer<AuditHead> {
+        self.get(&["v1", "audit", "head"]).await
+    }
+
+    /// `GET /v1/audit/events`, in rising order from position `from`.
+    pub async fn audit_events(&self, from: i64, limit: u32) -> Answer<EventPage> {
+        let call = self.call(Method::GET, &["v1", "audit", "events"]);
+        let call = call.query("from", Some(&from.to_string()));
+        self.json(call.query("limit", Some(&limit.to_string()))).await
+    }
+
+    /// `GET /v1/audit/proof/{position}`: proves that an event stands in the log.
+    pub async fn audit_proof(&self, position: i64) -> Answer<InclusionProof> {
+        self.get(&["v1", "audit", "proof", &position.to_string()]).await
+    }
+
+    /// `GET /v1/admin/trial-balance`.
+    pub async fn trial_balance(&self) -> Answer<TrialBalance> {
+        self.get(&["v1", "admin", "trial-balance"]).await
+    }
+
+    /// `POST /v1/admin/verify`: the server checks its own log.
+    pub async fn verify(&self) -> Answer<VerifyReport> {
+        self.json(self.post(&["v1", "admin", "verify"]).key(operation_id())).await
+    }
+
+    /// `GET /healthz`: the server runs.
+    pub async fn healthy(&self) -> Answer<()> {
+        self.whole(&self.call(Method::GET, &["healthz"]).anonymous()).await.map(drop)
+    }
+
+    /// `GET /readyz`: the server and everything it needs work. The answer is its own words.
+    pub async fn ready(&self) -> Answer<String> {
+        let call = self.call(Method::GET, &["readyz"]).anonymous();
+        self.whole(&call).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn post(&self, path: &[&str]) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Answer<T> {
+        self.json(self.call(Method::GET, path)).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        limit: u32,
+        after: Option<&str>,
+    ) -> Answer<T> {
+        let call = self.call(Method::GET, path).query("limit", Some(&limit.to_string()));
+        self.json(call.query("after", after)).await
+    }
+}

@@ -1,0 +1,164 @@
+//! What callers hand to the sequencer, and the handle that does it.
+
+use medusa_events::Fact;
+use medusa_ledger::{Move, Posting};
+use medusa_types::{Sha256Hash, UserId};
+use sqlx::PgPool;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::error::AppendError;
+use crate::read::StoredEvent;
+use crate::tail::Tail;
+
+/// The caller's own id for a command, and a hash of what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Unique for ever; starts with whose it is, like `usr_…:key`.
+    pub key: String,
+    /// Another request under the same key is refused.
+    pub request: Sha256Hash,
+}
+
+/// Where the stream must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Anywhere.
+    Any,
+    /// At this version; 0 means that it must not exist.
+    Version(i64),
+}
+
+/// An event without its place.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// The thing that it is about, like `job-job_…`.
+    pub stream: String,
+    /// Where that stream must be.
+    pub expect: Expect,
+    /// The person who causes it.
+    pub actor: Option<UserId>,
+    /// The position of the event that led to it.
+    pub causation: Option<i64>,
+    /// What happens.
+    pub fact: Fact,
+    /// What is to be moved with it.
+    pub moves: Vec<Move>,
+}
+
+impl NewEvent {
+    /// An event of this stream, without moves, caused by the house.
+    #[must_use]
+    pub const fn new(stream: String, fact: Fact) -> Self {
+        let (expect, actor, causation) = (Expect::Any, None, None);
+        Self { stream, expect, actor, causation, fact, moves: Vec::new() }
+    }
+
+    /// The same, caused by this person.
+    #[must_use]
+    pub const fn by(mut self, actor: UserId) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+
+    /// The same, with these moves.
+    #[must_use]
+    pub fn moving(mut self, moves: Vec<Move>) -> Self {
+        self.moves = moves;
+        self
+    }
+}
+
+/// A chain of events: all of them or none.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Makes a repetition harmless.
+    pub operation: Option<Operation>,
+    /// In order.
+    pub events: Vec<NewEvent>,
+}
+
+/// What became of an [`Append`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Position of its last event.
+    pub position: i64,
+    /// Whether the operation had been done before; then nothing new was written.
+    pub replayed: bool,
+    /// What each event moved; empty when replayed.
+    pub postings: Vec<Vec<Posting>>,
+}
+
+/// One append on its way to the sequencer.
+pub(crate) struct Request {
+    pub(crate) append: Append,
+    pub(crate) answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// A batch as it was committed.
+pub(crate) type Batch = std::sync::Arc<Vec<std::sync::Arc<StoredEvent>>>;
+
+/// The handle to the log. Cheap to clone.
+#[derive(Clone)]
+pub struct EventLog {
+    pub(crate) queue: mpsc::Sender<Request>,
+    pub(crate) batches: broadcast::Sender<Batch>,
+    pub(crate) head: watch::Receiver<i64>,
+    pub(crate) pool: PgPool,
+}
+
+impl EventLog {
+    /// Appends a chain and waits until it is durable.
+    ///
+    /// # Errors
+    /// [`AppendError`]; after `Unknown` repeat with the same operation.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.enqueue(append)?.await.unwrap_or(Err(AppendError::Unknown))
+    }
+
+    /// Puts a chain into the queue. Chains are written in the order of these calls; the returned
+    /// receiver tells what became of it.
+    ///
+    /// # Errors
+    /// [`AppendError::Busy`] when the queue is full, [`AppendError::Unknown`] after the writer ended.
+    pub fn enqueue(
+        &self,
+        append: Append,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+        let (answer, receiver) = oneshot::channel();
+        self.queue.try_send(Request { append, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Busy,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Unknown,
+        })?;
+        Ok(receiver)
+    }
+
+    /// Appends one event.
+    ///
+    /// # Errors
+    /// As [`EventLog::append`].
+    pub async fn append_one(
+        &self,
+        operation: Option<Operation>,
+        event: NewEvent,
+    ) -> Result<Appended, AppendError> {
+        self.append(Append { operation, events: vec![event] }).await
+    }
+
+    /// The position of the last event that is committed.
+    #[must_use]
+    pub fn head(&self) -> i64 {
+        *self.head.borrow()
+    }
+
+    /// Reads on after this position, for ever.
+    #[must_use]
+    pub fn tail(&self, after: i64) -> Tail {
+        Tail::new(self.pool.clone(), self.batches.subscribe(), self.head.clone(), after)
+    }
+
+    /// The database that the log stands in.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}

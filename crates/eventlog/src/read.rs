@@ -1,0 +1,70 @@
+//! Reading events back. What was stored is what is given: bytes, and their decoded form.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use medusa_events::Envelope;
+use medusa_types::Sha256Hash;
+use sqlx::PgExecutor;
+
+use crate::error::LogError;
+
+/// An event of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its decoded form.
+    pub envelope: Envelope,
+    /// The stored bytes.
+    pub body: Bytes,
+    /// Their leaf hash.
+    pub leaf: Sha256Hash,
+}
+
+fn decode(position: i64, body: Vec<u8>, leaf: &[u8]) -> Result<Arc<StoredEvent>, LogError> {
+    let corrupt = |what: &str| LogError::Corrupt(format!("event {position}: {what}"));
+    let envelope = Envelope::decode(&body)
+        .map_err(|error| corrupt(&medusa_platform::error::chain(&error)))?;
+    let leaf = Sha256Hash::try_from(leaf).map_err(|_| corrupt("its leaf hash is cut"))?;
+    Ok(Arc::new(StoredEvent { envelope, body: body.into(), leaf }))
+}
+
+/// At most `limit` events after a position, in order.
+///
+/// # Errors
+/// [`LogError::Corrupt`] when an event does not decode.
+pub async fn read_events(
+    db: impl PgExecutor<'_>,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+    let rows = sqlx::query!(
+        "select position, body, leaf from event where position > $1 order by position limit $2",
+        after,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| decode(row.position, row.body, &row.leaf)).collect()
+}
+
+/// At most `limit` events of one stream after a version, in order.
+///
+/// # Errors
+/// [`LogError::Corrupt`] when an event does not decode.
+pub async fn read_stream(
+    db: impl PgExecutor<'_>,
+    stream: &str,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+    let rows = sqlx::query!(
+        "select position, body, leaf from event
+         where stream = $1 and version > $2 order by version limit $3",
+        stream,
+        after,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| decode(row.position, row.body, &row.leaf)).collect()
+}

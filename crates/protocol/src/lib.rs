@@ -1,0 +1,23 @@
+//! The frames that an agent and the server speak over one WebSocket.
+//!
+//! A frame is one binary message: a fixed header, a CBOR body with integer keys (so that a newer
+//! peer may add fields and an older one skips them), then raw payload bytes that the codec never
+//! touches. The version is negotiated as WebSocket sub-protocol. Pure: no I/O.
+
+mod frame;
+mod message;
+
+pub use frame::{Frame, FrameError, HEADER_BYTES, MAX_FRAME_BYTES};
+pub use message::{
+    Blob, Cancel, FilePart, Hello, INLINE_BYTES_MAX, Lease, Message, Part, Pulse, Report, Welcome,
+    guest_env,
+};
+
+/// The WebSocket sub-protocol of this version.
+pub const SUBPROTOCOL: &str = "medusa.agent.v1";
+/// The first byte of every frame.
+pub const VERSION: u8 = 1;
+/// An agent says so often that it lives.
+pub const HEARTBEAT_MS: u64 = 15_000;
+/// An agent that was silent this long is gone.
+pub const GONE_MS: u64 = 60_000;

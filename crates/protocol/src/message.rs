@@ -1,0 +1,268 @@
+//! What the frames say. Keys are never reused; new fields are optional.
+
+use medusa_types::{Limits, Outcome};
+use minicbor::{Decode, Encode};
+
+use crate::frame::FrameError;
+
+/// Inputs and outputs up to this size travel inside the frame; larger ones go over HTTP.
+pub const INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// Agent to server, first: who it is and what it can do.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Hello {
+    /// The agent's version of the program, for people.
+    #[n(0)]
+    pub software: String,
+    /// The meter its engine counts by; leases are given only for this one.
+    #[n(1)]
+    pub meter: String,
+    /// Chunks it runs at the same time.
+    #[n(2)]
+    pub slots: u32,
+    /// Memory it lends, in bytes.
+    #[n(3)]
+    pub memory_bytes: u64,
+    /// Instruction set, like `x86_64`.
+    #[n(4)]
+    pub arch: String,
+    /// Operating system, like `linux`.
+    #[n(5)]
+    pub os: String,
+    /// Whether it takes no work for now.
+    #[n(6)]
+    pub paused: bool,
+}
+
+/// Server to agent, in answer to [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Welcome {
+    /// The agent's id.
+    #[n(0)]
+    pub agent: String,
+    /// The name its owner gave it.
+    #[n(1)]
+    pub name: String,
+    /// Send a [`Pulse`] at least this often.
+    #[n(2)]
+    pub heartbeat_ms: u64,
+}
+
+/// A blob that the agent fetches over HTTP and checks against its hash.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Blob {
+    /// SHA-256 of the whole blob.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub sha256: [u8; 32],
+    /// Its length in bytes.
+    #[n(1)]
+    pub size: u64,
+    /// Path and query on the server, with a ticket that lets this agent read it for a while.
+    #[n(2)]
+    pub path: String,
+}
+
+/// Where a piece of input is.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Part {
+    /// The next so many bytes of the frame's payload.
+    #[n(0)]
+    Inline(#[n(0)] u64),
+    /// A range of a blob.
+    #[n(1)]
+    Range {
+        /// The blob.
+        #[n(0)]
+        blob: Blob,
+        /// First byte.
+        #[n(1)]
+        offset: u64,
+        /// Bytes.
+        #[n(2)]
+        len: u64,
+    },
+}
+
+/// One input file.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FilePart {
+    /// Where the guest finds it, without the leading slash: `in/…` or `data/…`.
+    #[n(0)]
+    pub path: String,
+    /// Its content.
+    #[n(1)]
+    pub part: Part,
+}
+
+/// Server to agent: run one copy of one chunk.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Lease {
+    /// The lease's id; the report names it.
+    #[n(0)]
+    pub lease: String,
+    /// The job, for the agent's page and for keeping a worker between chunks of one job.
+    #[n(1)]
+    pub job: String,
+    /// What the job is called, for the agent's page.
+    #[n(2)]
+    pub job_name: String,
+    /// The chunk's index.
+    #[n(3)]
+    pub chunk: u32,
+    /// How many chunks the job has.
+    #[n(4)]
+    pub chunks: u32,
+    /// The module.
+    #[n(5)]
+    pub program: Blob,
+    /// Arguments after `argv[0]`, which is `guest`.
+    #[n(6)]
+    pub args: Vec<String>,
+    /// The chunk's seed: clock and randomness of the guest come from it.
+    #[n(7)]
+    pub seed: u64,
+    /// What the guest takes for the time, in milliseconds since 1970.
+    #[n(8)]
+    pub clock_ms: u64,
+    /// What the run may use.
+    #[n(9)]
+    pub limits: Limits,
+    /// Standard input; absent is empty.
+    #[n(10)]
+    pub stdin: Option<Part>,
+    /// Input files.
+    #[n(11)]
+    pub files: Vec<FilePart>,
+    /// Canonicalise NaN.
+    #[n(12)]
+    pub strict: bool,
+    /// The report counts until so many milliseconds from now.
+    #[n(13)]
+    pub deadline_ms: u64,
+    /// Where to `PUT` an output that is larger than [`INLINE_BYTES_MAX`].
+    #[n(14)]
+    pub upload_path: String,
+}
+
+/// Agent to server: how a lease ended. A small output is the frame's payload.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Report {
+    /// The lease.
+    #[n(0)]
+    pub lease: String,
+    /// How it ended.
+    #[n(1)]
+    pub outcome: Outcome,
+    /// Fuel used, by the meter.
+    #[n(2)]
+    pub fuel: u64,
+    /// SHA-256 of the encoded bundle.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub output: [u8; 32],
+    /// Length of the encoded bundle.
+    #[n(4)]
+    pub output_bytes: u64,
+    /// Whether the bundle was uploaded; otherwise it is the payload.
+    #[n(5)]
+    pub uploaded: bool,
+    /// The end of standard error, and the reason of a trap.
+    #[n(6)]
+    pub stderr: String,
+    /// Processor time of the run, in milliseconds; for estimates, never for pay.
+    #[n(7)]
+    pub cpu_ms: u64,
+}
+
+/// Agent to server: it lives. Sent on time and whenever something changes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Pulse {
+    /// Whether it takes no new work.
+    #[n(0)]
+    pub paused: bool,
+    /// Leases it is working on; the server renews them.
+    #[n(1)]
+    pub running: Vec<String>,
+}
+
+/// Server to agent: stop this lease; no report is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Cancel {
+    /// The lease.
+    #[n(0)]
+    pub lease: String,
+}
+
+/// Every message of the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Kind 1, agent to server.
+    Hello(Hello),
+    /// Kind 2, server to agent.
+    Welcome(Welcome),
+    /// Kind 3, server to agent.
+    Lease(Box<Lease>),
+    /// Kind 4, server to agent.
+    Cancel(Cancel),
+    /// Kind 5, agent to server.
+    Report(Report),
+    /// Kind 6, agent to server.
+    Pulse(Pulse),
+}
+
+impl Message {
+    pub(crate) const fn kind(&self) -> u8 {
+        match self {
+            Self::Hello(_) => 1,
+            Self::Welcome(_) => 2,
+            Self::Lease(_) => 3,
+            Self::Cancel(_) => 4,
+            Self::Report(_) => 5,
+            Self::Pulse(_) => 6,
+        }
+    }
+
+    pub(crate) fn encode_body(&self) -> Vec<u8> {
+        let encoded = match self {
+            Self::Hello(m) => minicbor::to_vec(m),
+            Self::Welcome(m) => minicbor::to_vec(m),
+            Self::Lease(m) => minicbor::to_vec(m),
+            Self::Cancel(m) => minicbor::to_vec(m),
+            Self::Report(m) => minicbor::to_vec(m),
+            Self::Pulse(m) => minicbor::to_vec(m),
+        };
+        // Writing to memory cannot fail: the error type of the writer is `Infallible`.
+        encoded.unwrap_or_default()
+    }
+
+    pub(crate) fn decode_body(kind: u8, body: &[u8]) -> Result<Self, FrameError> {
+        let message = match kind {
+            1 => minicbor::decode(body).map(Self::Hello),
+            2 => minicbor::decode(body).map(Self::Welcome),
+            3 => minicbor::decode(body).map(|m| Self::Lease(Box::new(m))),
+            4 => minicbor::decode(body).map(Self::Cancel),
+            5 => minicbor::decode(body).map(Self::Report),
+            6 => minicbor::decode(body).map(Self::Pulse),
+            other => return Err(FrameError::Kind(other)),
+        };
+        message.map_err(FrameError::Body)
+    }
+}
+
+/// The environment of a guest: the same in the server's sandbox and on every agent, because a
+/// program can print it.
+#[must_use]
+pub fn guest_env(chunk: u32, chunks: u32, seed: u64) -> Vec<(String, String)> {
+    vec![
+        ("MEDUSA_CHUNK".to_owned(), chunk.to_string()),
+        ("MEDUSA_CHUNKS".to_owned(), chunks.to_string()),
+        ("MEDUSA_SEED".to_owned(), seed.to_string()),
+    ]
+}

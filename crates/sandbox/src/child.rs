@@ -1,0 +1,178 @@
+//! The parent's end of a worker process: start it, ask it, kill it.
+//!
+//! A child is trusted with nothing: its answers have a size limit and are checked like any input.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::task::{Reply, Request, frame, message};
+
+/// How much of a dying worker's last words is kept.
+const LAST_WORDS_BYTES_MAX: u64 = 4_096;
+
+/// The longest answer in words.
+pub(crate) const TEXT_BYTES_MAX: u64 = 64 << 10;
+/// How long an answer may take that needs no work; a busy machine is slow to start processes.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// How to start a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    pub(crate) exe: PathBuf,
+    pub(crate) args: Vec<String>,
+    /// An empty folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// Why a worker process gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    /// It did not start.
+    #[error("could not start the worker {path:?}", path = exe.display())]
+    Start {
+        /// The program.
+        exe: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It ended unasked.
+    #[error("the worker ended unexpectedly ({status}): {last_words}")]
+    Died {
+        /// How it ended.
+        status: String,
+        /// What it printed at last.
+        last_words: String,
+    },
+    /// It answered something else than was asked.
+    #[error("the worker gave a wrong answer: {0}")]
+    Confused(String),
+    /// It took too long, and was killed.
+    #[error("the worker took longer than {ms} ms")]
+    Late {
+        /// How long it was given.
+        ms: u128,
+    },
+    /// It was stopped before, or an earlier question was given up.
+    #[error("the worker is stopped")]
+    Stopped,
+}
+
+impl ChildError {
+    /// The reply to another question.
+    pub(crate) fn unasked(reply: &Reply) -> Self {
+        Self::Confused(match reply {
+            Reply::Text(text) | Reply::Failed(text) => text.clone(),
+            Reply::Compiled(_) => "a compiled module".into(),
+            Reply::Report(_) => "a report".into(),
+        })
+    }
+}
+
+/// A worker process, with one question at a time. It is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: Process,
+    /// None once it cannot be asked any more.
+    pipes: Option<(ChildStdin, ChildStdout)>,
+    last_words: Option<ChildStderr>,
+}
+
+impl Child {
+    pub(crate) fn start(launch: &Launch) -> Result<Self, ChildError> {
+        let mut command = Command::new(&launch.exe);
+        command
+            .args(&launch.args)
+            .env_clear()
+            .current_dir(&launch.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let failed = |source| ChildError::Start { exe: launch.exe.clone(), source };
+        let mut process = command.spawn().map_err(failed)?;
+        let pipes = process.stdin.take().zip(process.stdout.take());
+        let last_words = process.stderr.take();
+        Ok(Self { process, pipes, last_words })
+    }
+
+    /// Asks one thing, and kills the child when it takes too long. When this is given up
+    /// half-way, the child cannot be asked again.
+    pub(crate) async fn ask(
+        &mut self,
+        request: &Request,
+        reply_bytes_max: u64,
+        within: Duration,
+    ) -> Result<Reply, ChildError> {
+        let Ok(answer) = timeout(within, self.exchange(request, reply_bytes_max)).await else {
+            self.kill().await;
+            return Err(ChildError::Late { ms: within.as_millis() });
+        };
+        answer
+    }
+
+    async fn exchange(
+        &mut self,
+        request: &Request,
+        reply_bytes_max: u64,
+    ) -> Result<Reply, ChildError> {
+        let (mut stdin, mut stdout) = self.pipes.take().ok_or(ChildError::Stopped)?;
+        let bytes = frame(request).map_err(ChildError::Confused)?;
+        let exchanged = async {
+            stdin.write_all(&bytes).await?;
+            drop(bytes);
+            let length = u64::from(stdout.read_u32_le().await?);
+            if length > reply_bytes_max {
+                return Ok(Err(format!("{length} bytes, where {reply_bytes_max} are the most")));
+            }
+            let mut content = Vec::new();
+            (&mut stdout).take(length).read_to_end(&mut content).await?;
+            Ok::<_, std::io::Error>(Ok(content))
+        };
+        let Ok(content) = exchanged.await else { return Err(self.bury().await) };
+        let content = content.map_err(ChildError::Confused)?;
+        let reply = message(&content).map_err(ChildError::Confused)?;
+        self.pipes = Some((stdin, stdout));
+        Ok(reply)
+    }
+
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.pipes.is_some()
+    }
+
+    /// Kills the process and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        self.pipes = None;
+        if let Err(error) = self.process.kill().await {
+            tracing::warn!(%error, "could not kill a worker");
+        }
+    }
+
+    /// What became of a process that hung up.
+    async fn bury(&mut self) -> ChildError {
+        let mut words = Vec::new();
+        if let Some(stderr) = self.last_words.take() {
+            // What cannot be read is not needed.
+            stderr.take(LAST_WORDS_BYTES_MAX).read_to_end(&mut words).await.unwrap_or_default();
+        }
+        let status = self.process.wait().await;
+        let status = status.map_or_else(|error| error.to_string(), |s: ExitStatus| s.to_string());
+        let last_words = String::from_utf8_lossy(&words).trim().to_owned();
+        ChildError::Died { status, last_words }
+    }
+}
+
+/// The path as a worker with another current folder needs it.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,33 @@
+//! The one door to the engine: checks, compiles and runs guest programs.
+//!
+//! [`inspect`] says whether a module may run here at all. [`Modules`] compiles it once and keeps
+//! the result. A [`Worker`] is a process that runs it, as often as a job has chunks, and that can
+//! be killed. Guests are never compiled or run in the process that calls this crate: the engine
+//! works in [`worker_main`] only.
+//!
+//! The same program with the same [`Task`] gives the same output, outcome and fuel on every
+//! machine, whatever its cores, cache or system. The exceptions are the outcomes that are no
+//! verdict ([`medusa_types::Outcome::is_verdict`]).
+
+mod child;
+mod engine;
+mod files;
+mod gate;
+mod gauge;
+mod imports;
+mod meter;
+mod modules;
+mod program;
+mod serve;
+mod stop;
+mod task;
+mod walls;
+mod wasi;
+mod worker;
+
+pub use child::ChildError;
+pub use gate::{Entry, Inspection, MODULE_BYTES_MAX, Refusal, inspect};
+pub use modules::{CompileError, Compiled, Modules};
+pub use serve::worker_main;
+pub use task::{Report, Task};
+pub use worker::{Worker, WorkerError};

@@ -1,0 +1,142 @@
+//! A loaded program, and one run of it: inside a worker process only.
+
+use std::path::Path;
+
+use medusa_types::{Limits, Outcome};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use wasmtime::{Engine, Error, Instance, InstancePre, Module, Store, Trap, TypedFunc};
+
+use crate::engine;
+use crate::gate::Entry;
+use crate::stop::Ending;
+use crate::task::{Report, Task};
+use crate::wasi::{self, Host};
+
+/// Fuel for instantiation, which is not metered; it only copies what the module holds.
+const INSTANTIATION_FUEL: u64 = u64::MAX;
+
+/// A program that can be run any number of times, each in a store of its own.
+pub(crate) struct Program {
+    engine: Engine,
+    instance: InstancePre<Host>,
+    entry: Entry,
+}
+
+impl Program {
+    /// Loads a compiled file.
+    pub(crate) fn load(strict: bool, path: &Path) -> wasmtime::Result<Self> {
+        let engine = engine::engine(strict)?;
+        #[expect(unsafe_code, reason = "compiled code can only be loaded so")]
+        // SAFETY: the file was compiled on this machine by this program, which checks its digest
+        // before it names it here, and it is only ever replaced as a whole.
+        let module = unsafe { Module::deserialize_file(&engine, path)? };
+        let has = |entry: &Entry| {
+            module.get_export(entry.export()).is_some_and(|export| export.func().is_some())
+        };
+        let entry = [Entry::Start, Entry::EmptyName].into_iter().find(has);
+        let entry = entry.ok_or_else(|| Error::msg("the module has no entry"))?;
+        let instance = wasi::link(&engine)?.instantiate_pre(&module)?;
+        Ok(Self { engine, instance, entry })
+    }
+
+    /// Runs the program once.
+    ///
+    /// # Errors
+    /// Says what of the task cannot be shown to a guest.
+    pub(crate) fn run(&self, task: Task) -> Result<Report, String> {
+        let limits = task.limits;
+        let started = cpu_ms();
+        let mut store = Store::new(&self.engine, Host::new(task)?);
+        store.limiter(|host| &mut host.gauge);
+        let result = self.enter(&mut store, &limits);
+        let memory = store.data().memory;
+        let memory_bytes = memory.map_or(0, |memory| memory.data_size(&store));
+        let left = store.get_fuel().map_err(|e| e.to_string())?;
+        let host = store.into_data();
+        let (outcome, reason) = ending(&result, host.gauge.denied);
+        let fuel = match &result {
+            // Before instantiation is over, nothing has been counted.
+            Err(Failure::Instantiation(_)) => 0,
+            _ => limits.fuel.saturating_sub(left),
+        };
+        let mut stderr = host.stderr.into_text();
+        if let Some(reason) = reason {
+            if !stderr.is_empty() && !stderr.ends_with('\n') {
+                stderr.push('\n');
+            }
+            stderr.push_str(&reason);
+            stderr.push('\n');
+        }
+        let output = match outcome {
+            Outcome::Done | Outcome::Exit(_) => host.files.into_bundle(host.stdout).encode(),
+            _ => Vec::new(),
+        };
+        Ok(Report {
+            outcome,
+            output,
+            fuel,
+            stderr,
+            memory_bytes: u64::try_from(memory_bytes).unwrap_or(u64::MAX),
+            cpu_ms: cpu_ms().saturating_sub(started),
+        })
+    }
+
+    fn enter(&self, store: &mut Store<Host>, limits: &Limits) -> Result<(), Failure> {
+        let entry = self.instantiate(store).map_err(Failure::Instantiation)?;
+        store.set_fuel(limits.fuel).map_err(Failure::Instantiation)?;
+        entry.call(store, ()).map_err(Failure::Run)
+    }
+
+    fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<TypedFunc<(), ()>> {
+        store.set_fuel(INSTANTIATION_FUEL)?;
+        let instance: Instance = self.instance.instantiate(&mut *store)?;
+        store.data_mut().memory = instance.get_memory(&mut *store, "memory");
+        instance.get_typed_func(&mut *store, self.entry.export())
+    }
+}
+
+/// Where a run failed.
+enum Failure {
+    Instantiation(Error),
+    Run(Error),
+}
+
+/// How a run ended, and for a trap the reason in words.
+fn ending(result: &Result<(), Failure>, denied: bool) -> (Outcome, Option<String>) {
+    let error = match result {
+        Ok(()) => return (Outcome::Done, None),
+        Err(Failure::Instantiation(error) | Failure::Run(error)) => error,
+    };
+    let outcome = if let Some(ending) = error.downcast_ref::<Ending>() {
+        ending.outcome()
+    } else {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => Outcome::FuelOut,
+            Some(Trap::StackOverflow) => Outcome::StackOut,
+            Some(_) => Outcome::Trap,
+            // The initial memory does not fit the limit.
+            None if denied => Outcome::MemoryOut,
+            None => Outcome::AgentFault,
+        }
+    };
+    let reason = match outcome {
+        Outcome::Done | Outcome::Exit(_) => None,
+        _ => Some(error.root_cause().to_string()),
+    };
+    match outcome {
+        // A program that was refused memory and gave up ran out of memory, however it says so.
+        Outcome::Exit(_) | Outcome::Trap if denied => {
+            (Outcome::MemoryOut, reason.or_else(|| Some("a growth of memory was refused".into())))
+        }
+        _ => (outcome, reason),
+    }
+}
+
+/// CPU time of this process, in milliseconds.
+fn cpu_ms() -> u64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
+    let ms =
+        usage.user_time().num_milliseconds().saturating_add(usage.system_time().num_milliseconds());
+    u64::try_from(ms).unwrap_or_default()
+}

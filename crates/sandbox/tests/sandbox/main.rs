@@ -1,0 +1,9 @@
+//! Whole runs: modules in text, compiled and run in real worker processes.
+#![expect(clippy::expect_used, reason = "the shorthands that tests share are no tests by name")]
+
+mod files;
+mod gate;
+mod host;
+mod outcomes;
+mod setup;
+mod walls;

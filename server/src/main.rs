@@ -1,0 +1,3 @@
+//! medusa-server
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! What can be asked of the service, by subject.
+
+mod device;
+mod login;
+mod people;
+mod tokens;
+
+pub use device::AgentRow;
+pub use login::BrowserLogin;

@@ -1,0 +1,5 @@
+//! Periodic, idempotent tasks.
+
+mod sweep;
+
+pub use sweep::sweep_regularly;

@@ -1,0 +1,112 @@
+//! Machines that wait to be confirmed, by the hash of their secret and by the code they show.
+
+use medusa_types::{AgentId, Sha256Hash, Timestamp};
+use sqlx::PgConnection;
+
+use crate::domain::UserCode;
+
+/// A machine that begins to wait.
+pub(crate) struct NewDevice<'a> {
+    pub(crate) hash: Sha256Hash,
+    pub(crate) code: &'a UserCode,
+    pub(crate) name: &'a str,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// A machine that waits, or was confirmed and has not asked since.
+pub(crate) struct Device {
+    pub(crate) name: String,
+    pub(crate) agent: Option<AgentId>,
+}
+
+/// Machines that wait.
+pub(crate) async fn waiting(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from device_request where expires_at > $1"#,
+        now.to_utc(),
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Writes a waiting machine; false when its code is shown by another one.
+pub(crate) async fn insert(db: &mut PgConnection, device: &NewDevice<'_>) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "insert into device_request (device_hash, user_code, name, created_at, expires_at)
+         values ($1, $2, $3, $4, $5) on conflict (user_code) do nothing",
+        device.hash.as_bytes(),
+        device.code.as_str(),
+        device.name,
+        device.created_at.to_utc(),
+        device.expires_at.to_utc(),
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The machine that shows this code, locked until the transaction ends.
+pub(crate) async fn lock_by_code(
+    db: &mut PgConnection,
+    code: &UserCode,
+    now: Timestamp,
+) -> sqlx::Result<Option<Device>> {
+    let row = sqlx::query!(
+        "select name, agent_id from device_request
+         where user_code = $1 and expires_at > $2 for update",
+        code.as_str(),
+        now.to_utc(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Device { name: row.name, agent: row.agent_id.map(AgentId) }))
+}
+
+/// What the machine with this secret became, if it waits still: nothing until it is confirmed.
+pub(crate) async fn agent_of(
+    db: &mut PgConnection,
+    hash: Sha256Hash,
+    now: Timestamp,
+) -> sqlx::Result<Option<Option<AgentId>>> {
+    let agent = sqlx::query_scalar!(
+        "select agent_id from device_request where device_hash = $1 and expires_at > $2",
+        hash.as_bytes(),
+        now.to_utc(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(agent.map(|agent| agent.map(AgentId)))
+}
+
+/// Writes which agent a waiting machine became.
+pub(crate) async fn confirm(
+    db: &mut PgConnection,
+    code: &UserCode,
+    agent: AgentId,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update device_request set agent_id = $2 where user_code = $1",
+        code.as_str(),
+        agent.0,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a machine that gets its key; false when it was forgotten before.
+pub(crate) async fn forget(db: &mut PgConnection, hash: Sha256Hash) -> sqlx::Result<bool> {
+    let done = sqlx::query!("delete from device_request where device_hash = $1", hash.as_bytes())
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Removes what has ended.
+pub(crate) async fn sweep(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<u64> {
+    let done = sqlx::query!("delete from device_request where expires_at <= $1", now.to_utc())
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,8 @@
+//! The service against a real database and a real log, with a clock that tests turn.
+
+mod browser;
+mod device;
+mod http;
+mod people;
+mod tokens;
+mod world;

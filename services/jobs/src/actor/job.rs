@@ -1,0 +1,498 @@
+//! One open job. Decides with the domain, hands the facts to the log in order, and acts on them:
+//! wakes the scheduler, withdraws leases, calls the referee, merges. When the log does not take its
+//! facts, it folds the log again and goes on from there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use medusa_api::JobSpec;
+use medusa_eventlog::{Append, EventLog, NewEvent, Operation};
+use medusa_events::{EndState, Fact, FileRef};
+use medusa_platform::{BlobStore, Clock, Random};
+use medusa_protocol::Frame;
+use medusa_types::{AgentId, Fuel, JobId, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
+
+use super::MAILBOX_MAX;
+use super::scheduler::{JobDown, JobUp, SchedulerHandle, Withdraw};
+use crate::domain::{Fleet, Job, Refereed, Worker};
+use crate::error::JobsError;
+use crate::merge;
+use crate::order::Orders;
+use crate::port::{Escrows, Runner};
+use crate::split::Plan;
+use crate::store;
+
+/// Notes about an ended job are written within this time; then its actor leaves.
+const LEAVE_AFTER: Duration = Duration::from_millis(500);
+
+/// What every job actor needs.
+#[derive(Clone)]
+pub(crate) struct JobContext {
+    pub(crate) log: EventLog,
+    pub(crate) blobs: BlobStore,
+    pub(crate) escrows: Arc<dyn Escrows>,
+    pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) scheduler: SchedulerHandle,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+}
+
+/// Ask for a lease for this agent.
+#[derive(Message)]
+#[rtype(result = "Option<Box<Granted>>")]
+pub(crate) struct NextLease {
+    pub(crate) worker: Worker,
+    pub(crate) fleet: Fleet,
+}
+
+/// A lease and the frame that tells the agent.
+pub(crate) struct Granted {
+    pub(crate) lease: LeaseId,
+    pub(crate) frame: Frame,
+}
+
+/// An agent's report, its output stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Reported {
+    pub(crate) lease: LeaseId,
+    pub(crate) agent: AgentId,
+    pub(crate) outcome: Outcome,
+    pub(crate) output: Sha256Hash,
+    pub(crate) output_bytes: u64,
+    pub(crate) fuel: Fuel,
+    pub(crate) stderr: String,
+}
+
+/// What happens around a job.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum JobEvent {
+    /// An agent reported.
+    Reported(Box<Reported>),
+    /// Other owners' agents are there now.
+    Fleet(Fleet),
+    /// An agent did not come back.
+    AgentGone(AgentId),
+    /// An agent said what it is working on.
+    Pulse { agent: AgentId, running: Vec<LeaseId>, connected_at: Timestamp, now: Timestamp },
+    /// Time passed.
+    Tick,
+}
+
+/// The consumer stops the job.
+#[derive(Message)]
+#[rtype(result = "Result<i64, JobsError>")]
+pub(crate) struct CancelJob {
+    pub(crate) actor: UserId,
+}
+
+/// The log did not take the facts: what this actor believes is not so.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Refold;
+
+/// One open job.
+pub(crate) struct JobActor {
+    context: JobContext,
+    orders: Arc<Orders>,
+    plan: Arc<Plan>,
+    spec: JobSpec,
+    job: Job,
+    fleet: Fleet,
+    /// A merge or a referee's run is under way.
+    working: bool,
+    last_stderr: String,
+}
+
+impl JobActor {
+    pub(crate) fn new(context: JobContext, orders: Orders, plan: Arc<Plan>, spec: JobSpec, job: Job) -> Self {
+        let (fleet, last_stderr) = (Fleet::default(), String::new());
+        let orders = Arc::new(orders);
+        Self { context, orders, plan, spec, job, fleet, working: false, last_stderr }
+    }
+
+    fn id(&self) -> JobId {
+        self.job.submitted().id
+    }
+
+    /// Hands facts that the domain has decided to the log, and acts on them.
+    fn record(&mut self, facts: Vec<Fact>, actor: Option<UserId>, ctx: &mut Context<Self>) {
+        if facts.is_empty() {
+            return;
+        }
+        let append = self.append(&facts, actor);
+        match self.context.log.enqueue(append) {
+            Ok(answer) => {
+                let id = self.id();
+                ctx.spawn(answer.into_actor(self).map(move |answer, act, ctx| {
+                    if !matches!(answer, Ok(Ok(_))) {
+                        tracing::warn!(job = %id, ?answer, "the log did not take a job's facts");
+                        ctx.notify_later(Refold, Duration::from_millis(200));
+                    } else if act.job.ended().is_some() {
+                        ctx.notify_later(Leave, LEAVE_AFTER);
+                    }
+                }));
+            }
+            Err(error) => {
+                tracing::warn!(job = %self.id(), %error, "the log did not take a job's facts");
+                ctx.notify_later(Refold, Duration::from_millis(200));
+            }
+        }
+        self.act_on(&facts, ctx);
+    }
+
+    fn append(&self, facts: &[Fact], actor: Option<UserId>) -> Append {
+        let stream = format!("job-{}", self.id());
+        let key = facts.iter().find_map(|fact| match fact {
+            Fact::ChunkSettled { job, chunk, .. } => Some(format!("settle:{job}:{chunk}")),
+            Fact::JobEnded { job, .. } => Some(format!("end:{job}")),
+            _ => None,
+        });
+        let request = Sha256Hash::of(format!("{facts:?}").as_bytes());
+        let event = |fact: &Fact| {
+            let moves = self.context.escrows.moves(fact);
+            let event = NewEvent::new(stream.clone(), fact.clone()).moving(moves);
+            NewEvent { actor, ..event }
+        };
+        let operation = key.map(|key| Operation { key, request });
+        Append { operation, events: facts.iter().map(event).collect() }
+    }
+
+    fn act_on(&mut self, facts: &[Fact], ctx: &mut Context<Self>) {
+        let mut wake = false;
+        for fact in facts {
+            match fact {
+                Fact::LeaseEnded { .. } | Fact::AttemptReported { .. } => wake = true,
+                Fact::JobEnded { state, code, .. } => self.ended(*state, code.as_deref(), ctx),
+                _ => {}
+            }
+        }
+        if self.job.ended().is_some() {
+            return;
+        }
+        if wake {
+            self.call_referee(facts, ctx);
+            self.wake(ctx);
+        }
+        if let Some(fact) = self.job.start_merge() {
+            self.record(vec![fact], None, ctx);
+            self.merge(ctx);
+        }
+    }
+
+    fn wake(&self, ctx: &mut Context<Self>) {
+        let up = JobUp { job: self.id(), addr: ctx.address() };
+        if self.context.scheduler.try_send(up).is_err() {
+            tracing::debug!("the scheduler will find the job at its next tick");
+        }
+    }
+
+    fn ended(&self, state: EndState, code: Option<&str>, ctx: &mut Context<Self>) {
+        tracing::info!(job = %self.id(), ?state, code, "a job ended");
+        if self.context.scheduler.try_send(JobDown(self.id())).is_err() {
+            tracing::debug!("the scheduler forgets the job when it does not answer");
+        }
+        let words = match code {
+            Some(_) => self.last_stderr.clone(),
+            None => String::new(),
+        };
+        if words.is_empty() {
+            return;
+        }
+        let (pool, job) = (self.context.log.pool().clone(), self.id());
+        let note = async move {
+            let mut db = pool.acquire().await?;
+            store::submission::set_reason(&mut db, job, &words).await
+        };
+        ctx.spawn(note.into_actor(self).map(|noted, _, _| {
+            if let Err(error) = noted {
+                tracing::warn!(%error, "could not note why a job failed");
+            }
+        }));
+    }
+
+    /// Tells agents to stop what is not needed any more.
+    fn withdraw(&self, leases: &[(AgentId, LeaseId)]) {
+        for (agent, lease) in leases {
+            let withdraw = Withdraw { agent: *agent, lease: *lease };
+            if self.context.scheduler.try_send(withdraw).is_err() {
+                tracing::debug!("an agent will find out that its lease has ended");
+            }
+        }
+    }
+
+    fn live(&self) -> Vec<(AgentId, LeaseId)> {
+        self.job.leases().map(|l| (l.agent, l.id)).collect()
+    }
+
+    /// Records facts and withdraws the leases that they ended without a report.
+    fn record_and_withdraw(
+        &mut self,
+        before: Vec<(AgentId, LeaseId)>,
+        facts: Vec<Fact>,
+        actor: Option<UserId>,
+        ctx: &mut Context<Self>,
+    ) {
+        let reported: Vec<LeaseId> = facts
+            .iter()
+            .filter_map(|fact| match fact {
+                Fact::AttemptReported { lease, .. } => Some(*lease),
+                _ => None,
+            })
+            .collect();
+        let over: Vec<_> = before
+            .into_iter()
+            .filter(|(_, id)| self.job.live_lease(*id).is_none() && !reported.contains(id))
+            .collect();
+        self.withdraw(&over);
+        self.record(facts, actor, ctx);
+    }
+
+    /// Runs contradicted chunks here.
+    fn call_referee(&mut self, facts: &[Fact], ctx: &mut Context<Self>) {
+        let chunk = facts.iter().find_map(|fact| match fact {
+            Fact::AttemptReported { chunk, .. } if self.job.needs_referee(chunk.0) => Some(chunk.0),
+            _ => None,
+        });
+        let Some(chunk) = chunk else { return };
+        tracing::info!(job = %self.id(), chunk, "reports contradict each other; running it here");
+        let (orders, context) = (Arc::clone(&self.orders), self.context.clone());
+        let limit = self.job.submitted().fuel_limit;
+        let run = async move {
+            let run = orders.run(chunk, limit).await?;
+            let ran = context.runner.run(run).await?;
+            let output = context.blobs.put(ran.output).await?;
+            Ok::<_, JobsError>(Refereed { outcome: ran.outcome, output, fuel: ran.fuel })
+        };
+        ctx.spawn(run.into_actor(self).map(move |result, act, ctx| match result {
+            Ok(refereed) => {
+                let before = act.live();
+                let facts = act.job.refereed(chunk, refereed);
+                act.record_and_withdraw(before, facts, None, ctx);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the referee could not run a chunk");
+                ctx.notify_later(Refold, Duration::from_secs(2));
+            }
+        }));
+    }
+
+    fn merge(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.working, true) {
+            return;
+        }
+        let (blobs, plan) = (self.context.blobs.clone(), Arc::clone(&self.plan));
+        let (rules, outputs) = (self.spec.merge.clone(), self.job.outputs());
+        let work = async move { merge::merge(&blobs, &rules, &plan, &outputs).await };
+        ctx.spawn(work.into_actor(self).map(|merged, act, ctx| act.merged(merged, ctx)));
+    }
+
+    fn merged(&mut self, merged: Result<Vec<FileRef>, merge::MergeError>, ctx: &mut Context<Self>) {
+        self.working = false;
+        let facts = match merged {
+            Ok(results) => self.job.finish(results),
+            Err(error) => {
+                tracing::info!(job = %self.id(), %error, "the results could not be merged");
+                self.last_stderr = error.to_string();
+                self.job.end(EndState::Failed, Some(error.code()))
+            }
+        };
+        self.record(facts, None, ctx);
+    }
+
+    fn reported(&mut self, reported: Reported, ctx: &mut Context<Self>) {
+        let Some(lease) = self.job.live_lease(reported.lease) else { return };
+        if lease.agent != reported.agent {
+            tracing::warn!(agent = %reported.agent, "an agent reported another agent's lease");
+            return;
+        }
+        let chunk = lease.chunk;
+        let before = self.live();
+        let result =
+            (reported.outcome, reported.output, reported.output_bytes, reported.fuel);
+        let facts = self.job.report(reported.lease, result, &self.fleet);
+        if reported.outcome != Outcome::Done {
+            self.last_stderr = failure_words(&reported);
+        }
+        if !reported.stderr.is_empty() {
+            self.keep_stderr(reported, chunk, ctx);
+        }
+        self.record_and_withdraw(before, facts, None, ctx);
+    }
+
+    fn keep_stderr(&self, reported: Reported, chunk: u32, ctx: &mut Context<Self>) {
+        let (pool, job) = (self.context.log.pool().clone(), self.id());
+        let keep = async move {
+            let mut db = pool.acquire().await?;
+            store::attempt::insert(&mut db, reported.lease, job, chunk, &reported.stderr).await
+        };
+        ctx.spawn(keep.into_actor(self).map(|kept, _, _| {
+            if let Err(error) = kept {
+                tracing::warn!(%error, "could not keep an attempt's standard error");
+            }
+        }));
+    }
+
+    fn lose(&mut self, leases: &[LeaseId], why: &str, ctx: &mut Context<Self>) {
+        let before = self.live();
+        let facts = self.job.lose(leases, why, &self.fleet);
+        self.record_and_withdraw(before, facts, None, ctx);
+    }
+
+    /// Takes the steps that do not come with a message: after a start, and after the fleet changed.
+    fn look_around(&mut self, ctx: &mut Context<Self>) {
+        for chunk in self.job.stale_reports() {
+            let before = self.live();
+            let facts = self.job.conclude(chunk, &self.fleet);
+            self.record_and_withdraw(before, facts, None, ctx);
+        }
+        if self.job.merging() && self.job.ended().is_none() {
+            self.merge(ctx);
+        } else if let Some(fact) = self.job.start_merge() {
+            self.record(vec![fact], None, ctx);
+            self.merge(ctx);
+        }
+    }
+}
+
+/// What a consumer is told of a failed run.
+fn failure_words(reported: &Reported) -> String {
+    let words = reported.outcome.in_words();
+    let stderr = reported.stderr.trim_end();
+    if stderr.is_empty() { words } else { format!("{words}:\n{stderr}") }
+}
+
+/// The job has ended and its facts are on their way.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Leave;
+
+impl Actor for JobActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        self.wake(ctx);
+    }
+}
+
+impl Handler<NextLease> for JobActor {
+    type Result = ResponseActFuture<Self, Option<Box<Granted>>>;
+
+    fn handle(&mut self, msg: NextLease, ctx: &mut Self::Context) -> Self::Result {
+        self.fleet = msg.fleet;
+        let now = self.context.clock.now();
+        let id = LeaseId(self.context.random.id());
+        let Some(fact) = self.job.lease(msg.worker, &self.fleet, id, now) else {
+            return Box::pin(fut::ready(None));
+        };
+        let Fact::ChunkLeased { chunk, fuel_limit, .. } = fact else {
+            return Box::pin(fut::ready(None));
+        };
+        self.record(vec![fact], None, ctx);
+        let orders = Arc::clone(&self.orders);
+        let order = async move { orders.lease(id, chunk.0, fuel_limit, msg.worker.agent, now).await };
+        Box::pin(order.into_actor(self).map(move |frame, act, ctx| match frame {
+            Ok(frame) => Some(Box::new(Granted { lease: id, frame })),
+            Err(error) => {
+                tracing::error!(%error, "a chunk's input could not be read");
+                act.lose(&[id], "refused", ctx);
+                None
+            }
+        }))
+    }
+}
+
+impl Handler<JobEvent> for JobActor {
+    type Result = ();
+
+    fn handle(&mut self, msg: JobEvent, ctx: &mut Self::Context) {
+        match msg {
+            JobEvent::Reported(reported) => self.reported(*reported, ctx),
+            JobEvent::Fleet(fleet) => {
+                self.fleet = fleet;
+                self.look_around(ctx);
+            }
+            JobEvent::AgentGone(agent) => {
+                let gone: Vec<LeaseId> =
+                    self.job.leases().filter(|l| l.agent == agent).map(|l| l.id).collect();
+                self.lose(&gone, "lost", ctx);
+            }
+            JobEvent::Pulse { agent, running, connected_at, now } => {
+                self.job.renew(agent, &running, now);
+                let unknown = self.job.unknown_to(agent, &running, connected_at);
+                self.lose(&unknown, "lost", ctx);
+            }
+            JobEvent::Tick => {
+                let expired = self.job.expired(self.context.clock.now());
+                self.lose(&expired, "expired", ctx);
+            }
+        }
+    }
+}
+
+impl Handler<CancelJob> for JobActor {
+    type Result = ResponseActFuture<Self, Result<i64, JobsError>>;
+
+    fn handle(&mut self, msg: CancelJob, ctx: &mut Self::Context) -> Self::Result {
+        let before = self.live();
+        let facts = self.job.end(EndState::Cancelled, None);
+        if facts.is_empty() {
+            return Box::pin(fut::ready(Err(JobsError::Ended)));
+        }
+        self.withdraw(&before);
+        let append = self.append(&facts, Some(msg.actor));
+        let log = self.context.log.clone();
+        let write = async move { log.append(append).await };
+        self.act_on(&facts, ctx);
+        Box::pin(write.into_actor(self).map(|appended, _, ctx| match appended {
+            Ok(appended) => {
+                ctx.notify_later(Leave, LEAVE_AFTER);
+                Ok(appended.position)
+            }
+            Err(error) => {
+                ctx.notify(Refold);
+                Err(JobsError::Append(error))
+            }
+        }))
+    }
+}
+
+impl Handler<Refold> for JobActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Refold, _: &mut Self::Context) -> Self::Result {
+        let (log, id) = (self.context.log.clone(), self.id());
+        let fold = async move { crate::start::fold_job(&log, id).await };
+        Box::pin(fold.into_actor(self).map(|folded, act, ctx| match folded {
+            Ok(Some(job)) if job.ended().is_some() => {
+                act.job = job;
+                ctx.notify(Leave);
+            }
+            Ok(Some(job)) => {
+                act.job = job;
+                act.working = false;
+                act.look_around(ctx);
+                act.wake(ctx);
+            }
+            Ok(None) => ctx.notify(Leave),
+            Err(error) => {
+                tracing::warn!(%error, "could not fold a job again");
+                ctx.notify_later(Refold, Duration::from_secs(1));
+            }
+        }))
+    }
+}
+
+impl Handler<Leave> for JobActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Leave, ctx: &mut Self::Context) {
+        let down = JobDown(self.id());
+        if self.context.scheduler.try_send(down).is_err() {
+            tracing::debug!("the scheduler forgets the job when it does not answer");
+        }
+        ctx.stop();
+    }
+}

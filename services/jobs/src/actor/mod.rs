@@ -1,0 +1,13 @@
+//! Time and traffic: one actor for each open job, one for each connected agent, and the scheduler
+//! between them. All of it can be rebuilt from the log: killing an actor loses nothing.
+
+mod job;
+mod scheduler;
+mod worker;
+
+pub(crate) use job::{CancelJob, JobActor, JobContext};
+pub(crate) use scheduler::{Scheduler, SchedulerHandle, Summary};
+pub(crate) use worker::{Inbound, Replaced as Hangup, WorkerActor, WorkerConfig};
+
+/// Messages that wait for one actor; more are an error of the sender's rate.
+pub(crate) const MAILBOX_MAX: usize = 16_384;

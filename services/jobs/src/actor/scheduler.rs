@@ -1,0 +1,394 @@
+//! The scheduler: knows connected agents and open jobs, and brings them together. It asks a job for
+//! a lease on behalf of an agent with a free slot, jobs in turn, until nobody has work.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use actix::prelude::*;
+use medusa_api::AgentState;
+use medusa_platform::Clock;
+use medusa_types::{AgentId, JobId, LeaseId, Timestamp, UserId};
+
+use super::MAILBOX_MAX;
+use super::job::{Granted, JobActor, JobEvent, NextLease, Reported};
+use super::worker::{Assign, Replaced, Revoke, WorkerActor};
+use crate::domain::{Fleet, Worker};
+
+/// The address that everybody uses.
+pub(crate) type SchedulerHandle = Addr<Scheduler>;
+
+/// An agent connected.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct WorkerUp {
+    pub(crate) worker: Worker,
+    pub(crate) slots: u32,
+    pub(crate) paused: bool,
+    pub(crate) addr: Addr<WorkerActor>,
+}
+
+/// An agent's connection ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct WorkerDown {
+    pub(crate) agent: AgentId,
+    pub(crate) addr: Addr<WorkerActor>,
+}
+
+/// An agent said how it is.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct WorkerPulse {
+    pub(crate) agent: AgentId,
+    pub(crate) paused: bool,
+    pub(crate) running: Vec<LeaseId>,
+    pub(crate) connected_at: Timestamp,
+}
+
+/// An agent has finished a lease.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Freed {
+    pub(crate) agent: AgentId,
+    pub(crate) lease: LeaseId,
+}
+
+/// A report whose lease was granted over an earlier connection.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Orphan(pub(crate) Reported);
+
+/// A job has (or again has) chunks to give.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct JobUp {
+    pub(crate) job: JobId,
+    pub(crate) addr: Addr<JobActor>,
+}
+
+/// A job ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct JobDown(pub(crate) JobId);
+
+/// A lease is not needed any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Withdraw {
+    pub(crate) agent: AgentId,
+    pub(crate) lease: LeaseId,
+}
+
+/// Who is there.
+#[derive(Message)]
+#[rtype(result = "FleetSummary")]
+pub(crate) struct Summary {
+    /// Left out when they are this person's: nobody computes for himself.
+    pub(crate) without: Option<UserId>,
+}
+
+/// Connected agents in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, MessageResponse)]
+pub(crate) struct FleetSummary {
+    pub(crate) connected: u32,
+    pub(crate) own: u32,
+    pub(crate) paused: u32,
+    pub(crate) busy: u32,
+    pub(crate) slots: u32,
+    pub(crate) states: BTreeMap<AgentId, AgentState>,
+}
+
+impl FleetSummary {
+    /// Why a job waits, in words.
+    pub(crate) fn in_words(&self) -> String {
+        match (self.connected, self.own) {
+            (0, 0) => "no agents are connected".into(),
+            (0, own) => format!("only your own {own} agents are connected, and nobody computes for himself"),
+            (n, _) => {
+                let idle = n.saturating_sub(self.paused).saturating_sub(self.busy);
+                format!("{n} agents: {} paused, {} busy, {idle} free", self.paused, self.busy)
+            }
+        }
+    }
+}
+
+struct Entry {
+    worker: Worker,
+    slots: u32,
+    paused: bool,
+    leases: BTreeSet<LeaseId>,
+    addr: Addr<WorkerActor>,
+    /// A request for work is under way.
+    asking: bool,
+    /// Something changed since; ask once more.
+    again: bool,
+}
+
+impl Entry {
+    /// Leases it may hold: one for each slot, and as many that wait with their input fetched.
+    fn room(&self) -> bool {
+        let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
+        !self.paused && held < self.slots.saturating_mul(2)
+    }
+}
+
+/// The scheduler.
+pub(crate) struct Scheduler {
+    workers: BTreeMap<AgentId, Entry>,
+    jobs: BTreeMap<JobId, Addr<JobActor>>,
+    /// Jobs in turn.
+    turn: VecDeque<JobId>,
+    clock: Clock,
+    grace: Duration,
+}
+
+impl Scheduler {
+    pub(crate) fn new(clock: Clock, grace: Duration) -> Self {
+        let (workers, jobs, turn) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
+        Self { workers, jobs, turn, clock, grace }
+    }
+
+    fn fleet(&self) -> Fleet {
+        let active = self.workers.values().filter(|w| !w.paused);
+        Fleet { owners: active.map(|w| w.worker.lender).collect() }
+    }
+
+    fn tell_jobs(&self, event: impl Fn() -> JobEvent) {
+        for addr in self.jobs.values() {
+            tell_job(addr, event());
+        }
+    }
+
+    /// Asks for work for every agent with room.
+    fn match_all(&mut self, ctx: &mut Context<Self>) {
+        let agents: Vec<AgentId> = self.workers.keys().copied().collect();
+        agents.into_iter().for_each(|agent| self.ask(agent, ctx));
+    }
+
+    /// Asks the jobs, in turn, for one lease for this agent; goes on while it has room.
+    fn ask(&mut self, agent: AgentId, ctx: &mut Context<Self>) {
+        let fleet = self.fleet();
+        let Some(entry) = self.workers.get_mut(&agent) else { return };
+        if entry.asking {
+            entry.again = true;
+            return;
+        }
+        if !entry.room() || self.jobs.is_empty() {
+            return;
+        }
+        entry.asking = true;
+        entry.again = false;
+        let worker = entry.worker;
+        let order: Vec<(JobId, Addr<JobActor>)> = self
+            .turn
+            .iter()
+            .filter_map(|job| Some((*job, self.jobs.get(job)?.clone())))
+            .collect();
+        let search = async move {
+            for (job, addr) in order {
+                let next = NextLease { worker, fleet: fleet.clone() };
+                if let Ok(Some(granted)) = addr.send(next).await {
+                    return Some((job, addr, granted));
+                }
+            }
+            None
+        };
+        ctx.spawn(search.into_actor(self).map(move |found, act, ctx| act.assign(agent, found, ctx)));
+    }
+
+    fn assign(
+        &mut self,
+        agent: AgentId,
+        found: Option<(JobId, Addr<JobActor>, Box<Granted>)>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(entry) = self.workers.get_mut(&agent) else {
+            // It went away meanwhile; the lease ends with its grace.
+            return;
+        };
+        entry.asking = false;
+        let mut more = entry.again;
+        if let Some((job, addr, granted)) = found {
+            entry.leases.insert(granted.lease);
+            let sent = entry.addr.try_send(Assign { job: addr, granted });
+            if sent.is_err() {
+                tracing::warn!(%agent, "an agent's mailbox is full; its lease will end by itself");
+            }
+            self.turn.retain(|id| *id != job);
+            self.turn.push_back(job);
+            more = true;
+        }
+        if more {
+            self.ask(agent, ctx);
+        }
+    }
+}
+
+pub(crate) fn tell_job(addr: &Addr<JobActor>, event: JobEvent) {
+    if let Err(error) = addr.try_send(event) {
+        tracing::debug!(%error, "a job did not take a message");
+    }
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        // A safety net: every wake-up is also sent when it happens.
+        ctx.run_interval(Duration::from_millis(500), |act, ctx| {
+            act.tell_jobs(|| JobEvent::Tick);
+            act.match_all(ctx);
+        });
+    }
+}
+
+impl Handler<WorkerUp> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: WorkerUp, ctx: &mut Self::Context) {
+        let agent = msg.worker.agent;
+        let entry = Entry {
+            worker: msg.worker,
+            slots: msg.slots.clamp(1, 256),
+            paused: msg.paused,
+            leases: BTreeSet::new(),
+            addr: msg.addr,
+            asking: false,
+            again: false,
+        };
+        if let Some(old) = self.workers.insert(agent, entry)
+            && old.addr.try_send(Replaced).is_err()
+        {
+            tracing::debug!(%agent, "an agent's earlier connection is gone already");
+        }
+        let fleet = self.fleet();
+        self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
+        self.ask(agent, ctx);
+    }
+}
+
+impl Handler<WorkerDown> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: WorkerDown, ctx: &mut Self::Context) {
+        let agent = msg.agent;
+        if self.workers.get(&agent).is_none_or(|entry| entry.addr != msg.addr) {
+            return;
+        }
+        self.workers.remove(&agent);
+        let fleet = self.fleet();
+        self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
+        // It may come back in a moment and go on with its leases.
+        ctx.run_later(self.grace, move |act, ctx| {
+            if !act.workers.contains_key(&agent) {
+                act.tell_jobs(|| JobEvent::AgentGone(agent));
+                act.match_all(ctx);
+            }
+        });
+    }
+}
+
+impl Handler<WorkerPulse> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: WorkerPulse, ctx: &mut Self::Context) {
+        let now = self.clock.now();
+        self.tell_jobs(|| JobEvent::Pulse {
+            agent: msg.agent,
+            running: msg.running.clone(),
+            connected_at: msg.connected_at,
+            now,
+        });
+        let Some(entry) = self.workers.get_mut(&msg.agent) else { return };
+        if entry.paused != msg.paused {
+            entry.paused = msg.paused;
+            let fleet = self.fleet();
+            self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
+        }
+        self.ask(msg.agent, ctx);
+    }
+}
+
+impl Handler<Freed> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: Freed, ctx: &mut Self::Context) {
+        if let Some(entry) = self.workers.get_mut(&msg.agent) {
+            entry.leases.remove(&msg.lease);
+        }
+        self.ask(msg.agent, ctx);
+    }
+}
+
+impl Handler<Orphan> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: Orphan, _: &mut Self::Context) {
+        self.tell_jobs(|| JobEvent::Reported(Box::new(msg.0.clone())));
+    }
+}
+
+impl Handler<JobUp> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: JobUp, ctx: &mut Self::Context) {
+        if self.jobs.insert(msg.job, msg.addr.clone()).is_none() {
+            self.turn.push_front(msg.job);
+        }
+        tell_job(&msg.addr, JobEvent::Fleet(self.fleet()));
+        self.match_all(ctx);
+    }
+}
+
+impl Handler<JobDown> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: JobDown, _: &mut Self::Context) {
+        self.jobs.remove(&msg.0);
+        self.turn.retain(|job| *job != msg.0);
+    }
+}
+
+impl Handler<Withdraw> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: Withdraw, ctx: &mut Self::Context) {
+        if let Some(entry) = self.workers.get_mut(&msg.agent)
+            && entry.leases.remove(&msg.lease)
+        {
+            if entry.addr.try_send(Revoke(msg.lease)).is_err() {
+                tracing::debug!(agent = %msg.agent, "an agent did not hear of a withdrawn lease");
+            }
+            self.ask(msg.agent, ctx);
+        }
+    }
+}
+
+impl Handler<Summary> for Scheduler {
+    type Result = FleetSummary;
+
+    fn handle(&mut self, msg: Summary, _: &mut Self::Context) -> FleetSummary {
+        let mut summary = FleetSummary::default();
+        for (agent, entry) in &self.workers {
+            let state = match (entry.paused, entry.leases.is_empty()) {
+                (true, _) => AgentState::Paused,
+                (false, true) => AgentState::Idle,
+                (false, false) => AgentState::Busy,
+            };
+            summary.states.insert(*agent, state);
+            if Some(entry.worker.lender) == msg.without {
+                summary.own = summary.own.saturating_add(1);
+                continue;
+            }
+            let add = |n: &mut u32, yes: bool| *n = n.saturating_add(u32::from(yes));
+            add(&mut summary.connected, true);
+            add(&mut summary.paused, entry.paused);
+            add(&mut summary.busy, !entry.paused && !entry.room());
+            if !entry.paused {
+                summary.slots = summary.slots.saturating_add(entry.slots);
+            }
+        }
+        summary
+    }
+}

@@ -1,0 +1,233 @@
+//! One connected agent. It turns frames into messages and back, and stores what comes inline. Its
+//! outbox is bounded: an agent that does not read is disconnected.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use medusa_platform::{BlobStore, Clock};
+use medusa_protocol::{Cancel, Frame, GONE_MS, HEARTBEAT_MS, Message as Says, Report, Welcome};
+use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash, Timestamp};
+use tokio::sync::mpsc;
+
+use super::MAILBOX_MAX;
+use super::job::{Granted, JobActor, JobEvent, Reported};
+use super::scheduler::{Freed, Orphan, SchedulerHandle, WorkerDown, WorkerPulse, WorkerUp};
+use crate::domain::Worker;
+
+/// What a worker actor needs.
+pub(crate) struct WorkerConfig {
+    pub(crate) worker: Worker,
+    pub(crate) name: String,
+    pub(crate) outbox: mpsc::Sender<Bytes>,
+    pub(crate) scheduler: SchedulerHandle,
+    pub(crate) blobs: BlobStore,
+    pub(crate) clock: Clock,
+}
+
+/// A frame of the agent.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Inbound(pub(crate) Frame);
+
+/// Run this lease.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Assign {
+    pub(crate) job: Addr<JobActor>,
+    pub(crate) granted: Box<Granted>,
+}
+
+/// Stop this lease.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Revoke(pub(crate) LeaseId);
+
+/// The same agent connected again elsewhere; this connection is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Replaced;
+
+/// One connected agent.
+pub(crate) struct WorkerActor {
+    config: WorkerConfig,
+    connected_at: Timestamp,
+    heard_at: Timestamp,
+    greeted: bool,
+    leases: HashMap<LeaseId, Addr<JobActor>>,
+}
+
+impl WorkerActor {
+    pub(crate) fn new(config: WorkerConfig) -> Self {
+        let now = config.clock.now();
+        let leases = HashMap::new();
+        Self { config, connected_at: now, heard_at: now, greeted: false, leases }
+    }
+
+    fn send(&self, frame: &Frame, ctx: &mut Context<Self>) {
+        if self.config.outbox.try_send(frame.encode()).is_err() {
+            tracing::info!(agent = %self.config.worker.agent, "an agent does not read; disconnected");
+            ctx.stop();
+        }
+    }
+
+    fn greet(&mut self, hello: &medusa_protocol::Hello, ctx: &mut Context<Self>) {
+        let agent = self.config.worker.agent;
+        if hello.meter != medusa_types::METER {
+            tracing::info!(%agent, meter = hello.meter, "an agent of another meter was sent away");
+            ctx.stop();
+            return;
+        }
+        tracing::info!(%agent, slots = hello.slots, software = hello.software, "an agent connected");
+        self.greeted = true;
+        let welcome = Welcome {
+            agent: agent.to_string(),
+            name: self.config.name.clone(),
+            heartbeat_ms: HEARTBEAT_MS,
+        };
+        self.send(&Frame::of(Says::Welcome(welcome)), ctx);
+        let up = WorkerUp {
+            worker: self.config.worker,
+            slots: hello.slots,
+            paused: hello.paused,
+            addr: ctx.address(),
+        };
+        if self.config.scheduler.try_send(up).is_err() {
+            ctx.stop();
+        }
+    }
+
+    fn report(&mut self, report: Report, payload: Bytes, ctx: &mut Context<Self>) {
+        let Ok(lease) = report.lease.parse::<LeaseId>() else {
+            ctx.stop();
+            return;
+        };
+        let job = self.leases.remove(&lease);
+        let (agent, blobs) = (self.config.worker.agent, self.config.blobs.clone());
+        let scheduler = self.config.scheduler.clone();
+        let deliver = async move {
+            let reported = store_report(&blobs, agent, lease, report, payload).await;
+            match job {
+                Some(job) => {
+                    // A job that has ended does not need the report.
+                    let _ended = job.send(JobEvent::Reported(Box::new(reported))).await;
+                }
+                None => {
+                    let _closed = scheduler.send(Orphan(reported)).await;
+                }
+            }
+            let _closed = scheduler.send(Freed { agent, lease }).await;
+        };
+        ctx.spawn(deliver.into_actor(self));
+    }
+
+    fn pulse(&self, pulse: &medusa_protocol::Pulse) {
+        let msg = WorkerPulse {
+            agent: self.config.worker.agent,
+            paused: pulse.paused,
+            running: pulse.running.iter().filter_map(|id| id.parse().ok()).collect(),
+            connected_at: self.connected_at,
+        };
+        if self.config.scheduler.try_send(msg).is_err() {
+            tracing::warn!("the scheduler did not take a pulse");
+        }
+    }
+}
+
+/// Stores the output of a report under its hash. An output that is not what the report says is a
+/// fault of the agent.
+async fn store_report(
+    blobs: &BlobStore,
+    agent: medusa_types::AgentId,
+    lease: LeaseId,
+    report: Report,
+    payload: Bytes,
+) -> Reported {
+    let output = Sha256Hash(report.output);
+    let mut reported = Reported {
+        lease,
+        agent,
+        outcome: report.outcome,
+        output,
+        output_bytes: report.output_bytes,
+        fuel: Fuel(report.fuel),
+        stderr: report.stderr,
+    };
+    let kept = if report.uploaded {
+        blobs.size(output).await.ok() == Some(report.output_bytes)
+    } else {
+        Sha256Hash::of(&payload) == output && blobs.put(payload).await.is_ok()
+    };
+    if !kept && reported.outcome != Outcome::AgentFault {
+        reported.outcome = Outcome::AgentFault;
+        reported.stderr = "the agent's output did not arrive as announced".into();
+    }
+    reported
+}
+
+impl Actor for WorkerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.run_interval(Duration::from_millis(HEARTBEAT_MS), |act, ctx| {
+            let silent = act.config.clock.now().ms_since(act.heard_at);
+            if u64::try_from(silent).is_ok_and(|ms| ms > GONE_MS) {
+                tracing::info!(agent = %act.config.worker.agent, "an agent fell silent");
+                ctx.stop();
+            }
+        });
+    }
+
+    fn stopped(&mut self, ctx: &mut Self::Context) {
+        let down = WorkerDown { agent: self.config.worker.agent, addr: ctx.address() };
+        if self.config.scheduler.try_send(down).is_err() {
+            tracing::warn!("the scheduler did not hear of a lost agent");
+        }
+    }
+}
+
+impl Handler<Inbound> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, Inbound(frame): Inbound, ctx: &mut Self::Context) {
+        self.heard_at = self.config.clock.now();
+        match frame.message {
+            Says::Hello(hello) if !self.greeted => self.greet(&hello, ctx),
+            Says::Report(report) if self.greeted => self.report(report, frame.payload, ctx),
+            Says::Pulse(pulse) if self.greeted => self.pulse(&pulse),
+            _ => {
+                tracing::info!(agent = %self.config.worker.agent, "an agent spoke out of turn");
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<Assign> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, msg: Assign, ctx: &mut Self::Context) {
+        self.leases.insert(msg.granted.lease, msg.job);
+        self.send(&msg.granted.frame, ctx);
+    }
+}
+
+impl Handler<Revoke> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, Revoke(lease): Revoke, ctx: &mut Self::Context) {
+        self.leases.remove(&lease);
+        let cancel = Cancel { lease: lease.to_string() };
+        self.send(&Frame::of(Says::Cancel(cancel)), ctx);
+    }
+}
+
+impl Handler<Replaced> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Replaced, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,27 @@
+//! What can be set about jobs.
+
+use std::time::Duration;
+
+/// Typed settings, with the defaults of a small installation.
+#[derive(Clone, Debug)]
+pub struct JobsConfig {
+    /// How long a lost agent may take to come back before its leases are given to others.
+    pub agent_grace: Duration,
+    /// Largest upload.
+    pub blob_bytes_max: u64,
+    /// Fuel that the sample chunk of a quote may use.
+    pub sample_fuel_max: u64,
+    /// How long a quote holds.
+    pub quote_ttl: Duration,
+}
+
+impl Default for JobsConfig {
+    fn default() -> Self {
+        Self {
+            agent_grace: Duration::from_secs(5),
+            blob_bytes_max: 2 * 1024 * 1024 * 1024,
+            sample_fuel_max: 50_000_000_000,
+            quote_ttl: Duration::from_secs(60 * 60),
+        }
+    }
+}

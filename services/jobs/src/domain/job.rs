@@ -1,0 +1,516 @@
+//! One job: its chunks, its leases, its money. Every change is a fact; `apply` folds facts, so the
+//! state after a crash is the state before it.
+//!
+//! Deciding folds each fact at once, because one report can lead to several facts that build on
+//! each other, and because the next message must not wait for the log. When the log does not take
+//! the facts, the actor drops this state and folds the log again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use medusa_events::{AttemptShare, EndState, Fact, FileRef};
+use medusa_ledger::split_shares;
+use medusa_types::{
+    AgentId, ChunkIndex, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId,
+};
+
+use super::lease::{Attempt, Fleet, Lease, Worker};
+use super::submitted::Submitted;
+use super::verdict::{Refereed, Verdict, judge, judge_by};
+
+/// Leases of one chunk in all; beyond them the job fails.
+const LEASES_MAX: u32 = 8;
+/// A lease lasts at least this long without a sign of life.
+const LEASE_MS: i64 = 60_000;
+/// What is left to spend must allow a run of at least this part (in tenths) of the usual limit.
+const AFFORDABLE_TENTHS: u64 = 5;
+
+/// Where a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkStatus {
+    /// It needs more copies.
+    Open,
+    /// Its result is believed.
+    Done {
+        /// The result.
+        output: Sha256Hash,
+    },
+    /// The program failed on it.
+    Failed {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Chunk {
+    status: ChunkStatus,
+    live: Vec<LeaseId>,
+    attempts: Vec<Attempt>,
+    leases: u32,
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    submitted: Submitted,
+    chunks: Vec<Chunk>,
+    /// Chunks that are open.
+    open: BTreeSet<u32>,
+    leases: BTreeMap<LeaseId, Lease>,
+    spent: Credits,
+    /// What live leases and unsettled reports may still cost.
+    reserved: Credits,
+    merging: bool,
+    ended: Option<EndState>,
+}
+
+impl Job {
+    /// The job that begins with this fact; `None` when it is another one.
+    #[must_use]
+    pub fn begin(fact: &Fact) -> Option<Self> {
+        let submitted = Submitted::from_fact(fact)?;
+        let chunk = Chunk {
+            status: ChunkStatus::Open,
+            live: Vec::new(),
+            attempts: Vec::new(),
+            leases: 0,
+        };
+        let count = usize::try_from(submitted.chunks).unwrap_or_default();
+        Some(Self {
+            chunks: vec![chunk; count],
+            open: (0..submitted.chunks).collect(),
+            leases: BTreeMap::new(),
+            spent: Credits::ZERO,
+            reserved: Credits::ZERO,
+            merging: false,
+            ended: None,
+            submitted,
+        })
+    }
+
+    /// What was submitted.
+    #[must_use]
+    pub const fn submitted(&self) -> &Submitted {
+        &self.submitted
+    }
+
+    /// How it ended, if it did.
+    #[must_use]
+    pub const fn ended(&self) -> Option<EndState> {
+        self.ended
+    }
+
+    /// Whether its results are being put together.
+    #[must_use]
+    pub const fn merging(&self) -> bool {
+        self.merging
+    }
+
+    /// Live leases.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// A live lease.
+    #[must_use]
+    pub fn live_lease(&self, id: LeaseId) -> Option<&Lease> {
+        self.leases.get(&id)
+    }
+
+    /// Whether every chunk has a result.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.chunks.iter().all(|c| matches!(c.status, ChunkStatus::Done { .. }))
+    }
+
+    /// The believed results in chunk order; only of a complete job.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<Sha256Hash> {
+        let output = |c: &Chunk| match c.status {
+            ChunkStatus::Done { output } => Some(output),
+            _ => None,
+        };
+        self.chunks.iter().filter_map(output).collect()
+    }
+
+    /// The reports of a chunk that can be compared.
+    #[must_use]
+    pub fn attempts(&self, chunk: u32) -> &[Attempt] {
+        self.chunk(chunk).map_or(&[], |c| &c.attempts)
+    }
+
+    /// Where a chunk is.
+    #[must_use]
+    pub fn status(&self, chunk: u32) -> Option<ChunkStatus> {
+        self.chunk(chunk).map(|c| c.status)
+    }
+
+    fn chunk(&self, index: u32) -> Option<&Chunk> {
+        self.chunks.get(usize::try_from(index).ok()?)
+    }
+
+    fn chunk_mut(&mut self, index: u32) -> Option<&mut Chunk> {
+        self.chunks.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// What can still be spent on new leases.
+    fn free(&self) -> Credits {
+        self.submitted.hold.saturating_sub(self.spent).saturating_sub(self.reserved)
+    }
+
+    /// Gives a worker the next chunk that it may run. The consumer's own agents and owners that
+    /// already have a copy of a chunk are passed over.
+    pub fn lease(
+        &mut self,
+        worker: Worker,
+        fleet: &Fleet,
+        id: LeaseId,
+        now: Timestamp,
+    ) -> Option<Fact> {
+        if self.ended.is_some() || self.merging || worker.lender == self.submitted.owner {
+            return None;
+        }
+        let fuel_limit = self.affordable()?;
+        let (index, chunk) = self
+            .open
+            .iter()
+            .filter_map(|index| Some((*index, self.chunk(*index)?)))
+            .find(|(_, chunk)| self.wants(chunk, worker.lender, fleet))?;
+        let fact = Fact::ChunkLeased {
+            job: self.submitted.id,
+            chunk: ChunkIndex(index),
+            lease: id,
+            agent: worker.agent,
+            lender: worker.lender,
+            epoch: u64::from(chunk.leases).saturating_add(1),
+            fuel_limit,
+            expires_at: now.plus_ms(LEASE_MS),
+        };
+        self.apply(&fact);
+        Some(fact)
+    }
+
+    /// The fuel limit of one more lease, within the hold.
+    fn affordable(&self) -> Option<Fuel> {
+        let wanted = self.submitted.fuel_limit;
+        let within = self.submitted.prices.fuel_for(self.free());
+        let least = wanted.0.saturating_mul(AFFORDABLE_TENTHS).div_ceil(10);
+        // The last runs may be given less than the usual limit, but never a hopeless one while
+        // other leases could still free some of the hold.
+        if within >= wanted {
+            Some(wanted)
+        } else if within.0 >= least || (self.leases.is_empty() && within.0 > 0) {
+            Some(within)
+        } else {
+            None
+        }
+    }
+
+    fn wants(&self, chunk: &Chunk, lender: UserId, fleet: &Fleet) -> bool {
+        if !matches!(chunk.status, ChunkStatus::Open) || chunk.leases >= LEASES_MAX {
+            return false;
+        }
+        if self.touched(chunk, lender) {
+            return false;
+        }
+        let have = chunk.live.len().saturating_add(chunk.attempts.len());
+        let other = fleet.has_other(self.submitted.owner, |owner| owner == lender);
+        let wanted = if self.submitted.copies > 1 && other { 2 } else { 1 };
+        have < wanted
+    }
+
+    /// Whether this owner has or had a copy of the chunk that counts.
+    fn touched(&self, chunk: &Chunk, lender: UserId) -> bool {
+        let live = |id: &LeaseId| self.leases.get(id).is_some_and(|l| l.lender == lender);
+        chunk.live.iter().any(live) || chunk.attempts.iter().any(|a| a.lender == lender)
+    }
+
+    /// Takes a report. Changes nothing when the lease is not live any more.
+    pub fn report(
+        &mut self,
+        lease: LeaseId,
+        (outcome, output, output_bytes, fuel): (Outcome, Sha256Hash, u64, Fuel),
+        fleet: &Fleet,
+    ) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let Some(lease) = self.leases.get(&lease).cloned() else { return facts };
+        let reported = Fact::AttemptReported {
+            job: self.submitted.id,
+            chunk: ChunkIndex(lease.chunk),
+            lease: lease.id,
+            outcome,
+            output,
+            output_bytes,
+            // Nobody is paid for more than was leased, whatever an agent says.
+            fuel: fuel.min(lease.fuel_limit),
+        };
+        self.fold(&mut facts, reported);
+        facts.extend(self.conclude(lease.chunk, fleet));
+        facts
+    }
+
+    /// Decides over the present reports of a chunk.
+    pub fn conclude(&mut self, index: u32, fleet: &Fleet) -> Vec<Fact> {
+        let Some(chunk) = self.chunk(index) else { return Vec::new() };
+        if !matches!(chunk.status, ChunkStatus::Open) || self.ended.is_some() {
+            return Vec::new();
+        }
+        let exhausted = chunk.leases >= LEASES_MAX && chunk.live.is_empty();
+        let other = fleet.has_other(self.submitted.owner, |owner| self.touched(chunk, owner));
+        let more = !exhausted && (other || !chunk.live.is_empty());
+        match judge(&chunk.attempts, self.submitted.copies, more) {
+            Verdict::Open if exhausted => {
+                self.end(EndState::Failed, Some("jobs.too_many_attempts"))
+            }
+            verdict => self.believe(index, verdict),
+        }
+    }
+
+    fn fold(&mut self, facts: &mut Vec<Fact>, fact: Fact) {
+        self.apply(&fact);
+        facts.push(fact);
+    }
+
+    /// Chunks that stand open with a report and could now be concluded, because the fleet changed.
+    #[must_use]
+    pub fn stale_reports(&self) -> Vec<u32> {
+        let reported = |i: &u32| self.chunk(*i).is_some_and(|c| !c.attempts.is_empty());
+        self.open.iter().copied().filter(reported).collect()
+    }
+
+    /// Whether the chunk's reports contradict each other.
+    #[must_use]
+    pub fn needs_referee(&self, index: u32) -> bool {
+        self.chunk(index).is_some_and(|c| {
+            matches!(c.status, ChunkStatus::Open)
+                && judge(&c.attempts, self.submitted.copies, true) == Verdict::Referee
+        })
+    }
+
+    /// Decides by the server's own run.
+    pub fn refereed(&mut self, index: u32, result: Refereed) -> Vec<Fact> {
+        match self.chunk(index) {
+            Some(chunk) if matches!(chunk.status, ChunkStatus::Open) => {
+                let verdict = judge_by(result, &chunk.attempts);
+                self.believe(index, verdict)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn believe(&mut self, index: u32, verdict: Verdict) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let Verdict::Believed { why, outcome, output, fuel, right, wrong } = verdict else {
+            return facts;
+        };
+        let settled = self.settle(index, fuel, &right);
+        let verified = Fact::ChunkVerified {
+            job: self.submitted.id,
+            chunk: ChunkIndex(index),
+            verdict: why.to_owned(),
+            outcome,
+            output,
+            fuel,
+            right,
+            wrong,
+        };
+        self.fold(&mut facts, verified);
+        if let Some(settled) = settled {
+            self.fold(&mut facts, settled);
+        }
+        for lease in self.chunk(index).map(|c| c.live.clone()).unwrap_or_default() {
+            let ended = self.lease_ended(lease, index, "not_needed");
+            self.fold(&mut facts, ended);
+        }
+        if outcome != Outcome::Done {
+            facts.extend(self.end(EndState::Failed, Some("jobs.program_failed")));
+        }
+        facts
+    }
+
+    fn settle(&self, index: u32, fuel: Fuel, right: &[LeaseId]) -> Option<Fact> {
+        let paid: Vec<&Attempt> =
+            self.attempts(index).iter().filter(|a| right.contains(&a.lease)).collect();
+        let copies = i64::try_from(paid.len()).unwrap_or_default();
+        let price = self.submitted.prices.copy(fuel).checked_mul(copies)?;
+        if paid.is_empty() || !price.is_positive() {
+            return None;
+        }
+        let fee = self.submitted.prices.fee(price);
+        let amounts = split_shares(price.saturating_sub(fee), &vec![1; paid.len()]);
+        let share = |(a, amount): (&Attempt, Credits)| AttemptShare {
+            lease: a.lease,
+            agent: a.agent,
+            lender: a.lender,
+            amount,
+        };
+        let shares = paid.into_iter().zip(amounts).map(share).collect();
+        let (job, chunk) = (self.submitted.id, ChunkIndex(index));
+        Some(Fact::ChunkSettled { job, chunk, fuel, price, fee, shares })
+    }
+
+    fn lease_ended(&self, lease: LeaseId, chunk: u32, why: &str) -> Fact {
+        let (job, chunk) = (self.submitted.id, ChunkIndex(chunk));
+        Fact::LeaseEnded { job, chunk, lease, why: why.to_owned() }
+    }
+
+    /// Ends leases that were lost, and decides what follows for their chunks.
+    pub fn lose(&mut self, leases: &[LeaseId], why: &str, fleet: &Fleet) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        for id in leases {
+            let Some(chunk) = self.leases.get(id).map(|l| l.chunk) else { continue };
+            let ended = self.lease_ended(*id, chunk, why);
+            self.fold(&mut facts, ended);
+            facts.extend(self.conclude(chunk, fleet));
+        }
+        facts
+    }
+
+    /// Live leases of an agent that are not in `known` and were granted before `since`.
+    #[must_use]
+    pub fn unknown_to(&self, agent: AgentId, known: &[LeaseId], since: Timestamp) -> Vec<LeaseId> {
+        let lost = |l: &&Lease| {
+            l.agent == agent && l.granted_at < since && !known.contains(&l.id)
+        };
+        self.leases.values().filter(lost).map(|l| l.id).collect()
+    }
+
+    /// Renews the leases that an agent says it is working on. Not a fact: it dies with the process,
+    /// and leases then end as they were granted.
+    pub fn renew(&mut self, agent: AgentId, known: &[LeaseId], now: Timestamp) {
+        for lease in self.leases.values_mut() {
+            if lease.agent == agent && known.contains(&lease.id) {
+                lease.expires_at = lease.expires_at.max(now.plus_ms(LEASE_MS));
+            }
+        }
+    }
+
+    /// Lets every live lease last at least until then.
+    pub fn extend_leases(&mut self, until: Timestamp) {
+        for lease in self.leases.values_mut() {
+            lease.expires_at = lease.expires_at.max(until);
+        }
+    }
+
+    /// Live leases past their end.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> Vec<LeaseId> {
+        self.leases.values().filter(|l| l.expires_at < now).map(|l| l.id).collect()
+    }
+
+    /// Starts putting the results together, once.
+    pub fn start_merge(&mut self) -> Option<Fact> {
+        let due = self.complete() && !self.merging && self.ended.is_none();
+        let fact = due.then_some(Fact::MergeStarted { job: self.submitted.id })?;
+        self.apply(&fact);
+        Some(fact)
+    }
+
+    /// Ends a job whose results are there.
+    pub fn finish(&mut self, results: Vec<FileRef>) -> Vec<Fact> {
+        self.end_with(EndState::Done, None, results)
+    }
+
+    /// Ends the job: its leases end, and the rest of the hold goes back. Changes nothing when it has
+    /// ended before.
+    pub fn end(&mut self, state: EndState, code: Option<&str>) -> Vec<Fact> {
+        self.end_with(state, code, Vec::new())
+    }
+
+    fn end_with(&mut self, state: EndState, code: Option<&str>, results: Vec<FileRef>) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if self.ended.is_some() {
+            return facts;
+        }
+        let (job, owner) = (self.submitted.id, self.submitted.owner);
+        let live: Vec<(LeaseId, u32)> = self.leases.values().map(|l| (l.id, l.chunk)).collect();
+        for (lease, chunk) in live {
+            let ended = self.lease_ended(lease, chunk, "not_needed");
+            self.fold(&mut facts, ended);
+        }
+        let code = code.map(str::to_owned);
+        self.fold(&mut facts, Fact::JobEnded { job, owner, state, code, results });
+        self.fold(&mut facts, Fact::EscrowReleased { job, owner });
+        facts
+    }
+
+    /// Folds a fact. Facts of other streams are ignored.
+    pub fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ChunkLeased { chunk, lease, agent, lender, fuel_limit, expires_at, .. } => {
+                let granted_at = expires_at.plus_ms(LEASE_MS.saturating_neg());
+                let lease = Lease {
+                    id: *lease,
+                    chunk: chunk.0,
+                    agent: *agent,
+                    lender: *lender,
+                    fuel_limit: *fuel_limit,
+                    expires_at: *expires_at,
+                    granted_at,
+                };
+                if let Some(chunk) = self.chunk_mut(chunk.0) {
+                    chunk.live.push(lease.id);
+                    chunk.leases = chunk.leases.saturating_add(1);
+                }
+                self.reserve(lease.fuel_limit);
+                self.leases.insert(lease.id, lease);
+            }
+            Fact::LeaseEnded { chunk, lease, .. } => self.drop_lease(chunk.0, *lease),
+            Fact::AttemptReported { chunk, lease, outcome, output, fuel, .. } => {
+                let Some(found) = self.leases.get(lease).cloned() else { return };
+                self.drop_lease(chunk.0, *lease);
+                let attempt = Attempt {
+                    lease: found.id,
+                    agent: found.agent,
+                    lender: found.lender,
+                    outcome: *outcome,
+                    output: *output,
+                    fuel: *fuel,
+                };
+                if outcome.is_verdict() {
+                    self.reserve(attempt.fuel);
+                    if let Some(chunk) = self.chunk_mut(chunk.0) {
+                        chunk.attempts.push(attempt);
+                    }
+                }
+            }
+            Fact::ChunkVerified { chunk, outcome, output, .. } => {
+                let status = match outcome {
+                    Outcome::Done => ChunkStatus::Done { output: *output },
+                    other => ChunkStatus::Failed { outcome: *other },
+                };
+                self.open.remove(&chunk.0);
+                let reported: Vec<Fuel> = self.attempts(chunk.0).iter().map(|a| a.fuel).collect();
+                reported.into_iter().for_each(|fuel| self.unreserve(fuel));
+                if let Some(chunk) = self.chunk_mut(chunk.0) {
+                    chunk.status = status;
+                }
+            }
+            Fact::ChunkSettled { price, .. } => self.spent = self.spent.saturating_add(*price),
+            Fact::MergeStarted { .. } => self.merging = true,
+            Fact::JobEnded { state, .. } => self.ended = Some(*state),
+            _ => {}
+        }
+    }
+
+    fn reserve(&mut self, fuel: Fuel) {
+        self.reserved = self.reserved.saturating_add(self.submitted.prices.copy(fuel));
+    }
+
+    fn unreserve(&mut self, fuel: Fuel) {
+        self.reserved = self.reserved.saturating_sub(self.submitted.prices.copy(fuel));
+    }
+
+    fn drop_lease(&mut self, chunk: u32, lease: LeaseId) {
+        if let Some(lease) = self.leases.remove(&lease) {
+            self.unreserve(lease.fuel_limit);
+        }
+        if let Some(chunk) = self.chunk_mut(chunk) {
+            chunk.live.retain(|id| *id != lease);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,216 @@
+//! A job told in steps: who gets which chunk, what is believed, who is paid, what comes back.
+
+use medusa_types::Uuid;
+
+use super::*;
+use crate::domain::price::Prices;
+
+const OWNER: UserId = UserId(Uuid::from_u128(100));
+const ANN: UserId = UserId(Uuid::from_u128(1));
+const BOB: UserId = UserId(Uuid::from_u128(2));
+const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+
+fn submitted(chunks: u32, copies: u32, hold: i64) -> Submitted {
+    Submitted {
+        id: medusa_types::JobId(Uuid::from_u128(7)),
+        owner: OWNER,
+        program: Sha256Hash([1; 32]),
+        input: None,
+        spec: Sha256Hash([2; 32]),
+        plan: Sha256Hash([3; 32]),
+        chunks,
+        copies,
+        fuel_limit: Fuel(1_000_000_000),
+        hold: Credits::from_micros(hold),
+        prices: Prices {
+            per_gfuel: Credits::from_micros(100),
+            per_start: Credits::from_micros(10),
+            fee_permille: 100,
+        },
+    }
+}
+
+fn job(chunks: u32, copies: u32) -> Job {
+    Job::begin(&submitted(chunks, copies, 100_000).fact()).unwrap()
+}
+
+fn fleet(owners: &[UserId]) -> Fleet {
+    Fleet { owners: owners.iter().copied().collect() }
+}
+
+fn worker(lender: UserId) -> Worker {
+    Worker { agent: AgentId(lender.0), lender }
+}
+
+/// Leases a chunk to the lender; the lease's id is `n`.
+fn lease(job: &mut Job, lender: UserId, n: u128, fleet: &Fleet) -> Option<u32> {
+    match job.lease(worker(lender), fleet, LeaseId(Uuid::from_u128(n)), NOW) {
+        Some(Fact::ChunkLeased { chunk, .. }) => Some(chunk.0),
+        _ => None,
+    }
+}
+
+fn report(job: &mut Job, n: u128, outcome: Outcome, output: u8, fleet: &Fleet) -> Vec<Fact> {
+    let result = (outcome, Sha256Hash([output; 32]), 1, Fuel(500_000_000));
+    job.report(LeaseId(Uuid::from_u128(n)), result, fleet)
+}
+
+fn kinds(facts: &[Fact]) -> Vec<&'static str> {
+    facts.iter().map(|f| f.kind().split_once('.').unwrap().1).collect()
+}
+
+#[test]
+fn two_owners_agree_and_both_are_paid() {
+    let mut job = job(1, 2);
+    let both = fleet(&[ANN, BOB]);
+    assert_eq!(lease(&mut job, ANN, 1, &both), Some(0));
+    assert_eq!(lease(&mut job, ANN, 9, &both), None, "the same owner gets no second copy");
+    assert_eq!(lease(&mut job, BOB, 2, &both), Some(0));
+    assert_eq!(kinds(&report(&mut job, 1, Outcome::Done, 5, &both)), ["attempt_reported"]);
+    let facts = report(&mut job, 2, Outcome::Done, 5, &both);
+    assert_eq!(kinds(&facts), ["attempt_reported", "chunk_verified", "chunk_settled"]);
+    let Some(Fact::ChunkSettled { price, fee, shares, .. }) = facts.last() else { panic!() };
+    assert_eq!((price.micros(), fee.micros()), (120, 12));
+    assert_eq!(shares.iter().map(|s| s.amount.micros()).collect::<Vec<_>>(), [54, 54]);
+    assert!(job.complete());
+}
+
+#[test]
+fn the_consumers_own_agents_get_nothing() {
+    let mut job = job(1, 1);
+    assert_eq!(lease(&mut job, OWNER, 1, &fleet(&[OWNER])), None);
+}
+
+#[test]
+fn one_owner_alone_gives_an_unverified_result() {
+    let mut job = job(1, 2);
+    let alone = fleet(&[ANN]);
+    lease(&mut job, ANN, 1, &alone);
+    let facts = report(&mut job, 1, Outcome::Done, 5, &alone);
+    let verified = facts.iter().find_map(|f| match f {
+        Fact::ChunkVerified { verdict, .. } => Some(verdict.as_str()),
+        _ => None,
+    });
+    assert_eq!(verified, Some("unverified"));
+}
+
+#[test]
+fn a_contradiction_goes_to_the_referee_and_the_liar_is_not_paid() {
+    let mut job = job(1, 2);
+    let both = fleet(&[ANN, BOB]);
+    lease(&mut job, ANN, 1, &both);
+    lease(&mut job, BOB, 2, &both);
+    report(&mut job, 1, Outcome::Done, 5, &both);
+    report(&mut job, 2, Outcome::Done, 6, &both);
+    assert!(job.needs_referee(0));
+    let own = Refereed {
+        outcome: Outcome::Done,
+        output: Sha256Hash([5; 32]),
+        fuel: Fuel(500_000_000),
+    };
+    let facts = job.refereed(0, own);
+    let Fact::ChunkVerified { right, wrong, .. } = &facts[0] else { panic!() };
+    assert_eq!((right[0].0.as_u128(), wrong[0].0.as_u128()), (1, 2));
+    let Fact::ChunkSettled { shares, .. } = &facts[1] else { panic!() };
+    assert_eq!(shares.len(), 1);
+    assert!(job.refereed(0, own).is_empty(), "a chunk is settled once");
+}
+
+#[test]
+fn a_late_or_foreign_report_changes_nothing() {
+    let mut job = job(2, 1);
+    let alone = fleet(&[ANN]);
+    lease(&mut job, ANN, 1, &alone);
+    report(&mut job, 1, Outcome::Done, 5, &alone);
+    assert!(report(&mut job, 1, Outcome::Done, 5, &alone).is_empty());
+    assert!(report(&mut job, 77, Outcome::Done, 5, &alone).is_empty());
+}
+
+#[test]
+fn a_lost_lease_is_given_out_again() {
+    let mut job = job(1, 1);
+    let alone = fleet(&[ANN]);
+    lease(&mut job, ANN, 1, &alone);
+    assert_eq!(lease(&mut job, ANN, 2, &alone), None);
+    let facts = job.lose(&[LeaseId(Uuid::from_u128(1))], "lost", &alone);
+    assert_eq!(kinds(&facts), ["lease_ended"]);
+    assert_eq!(lease(&mut job, ANN, 3, &alone), Some(0));
+}
+
+#[test]
+fn a_chunk_that_is_lost_again_and_again_fails_the_job() {
+    let mut job = job(1, 1);
+    let alone = fleet(&[ANN]);
+    for n in 1..8 {
+        lease(&mut job, ANN, n, &alone).unwrap();
+        assert_eq!(report(&mut job, n, Outcome::AgentFault, 0, &alone).len(), 1);
+    }
+    lease(&mut job, ANN, 8, &alone).unwrap();
+    let facts = report(&mut job, 8, Outcome::AgentFault, 0, &alone);
+    assert_eq!(kinds(&facts), ["attempt_reported", "job_ended", "escrow_released"]);
+}
+
+#[test]
+fn a_failing_program_ends_the_job_and_is_paid_for() {
+    let mut job = job(2, 1);
+    let alone = fleet(&[ANN]);
+    lease(&mut job, ANN, 1, &alone);
+    lease(&mut job, ANN, 2, &alone);
+    let facts = report(&mut job, 1, Outcome::Exit(3), 0, &alone);
+    assert_eq!(
+        kinds(&facts),
+        ["attempt_reported", "chunk_verified", "chunk_settled", "lease_ended", "job_ended",
+         "escrow_released"]
+    );
+    assert_eq!(job.ended(), Some(EndState::Failed));
+    assert_eq!(job.leases().count(), 0);
+    assert_eq!(lease(&mut job, ANN, 3, &alone), None);
+}
+
+#[test]
+fn leases_never_promise_more_than_the_hold() {
+    // One copy at the limit costs 110; a hold of 250 pays two of them and 30 more.
+    let mut job = Job::begin(&submitted(5, 1, 250).fact()).unwrap();
+    let alone = fleet(&[ANN]);
+    assert!(lease(&mut job, ANN, 1, &alone).is_some());
+    assert!(lease(&mut job, ANN, 2, &alone).is_some());
+    assert_eq!(lease(&mut job, ANN, 3, &alone), None);
+    report(&mut job, 1, Outcome::Done, 1, &alone);
+    // It used half of its limit, so 60 of 110 are spent and the rest is free again.
+    assert!(lease(&mut job, ANN, 4, &alone).is_some());
+}
+
+#[test]
+fn nobody_is_paid_for_more_fuel_than_was_leased() {
+    let mut job = job(1, 1);
+    let alone = fleet(&[ANN]);
+    lease(&mut job, ANN, 1, &alone);
+    let id = LeaseId(Uuid::from_u128(1));
+    let facts = job.report(id, (Outcome::Done, Sha256Hash([1; 32]), 1, Fuel(u64::MAX)), &alone);
+    let Some(Fact::ChunkSettled { fuel, .. }) = facts.last() else { panic!() };
+    assert_eq!(*fuel, Fuel(1_000_000_000));
+}
+
+#[test]
+fn folding_the_facts_gives_the_same_job() {
+    let mut job = job(3, 2);
+    let both = fleet(&[ANN, BOB]);
+    let mut facts = vec![job.submitted().fact()];
+    for (n, who) in [(1, ANN), (2, BOB), (3, ANN), (4, BOB)] {
+        facts.extend(job.lease(worker(who), &both, LeaseId(Uuid::from_u128(n)), NOW));
+    }
+    facts.extend(report(&mut job, 1, Outcome::Done, 5, &both));
+    facts.extend(report(&mut job, 2, Outcome::Done, 5, &both));
+    facts.extend(job.lose(&[LeaseId(Uuid::from_u128(3))], "lost", &both));
+    let mut again = Job::begin(&facts[0]).unwrap();
+    facts[1..].iter().for_each(|fact| again.apply(fact));
+    assert_eq!(format!("{again:?}"), format!("{job:?}"));
+}
+
+#[test]
+fn an_end_gives_the_rest_back_once() {
+    let mut job = job(1, 1);
+    let facts = job.end(EndState::Cancelled, None);
+    assert_eq!(kinds(&facts), ["job_ended", "escrow_released"]);
+    assert!(job.end(EndState::Cancelled, None).is_empty());
+}

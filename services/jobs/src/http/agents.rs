@@ -1,0 +1,82 @@
+//! Machines, as their owners see them and as they fetch and deliver.
+
+use actix_web::{HttpRequest, HttpResponse, get, put, web};
+use medusa_api::{Agent, BlobInfo, Problem};
+use medusa_platform::ticket::TicketQuery;
+use medusa_platform::{AgentPrincipal, ApiError, Principal};
+use medusa_types::{LeaseId, Sha256Hash};
+
+use super::blobs::send_blob;
+use crate::command::Jobs;
+use crate::error::JobsError;
+use crate::order::OUTPUT_BYTES_MAX;
+
+fn refused() -> ApiError {
+    let detail = "the ticket is not for this, or it has ended; the lease has to be given anew";
+    ApiError::new(403, "jobs.ticket_refused", "ticket refused", detail)
+}
+
+/// Own machines.
+#[utoipa::path(tag = "agents", responses((status = 200, body = Vec<Agent>)))]
+#[get("/v1/agents")]
+pub(crate) async fn list(
+    jobs: web::Data<Jobs>,
+    who: Principal,
+) -> Result<web::Json<Vec<Agent>>, ApiError> {
+    Ok(web::Json(jobs.agents(who.user).await?))
+}
+
+/// The machine that asks, with its agent key.
+#[utoipa::path(tag = "agents", responses((status = 200, body = Agent)))]
+#[get("/v1/agent/self")]
+pub(crate) async fn own(
+    jobs: web::Data<Jobs>,
+    who: AgentPrincipal,
+) -> Result<web::Json<Agent>, ApiError> {
+    let agents = jobs.agents(who.owner).await?;
+    let own = agents.into_iter().find(|agent| agent.id == who.agent);
+    Ok(web::Json(own.ok_or_else(|| ApiError::not_found("agent"))?))
+}
+
+/// A blob that a lease names, by ticket.
+#[utoipa::path(tag = "agents", responses((status = 200), (status = 206), (status = 403, body = Problem)))]
+#[get("/v1/agent/blobs/{sha256}")]
+pub(crate) async fn blob(
+    jobs: web::Data<Jobs>,
+    who: AgentPrincipal,
+    hash: web::Path<Sha256Hash>,
+    ticket: web::Query<TicketQuery>,
+    req: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let (parts, subject) = (&jobs.parts, hash.to_string());
+    if !parts.tickets.check("get", &subject, who.agent, &ticket, parts.clock.now()) {
+        return Err(refused());
+    }
+    let size = parts.blobs.size(*hash).await.map_err(JobsError::Blob)?;
+    send_blob(&jobs, &req, *hash, size, "application/octet-stream", None)
+}
+
+/// The output of a lease that is too large for a frame, by ticket.
+#[utoipa::path(tag = "agents", request_body = String, responses(
+    (status = 201, body = BlobInfo), (status = 403, body = Problem), (status = 413, body = Problem)))]
+#[put("/v1/agent/outputs/{lease}")]
+pub(crate) async fn output(
+    jobs: web::Data<Jobs>,
+    who: AgentPrincipal,
+    lease: web::Path<LeaseId>,
+    ticket: web::Query<TicketQuery>,
+    body: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (parts, subject) = (&jobs.parts, lease.to_string());
+    if !parts.tickets.check("put", &subject, who.agent, &ticket, parts.clock.now()) {
+        return Err(refused());
+    }
+    // Names and frame of a bundle come on top of the bytes that the guest may write.
+    let limit = OUTPUT_BYTES_MAX.saturating_add(16 * 1024 * 1024);
+    let (sha256, size) = parts
+        .blobs
+        .put_stream(&parts.random, body, limit, None)
+        .await
+        .map_err(JobsError::Blob)?;
+    Ok(HttpResponse::Created().json(BlobInfo { sha256, size }))
+}

@@ -1,0 +1,102 @@
+//! The WebSocket of an agent: frames in to its actor, frames out from a bounded outbox.
+
+use std::time::Duration;
+
+use actix::Actor as _;
+use actix_web::{HttpRequest, HttpResponse, get, rt, web};
+use actix_ws::{AggregatedMessage, CloseCode, CloseReason};
+use futures_util::StreamExt as _;
+use medusa_api::Problem;
+use medusa_platform::{AgentPrincipal, ApiError};
+use medusa_protocol::{Frame, MAX_FRAME_BYTES, SUBPROTOCOL};
+use tokio::sync::mpsc;
+
+use crate::actor::{Inbound, WorkerActor, WorkerConfig};
+use crate::command::Jobs;
+use crate::domain::Worker;
+
+/// Frames that wait for an agent that reads slowly.
+const OUTBOX_MAX: usize = 512;
+/// How long one frame may take to be written.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// Connects an agent: WebSocket, sub-protocol `medusa.agent.v1`, frames as in `docs/protocol.md`.
+#[utoipa::path(tag = "agents", responses((status = 101), (status = 401, body = Problem)))]
+#[get("/v1/agent/link")]
+pub(crate) async fn link(
+    jobs: web::Data<Jobs>,
+    who: AgentPrincipal,
+    req: HttpRequest,
+    body: web::Payload,
+) -> Result<HttpResponse, actix_web::Error> {
+    let spoken = req.headers().get("Sec-WebSocket-Protocol").and_then(|v| v.to_str().ok());
+    if !spoken.is_some_and(|list| list.split(',').any(|name| name.trim() == SUBPROTOCOL)) {
+        let detail = format!("this server speaks {SUBPROTOCOL}; update the agent");
+        return Err(ApiError::new(400, "jobs.protocol_unknown", "unknown protocol", detail).into());
+    }
+    let (answer, session, stream) = actix_ws::handle_with_protocols(&req, body, &[SUBPROTOCOL])?;
+    let stream = stream
+        .max_frame_size(MAX_FRAME_BYTES)
+        .aggregate_continuations()
+        .max_continuation_size(MAX_FRAME_BYTES);
+    let (outbox, frames) = mpsc::channel(OUTBOX_MAX);
+    let config = WorkerConfig {
+        worker: Worker { agent: who.agent, lender: who.owner },
+        name: who.name,
+        outbox,
+        scheduler: jobs.scheduler.clone(),
+        blobs: jobs.parts.blobs.clone(),
+        clock: jobs.parts.clock.clone(),
+    };
+    let actor = WorkerActor::start_in_arbiter(&jobs.arbiter(), |_| WorkerActor::new(config));
+    rt::spawn(pump(session, stream, frames, actor));
+    Ok(answer)
+}
+
+/// Moves frames both ways until one side ends; then the other ends too.
+async fn pump(
+    mut session: actix_ws::Session,
+    mut stream: actix_ws::AggregatedMessageStream,
+    mut frames: mpsc::Receiver<bytes::Bytes>,
+    actor: actix::Addr<WorkerActor>,
+) {
+    let mut reason = None;
+    loop {
+        tokio::select! {
+            frame = frames.recv() => {
+                let Some(frame) = frame else { break };
+                let written = tokio::time::timeout(WRITE_MAX, session.binary(frame)).await;
+                if !matches!(written, Ok(Ok(()))) {
+                    break;
+                }
+            }
+            message = stream.next() => match message {
+                Some(Ok(AggregatedMessage::Binary(bytes))) => match Frame::decode(&bytes) {
+                    Ok(frame) => {
+                        if actor.send(Inbound(frame)).await.is_err() {
+                            break;
+                        }
+                    }
+                    Err(error) => {
+                        let description = Some(error.to_string());
+                        reason = Some(CloseReason { code: CloseCode::Protocol, description });
+                        break;
+                    }
+                },
+                Some(Ok(AggregatedMessage::Ping(bytes))) => {
+                    if session.pong(&bytes).await.is_err() {
+                        break;
+                    }
+                }
+                Some(Ok(AggregatedMessage::Pong(_))) => {}
+                _ => break,
+            },
+        }
+    }
+    if let Err(error) = session.close(reason).await {
+        tracing::debug!(%error, "an agent's connection was closed already");
+    }
+    if actor.try_send(crate::actor::Hangup).is_err() {
+        tracing::debug!("an agent's actor was gone already");
+    }
+}

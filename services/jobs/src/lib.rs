@@ -1,0 +1,24 @@
+//! Jobs: programs, inputs, quotes, chunks, leases, verdicts and results.
+//!
+//! Owns the streams `job-…` and `program-…`, the tables of its migrations, and the actors of open
+//! jobs and connected agents. Guarantees: a chunk is settled once; a job never costs more than its
+//! hold; a job that ended has no live lease and an empty escrow; everything in memory can be folded
+//! from the log again. Money moves by billing's rules, behind [`port::Escrows`].
+
+mod actor;
+mod command;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod http;
+mod merge;
+mod order;
+pub mod port;
+pub mod projection;
+mod split;
+mod start;
+mod store;
+
+pub use command::{Jobs, JobsParts, NewExample};
+pub use config::JobsConfig;
+pub use error::JobsError;

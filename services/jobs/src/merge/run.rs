@@ -1,0 +1,113 @@
+//! Running the rules over the chunks' bundles. Everything that blocks is here, and it runs on the
+//! blocking pool; how the pieces are put together is in the pure modules beside.
+
+use std::io::Write;
+
+use medusa_api::{MergeHow, MergeRule};
+use medusa_events::FileRef;
+use medusa_platform::BlobStore;
+use medusa_platform::blob::BlobError;
+use medusa_types::{Bundle, Sha256Hash};
+use tokio::runtime::Handle;
+
+use super::error::{Fault, MergeError, Piece, Pieces};
+use super::{join, rows, stitch};
+use crate::split::{BlobWriter, Plan, Trouble};
+
+/// The most bytes of one result file.
+const RESULT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// Puts the results together: `outputs` are the bundles of all chunks, in chunk order.
+///
+/// # Errors
+/// [`MergeError`] when the results do not fit the rules or the store fails.
+pub async fn merge(
+    blobs: &BlobStore,
+    rules: &[MergeRule],
+    plan: &Plan,
+    outputs: &[Sha256Hash],
+) -> Result<Vec<FileRef>, MergeError> {
+    let usual = [MergeRule {
+        file: String::new(),
+        how: MergeHow::Concat,
+        sort: 0,
+        to: "result".to_owned(),
+    }];
+    let rules = if rules.is_empty() { usual.to_vec() } else { rules.to_vec() };
+    let work = Work { blobs: blobs.clone(), plan: plan.clone(), outputs: outputs.to_vec() };
+    let all = move || rules.iter().map(|rule| work.result(rule)).collect();
+    tokio::task::spawn_blocking(all).await?
+}
+
+struct Work {
+    blobs: BlobStore,
+    plan: Plan,
+    outputs: Vec<Sha256Hash>,
+}
+
+impl Work {
+    /// Makes and stores the result of one rule.
+    fn result(&self, rule: &MergeRule) -> Result<FileRef, MergeError> {
+        let trouble = Trouble::default();
+        let mut store_error = None;
+        let mut writer = BlobWriter::new(&self.blobs, RESULT_BYTES_MAX, &trouble);
+        let mut pieces = self.pieces(&rule.file, &mut store_error);
+        let stored = self.put_together(rule, &mut pieces, &mut writer).and_then(|()| {
+            let (sha256, size) = writer.finish()?;
+            Ok(FileRef { name: rule.to.clone(), sha256, size })
+        });
+        drop(pieces);
+        let fault = match stored {
+            Ok(file) => return Ok(file),
+            Err(fault) => fault,
+        };
+        let failed = |why: String| MergeError::Failed { file: rule.to.clone(), why };
+        Err(match (store_error.or_else(|| trouble.take()), fault) {
+            (Some(BlobError::TooLarge(limit)), _) => {
+                failed(format!("it would have more than {limit} bytes"))
+            }
+            (Some(error), _) => MergeError::Store(error),
+            (None, Fault::Chunk(chunk, why)) => failed(format!("chunk {chunk}: {why}")),
+            (None, Fault::Whole(why)) => failed(why),
+            (None, Fault::Io(error)) => MergeError::Write(error),
+        })
+    }
+
+    fn put_together(
+        &self,
+        rule: &MergeRule,
+        pieces: Pieces<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Fault> {
+        if self.outputs.len() != self.plan.chunks.len() {
+            let (chunks, outputs) = (self.plan.chunks.len(), self.outputs.len());
+            return Err(Fault::Whole(format!("{outputs} of {chunks} chunks have results")));
+        }
+        match rule.how {
+            MergeHow::Concat => join::concat(pieces, out),
+            MergeHow::Zip => join::zip(&rule.file, self.outputs.len(), pieces, out),
+            MergeHow::Csv => rows::csv(rule.sort, pieces, out),
+            MergeHow::Sum => rows::sum(pieces, out),
+            MergeHow::Tiles => stitch::tiles(&self.plan, pieces, out),
+        }
+    }
+
+    /// The entry `file` of each bundle. Reads a bundle when its piece is asked for.
+    fn pieces<'a>(
+        &'a self,
+        file: &'a str,
+        store_error: &'a mut Option<BlobError>,
+    ) -> impl Iterator<Item = Piece> + 'a {
+        let runtime = Handle::current();
+        self.outputs.iter().enumerate().map(move |(chunk, sha256)| {
+            let bytes = runtime.block_on(self.blobs.get(*sha256)).map_err(|error| {
+                let said = std::io::Error::other(error.to_string());
+                *store_error = Some(error);
+                Fault::Io(said)
+            })?;
+            let bundle = Bundle::decode(&bytes);
+            let bundle = bundle.map_err(|error| Fault::Chunk(chunk, error.to_string()))?;
+            Ok(bundle.get(file).map(<[u8]>::to_vec))
+        })
+    }
+}

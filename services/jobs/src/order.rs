@@ -1,0 +1,168 @@
+//! What an agent is told to run. The same chunk is the same run everywhere: module, arguments,
+//! environment, seed, clock, input and limits come from the job alone.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use medusa_api::JobSpec;
+use medusa_platform::BlobStore;
+use medusa_platform::ticket::Tickets;
+use medusa_protocol::{
+    Blob, FilePart, Frame, INLINE_BYTES_MAX, Lease, Message, Part, guest_env,
+};
+use medusa_types::{AgentId, Fuel, JobId, LeaseId, Limits, Sha256Hash, Timestamp};
+
+use crate::error::JobsError;
+use crate::port::Run;
+use crate::split::{Inputs, Source};
+
+/// Output of one run: standard output and files together.
+pub(crate) const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Standard error that is kept of one run.
+const STDERR_BYTES_MAX: u64 = 16 * 1024;
+/// Real time of one run.
+const WALL_MS_MAX: u64 = 30 * 60 * 1000;
+/// A ticket outlives its lease by renewals of it.
+const TICKET_MS: i64 = 60 * 60 * 1000;
+
+/// The orders of one job.
+pub(crate) struct Orders {
+    pub(crate) job: JobId,
+    pub(crate) spec: JobSpec,
+    pub(crate) chunks: u32,
+    pub(crate) program: Sha256Hash,
+    pub(crate) program_bytes: u64,
+    pub(crate) submitted_at: Timestamp,
+    pub(crate) inputs: Inputs,
+    pub(crate) blobs: BlobStore,
+    pub(crate) tickets: Arc<Tickets>,
+}
+
+/// What every run of a job may use.
+pub(crate) fn limits(spec: &JobSpec, fuel: Fuel) -> Limits {
+    Limits {
+        fuel: fuel.0,
+        memory_bytes: spec.memory_bytes(),
+        output_bytes: OUTPUT_BYTES_MAX,
+        stderr_bytes: STDERR_BYTES_MAX,
+        wall_ms: WALL_MS_MAX,
+    }
+}
+
+/// The seed of a chunk: the first eight bytes of SHA-256 over job and index.
+pub(crate) fn seed(job: JobId, chunk: u32) -> u64 {
+    let hash = Sha256Hash::of(format!("{job}/{chunk}").as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = hash.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+impl Orders {
+    fn clock_ms(&self) -> u64 {
+        u64::try_from(self.submitted_at.ms_since(Timestamp::from_micros(0))).unwrap_or_default()
+    }
+
+    /// The run of a chunk in the server's own sandbox.
+    pub(crate) async fn run(&self, chunk: u32, fuel: Fuel) -> Result<Run, JobsError> {
+        let resolved = self.inputs.resolve(chunk).await?;
+        let mut files = Vec::with_capacity(resolved.files.len());
+        for (path, source) in resolved.files {
+            files.push((path, self.bytes(source).await?));
+        }
+        let seed = seed(self.job, chunk);
+        Ok(Run {
+            program: self.program,
+            args: self.spec.args.clone(),
+            env: guest_env(chunk, self.chunks, seed),
+            stdin: self.bytes(resolved.stdin).await?,
+            files,
+            seed,
+            clock_ms: self.clock_ms(),
+            limits: limits(&self.spec, fuel),
+            strict: self.spec.strict,
+        })
+    }
+
+    async fn bytes(&self, source: Source) -> Result<Bytes, JobsError> {
+        match source {
+            Source::Bytes(bytes) => Ok(bytes),
+            Source::Blob { sha256, offset, len, .. } => {
+                Ok(self.blobs.get_range(sha256, offset..offset.saturating_add(len)).await?)
+            }
+        }
+    }
+
+    /// The frame that gives a chunk to an agent. Small inputs travel in it; large ones are blobs
+    /// that the agent fetches with a ticket.
+    pub(crate) async fn lease(
+        &self,
+        lease: LeaseId,
+        chunk: u32,
+        fuel: Fuel,
+        agent: AgentId,
+        now: Timestamp,
+    ) -> Result<Frame, JobsError> {
+        let resolved = self.inputs.resolve(chunk).await?;
+        let until = now.plus_ms(TICKET_MS);
+        let mut payload = BytesMut::new();
+        let stdin = self.part(resolved.stdin, agent, until, &mut payload).await?;
+        let mut files = Vec::with_capacity(resolved.files.len());
+        for (path, source) in resolved.files {
+            let part = self.part(source, agent, until, &mut payload).await?;
+            files.push(FilePart { path, part });
+        }
+        let lease = Lease {
+            lease: lease.to_string(),
+            job: self.job.to_string(),
+            job_name: self.spec.name.clone(),
+            chunk,
+            chunks: self.chunks,
+            program: self.blob(self.program, self.program_bytes, agent, until),
+            args: self.spec.args.clone(),
+            seed: seed(self.job, chunk),
+            clock_ms: self.clock_ms(),
+            limits: limits(&self.spec, fuel),
+            stdin: Some(stdin),
+            files,
+            strict: self.spec.strict,
+            deadline_ms: WALL_MS_MAX,
+            upload_path: self.upload_path(lease, agent, until),
+        };
+        Ok(Frame { message: Message::Lease(Box::new(lease)), payload: payload.freeze() })
+    }
+
+    async fn part(
+        &self,
+        source: Source,
+        agent: AgentId,
+        until: Timestamp,
+        payload: &mut BytesMut,
+    ) -> Result<Part, JobsError> {
+        let len = match &source {
+            Source::Bytes(bytes) => bytes.len(),
+            Source::Blob { len, .. } => usize::try_from(*len).unwrap_or(usize::MAX),
+        };
+        if payload.len().saturating_add(len) <= INLINE_BYTES_MAX {
+            let bytes = self.bytes(source).await?;
+            payload.extend_from_slice(&bytes);
+            return Ok(Part::Inline(u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
+        }
+        let (sha256, size, offset, len) = match source {
+            Source::Blob { sha256, size, offset, len } => (sha256, size, offset, len),
+            Source::Bytes(bytes) => {
+                let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                (self.blobs.put(bytes).await?, size, 0, size)
+            }
+        };
+        Ok(Part::Range { blob: self.blob(sha256, size, agent, until), offset, len })
+    }
+
+    fn blob(&self, sha256: Sha256Hash, size: u64, agent: AgentId, until: Timestamp) -> Blob {
+        let ticket = self.tickets.issue("get", &sha256.to_string(), agent, until);
+        Blob { sha256: sha256.0, size, path: format!("/v1/agent/blobs/{sha256}?{ticket}") }
+    }
+
+    fn upload_path(&self, lease: LeaseId, agent: AgentId, until: Timestamp) -> String {
+        let ticket = self.tickets.issue("put", &lease.to_string(), agent, until);
+        format!("/v1/agent/outputs/{lease}?{ticket}")
+    }
+}

@@ -1,0 +1,83 @@
+//! What jobs need of the rest of the house.
+
+use bytes::Bytes;
+use medusa_api::Tariff;
+use medusa_events::Fact;
+use medusa_ledger::Move;
+use medusa_platform::ApiError;
+use medusa_platform::auth::BoxFuture;
+use medusa_types::{Fuel, Limits, Outcome, Sha256Hash};
+
+/// Billing's side of a job.
+pub trait Escrows: Send + Sync {
+    /// The prices that new quotes are made of.
+    fn tariff(&self) -> Tariff;
+    /// The moves that belong to a fact of billing; none for all others.
+    fn moves(&self, fact: &Fact) -> Vec<Move>;
+}
+
+/// One run of a guest program in the server's own sandbox.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The module.
+    pub program: Sha256Hash,
+    /// Arguments after `argv[0]`.
+    pub args: Vec<String>,
+    /// Environment of the guest.
+    pub env: Vec<(String, String)>,
+    /// Standard input.
+    pub stdin: Bytes,
+    /// Input files by guest path without the leading slash.
+    pub files: Vec<(String, Bytes)>,
+    /// Seed of the chunk.
+    pub seed: u64,
+    /// The guest's time, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// What it may use.
+    pub limits: Limits,
+    /// Canonicalise NaN.
+    pub strict: bool,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The result, an encoded bundle.
+    pub output: Bytes,
+    /// Fuel used.
+    pub fuel: Fuel,
+    /// The end of standard error.
+    pub stderr: String,
+    /// Processor time in milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// The server's own sandbox, for inspection, quotes and as referee.
+pub trait Runner: Send + Sync {
+    /// Refuses a module that no agent would run, naming the reason and the remedy.
+    fn inspect(&self, wasm: Bytes) -> BoxFuture<'_, Result<(), ApiError>>;
+    /// Runs a module. Bounded to a few at the same time.
+    fn run(&self, run: Run) -> BoxFuture<'_, Result<Ran, ApiError>>;
+}
+
+/// Names of agents, which accounts know.
+pub trait Agents: Send + Sync {
+    /// The machines of a person: id, name, when enrolled.
+    fn of_owner(
+        &self,
+        owner: medusa_types::UserId,
+    ) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>>;
+}
+
+/// A machine as accounts know it.
+#[derive(Clone, Debug)]
+pub struct EnrolledAgent {
+    /// Its id.
+    pub agent: medusa_types::AgentId,
+    /// Its name.
+    pub name: String,
+    /// When its owner confirmed it.
+    pub enrolled_at: medusa_types::Timestamp,
+}

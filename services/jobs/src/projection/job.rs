@@ -1,0 +1,550 @@
+//! The read model of jobs, chunks, leases and agents' records. Applies a batch of events with a
+//! few statements, whatever its size.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use medusa_api::ResultFile;
+use medusa_eventlog::{Projection, StoredEvent};
+use medusa_events::{EndState, Fact, FileRef};
+use medusa_types::{AgentId, JobId, LeaseId, Outcome, Timestamp};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// The projection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JobsProjection;
+
+impl Projection for JobsProjection {
+    const NAME: &'static str = "jobs";
+
+    async fn apply(
+        &self,
+        db: &mut PgConnection,
+        events: &[Arc<StoredEvent>],
+    ) -> Result<(), sqlx::Error> {
+        // Jobs must stand before their chunks change; ends come after.
+        for event in events {
+            if let Fact::JobSubmitted { .. } = &event.envelope.fact {
+                insert_job(db, event).await?;
+            }
+        }
+        let mut batch = Batch::default();
+        for event in events {
+            batch.take(event);
+        }
+        batch.insert_leases(db).await?;
+        batch.end_leases(db).await?;
+        batch.pay_leases(db).await?;
+        batch.update_chunks(db).await?;
+        batch.update_agents(db).await?;
+        batch.update_jobs(db).await
+    }
+}
+
+async fn insert_job(db: &mut PgConnection, event: &StoredEvent) -> Result<(), sqlx::Error> {
+    let Fact::JobSubmitted { job, owner, program, input, chunks, .. } = &event.envelope.fact else {
+        return Ok(());
+    };
+    let count = i32::try_from(*chunks).unwrap_or(i32::MAX);
+    let input = input.map(|hash| hash.0.to_vec());
+    sqlx::query!(
+        "insert into job (job_id, owner_id, program, input, state, chunks, waiting, leased, verified,
+             unverified, failed, held, spent, fee, released, created_at, results, position)
+         values ($1, $2, $3, $4, 'running', $5, $5, 0, 0, 0, 0, 0, 0, 0, 0, $6, '[]', $7)",
+        job.0,
+        owner.0,
+        program.0.as_slice(),
+        input,
+        count,
+        event.envelope.at.to_utc(),
+        event.envelope.position
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!(
+        "insert into chunk (job_id, index, state, live, attempts, price)
+         select $1, index, 'waiting', 0, 0, 0 from generate_series(0, $2::integer - 1) as index",
+        job.0,
+        count
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct ChunkChange {
+    live: i32,
+    attempts: i32,
+    verified: Option<Verified>,
+    price: i64,
+}
+
+struct Verified {
+    verdict: String,
+    outcome: Outcome,
+    output: Vec<u8>,
+    fuel: i64,
+}
+
+#[derive(Default)]
+struct JobChange {
+    held: i64,
+    spent: i64,
+    fee: i64,
+    released: i64,
+    waiting: i32,
+    leased: i32,
+    verified: i32,
+    unverified: i32,
+    failed: i32,
+    merging: bool,
+    ended: Option<(&'static str, Option<String>, Timestamp, Vec<FileRef>)>,
+    position: i64,
+}
+
+#[derive(Default)]
+struct AgentChange {
+    chunks: i64,
+    earned: i64,
+}
+
+struct LeaseRow {
+    id: Uuid,
+    job: Uuid,
+    chunk: i32,
+    agent: Uuid,
+    lender: Uuid,
+    epoch: i64,
+    fuel_limit: i64,
+    position: i64,
+    expires_at: Timestamp,
+}
+
+#[derive(Default)]
+struct LeaseEnd {
+    position: i64,
+    outcome: Option<serde_json::Value>,
+    output: Option<Vec<u8>>,
+    fuel: Option<i64>,
+}
+
+/// What a batch changes, summed up.
+#[derive(Default)]
+struct Batch {
+    leases: Vec<LeaseRow>,
+    ends: BTreeMap<LeaseId, LeaseEnd>,
+    verified: BTreeMap<LeaseId, i64>,
+    paid: BTreeMap<LeaseId, i64>,
+    streaks: Vec<(LeaseId, bool)>,
+    chunks: BTreeMap<(JobId, i32), ChunkChange>,
+    jobs: BTreeMap<JobId, JobChange>,
+    agents: BTreeMap<AgentId, AgentChange>,
+}
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn index(chunk: medusa_types::ChunkIndex) -> i32 {
+    i32::try_from(chunk.0).unwrap_or(i32::MAX)
+}
+
+impl Batch {
+    fn chunk(&mut self, job: JobId, chunk: medusa_types::ChunkIndex) -> &mut ChunkChange {
+        self.chunks.entry((job, index(chunk))).or_default()
+    }
+
+    fn job(&mut self, job: JobId, position: i64) -> &mut JobChange {
+        let change = self.jobs.entry(job).or_default();
+        change.position = position;
+        change
+    }
+
+    fn take(&mut self, event: &StoredEvent) {
+        let position = event.envelope.position;
+        match &event.envelope.fact {
+            Fact::EscrowHeld { job, amount, .. } => {
+                let change = self.job(*job, position);
+                change.held = change.held.saturating_add(amount.micros());
+            }
+            Fact::EscrowReleased { job, .. } => {
+                let returned: i64 = event
+                    .envelope
+                    .postings
+                    .iter()
+                    .map(|posting| posting.1.micros().max(0))
+                    .fold(0, i64::saturating_add);
+                let change = self.job(*job, position);
+                change.released = change.released.saturating_add(returned);
+            }
+            Fact::MergeStarted { job } => self.job(*job, position).merging = true,
+            Fact::JobEnded { job, state, code, results, .. } => {
+                let state = match state {
+                    EndState::Done => "done",
+                    EndState::Failed => "failed",
+                    EndState::Cancelled => "cancelled",
+                };
+                let ended = (state, code.clone(), event.envelope.at, results.clone());
+                self.job(*job, position).ended = Some(ended);
+            }
+            fact => self.take_chunk(fact, position),
+        }
+    }
+
+    fn take_chunk(&mut self, fact: &Fact, position: i64) {
+        match fact {
+            Fact::ChunkLeased { job, chunk, lease, agent, lender, epoch, fuel_limit, expires_at } => {
+                self.job(*job, position);
+                let change = self.chunk(*job, *chunk);
+                change.live = change.live.saturating_add(1);
+                change.attempts = change.attempts.saturating_add(1);
+                self.leases.push(LeaseRow {
+                    id: lease.0,
+                    job: job.0,
+                    chunk: index(*chunk),
+                    agent: agent.0,
+                    lender: lender.0,
+                    epoch: int(*epoch),
+                    fuel_limit: int(fuel_limit.0),
+                    position,
+                    expires_at: *expires_at,
+                });
+            }
+            Fact::LeaseEnded { job, chunk, lease, .. } => {
+                self.job(*job, position);
+                let change = self.chunk(*job, *chunk);
+                change.live = change.live.saturating_sub(1);
+                self.ends.insert(*lease, LeaseEnd { position, ..LeaseEnd::default() });
+            }
+            Fact::AttemptReported { job, chunk, lease, outcome, output, fuel, .. } => {
+                self.job(*job, position);
+                let change = self.chunk(*job, *chunk);
+                change.live = change.live.saturating_sub(1);
+                let end = LeaseEnd {
+                    position,
+                    outcome: serde_json::to_value(outcome).ok(),
+                    output: Some(output.0.to_vec()),
+                    fuel: Some(int(fuel.0)),
+                };
+                self.ends.insert(*lease, end);
+            }
+            Fact::ChunkVerified { job, chunk, verdict, outcome, output, fuel, right, wrong } => {
+                self.job(*job, position);
+                self.verified.extend(right.iter().map(|lease| (*lease, position)));
+                if verdict != "unverified" {
+                    self.streaks.extend(right.iter().map(|lease| (*lease, true)));
+                    self.streaks.extend(wrong.iter().map(|lease| (*lease, false)));
+                }
+                self.chunk(*job, *chunk).verified = Some(Verified {
+                    verdict: verdict.clone(),
+                    outcome: *outcome,
+                    output: output.0.to_vec(),
+                    fuel: int(fuel.0),
+                });
+            }
+            Fact::ChunkSettled { job, chunk, price, fee, shares, .. } => {
+                self.chunk(*job, *chunk).price = price.micros();
+                let change = self.job(*job, position);
+                change.spent = change.spent.saturating_add(price.micros());
+                change.fee = change.fee.saturating_add(fee.micros());
+                for share in shares {
+                    self.paid.insert(share.lease, share.amount.micros());
+                    let agent = self.agents.entry(share.agent).or_default();
+                    agent.chunks = agent.chunks.saturating_add(1);
+                    agent.earned = agent.earned.saturating_add(share.amount.micros());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn insert_leases(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.leases.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = self.leases.iter().map(|l| l.id).collect();
+        let jobs: Vec<Uuid> = self.leases.iter().map(|l| l.job).collect();
+        let chunks: Vec<i32> = self.leases.iter().map(|l| l.chunk).collect();
+        let agents: Vec<Uuid> = self.leases.iter().map(|l| l.agent).collect();
+        let lenders: Vec<Uuid> = self.leases.iter().map(|l| l.lender).collect();
+        let epochs: Vec<i64> = self.leases.iter().map(|l| l.epoch).collect();
+        let limits: Vec<i64> = self.leases.iter().map(|l| l.fuel_limit).collect();
+        let positions: Vec<i64> = self.leases.iter().map(|l| l.position).collect();
+        let ends: Vec<_> = self.leases.iter().map(|l| l.expires_at.to_utc()).collect();
+        sqlx::query!(
+            "insert into lease (lease_id, job_id, chunk, agent_id, lender_id, epoch, fuel_limit,
+                 granted_position, expires_at)
+             select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::uuid[],
+                 $6::bigint[], $7::bigint[], $8::bigint[], $9::timestamptz[])",
+            &ids,
+            &jobs,
+            &chunks,
+            &agents,
+            &lenders,
+            &epochs,
+            &limits,
+            &positions,
+            &ends
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    async fn end_leases(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.ends.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = self.ends.keys().map(|id| id.0).collect();
+        let positions: Vec<i64> = self.ends.values().map(|e| e.position).collect();
+        let outcomes: Vec<Option<serde_json::Value>> =
+            self.ends.values().map(|e| e.outcome.clone()).collect();
+        let outputs: Vec<Option<Vec<u8>>> = self.ends.values().map(|e| e.output.clone()).collect();
+        let fuels: Vec<Option<i64>> = self.ends.values().map(|e| e.fuel).collect();
+        sqlx::query!(
+            "update lease set ended_position = e.position, outcome = e.outcome, output = e.output,
+                 fuel = e.fuel
+             from unnest($1::uuid[], $2::bigint[], $3::jsonb[], $4::bytea[], $5::bigint[])
+                 as e (id, position, outcome, output, fuel)
+             where lease.lease_id = e.id",
+            &ids,
+            &positions,
+            &outcomes as &[Option<serde_json::Value>],
+            &outputs as &[Option<Vec<u8>>],
+            &fuels as &[Option<i64>]
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    async fn pay_leases(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.verified.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = self.verified.keys().map(|id| id.0).collect();
+        let positions: Vec<i64> = self.verified.values().copied().collect();
+        let paid: Vec<Option<i64>> =
+            self.verified.keys().map(|id| self.paid.get(id).copied()).collect();
+        sqlx::query!(
+            "update lease set verified_position = v.position, paid = v.paid
+             from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as v (id, position, paid)
+             where lease.lease_id = v.id",
+            &ids,
+            &positions,
+            &paid as &[Option<i64>]
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes chunks and counts, for their jobs, what moved from one state to another.
+    async fn update_chunks(&mut self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.chunks.is_empty() {
+            return Ok(());
+        }
+        let jobs: Vec<Uuid> = self.chunks.keys().map(|(job, _)| job.0).collect();
+        let indexes: Vec<i32> = self.chunks.keys().map(|(_, index)| *index).collect();
+        let old = sqlx::query!(
+            r#"select c.job_id, c.index, c.state, c.live from chunk c
+               join unnest($1::uuid[], $2::integer[]) as k (job_id, index)
+                 on k.job_id = c.job_id and k.index = c.index"#,
+            &jobs,
+            &indexes
+        )
+        .fetch_all(&mut *db)
+        .await?;
+        let mut rows = ChunkRows::default();
+        for row in old {
+            let key = (JobId(row.job_id), row.index);
+            let Some(change) = self.chunks.get(&key) else { continue };
+            let live = row.live.saturating_add(change.live).max(0);
+            let state = next_state(&row.state, live, change.verified.as_ref());
+            let counts = self.jobs.entry(key.0).or_default();
+            counts.count(&row.state, -1);
+            counts.count(state, 1);
+            rows.push(key, state, live, change);
+        }
+        rows.write(db).await
+    }
+
+    async fn update_jobs(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        for (job, change) in &self.jobs {
+            let results: Option<serde_json::Value> = change
+                .ended
+                .as_ref()
+                .and_then(|(_, _, _, files)| serde_json::to_value(result_files(files)).ok());
+            let state = change.ended.as_ref().map(|(state, ..)| *state);
+            let state = state.or(change.merging.then_some("merging"));
+            let code = change.ended.as_ref().and_then(|(_, code, ..)| code.clone());
+            let finished = change.ended.as_ref().map(|(_, _, at, _)| at.to_utc());
+            sqlx::query!(
+                "update job set held = held + $2, spent = spent + $3, fee = fee + $4,
+                     released = released + $5, waiting = waiting + $6, leased = leased + $7,
+                     verified = verified + $8, unverified = unverified + $9, failed = failed + $10,
+                     state = coalesce($11, state), code = coalesce($12, code),
+                     finished_at = coalesce($13, finished_at), results = coalesce($14, results),
+                     position = $15
+                 where job_id = $1",
+                job.0,
+                change.held,
+                change.spent,
+                change.fee,
+                change.released,
+                change.waiting,
+                change.leased,
+                change.verified,
+                change.unverified,
+                change.failed,
+                state,
+                code,
+                finished,
+                results,
+                change.position
+            )
+            .execute(&mut *db)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn update_agents(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        for (agent, change) in &self.agents {
+            sqlx::query!(
+                "insert into agent_record (agent_id, streak, chunks, earned) values ($1, 0, $2, $3)
+                 on conflict (agent_id) do update
+                 set chunks = agent_record.chunks + excluded.chunks,
+                     earned = agent_record.earned + excluded.earned",
+                agent.0,
+                change.chunks,
+                change.earned
+            )
+            .execute(&mut *db)
+            .await?;
+        }
+        if self.streaks.is_empty() {
+            return Ok(());
+        }
+        let leases: Vec<Uuid> = self.streaks.iter().map(|(lease, _)| lease.0).collect();
+        let right: Vec<bool> = self.streaks.iter().map(|(_, right)| *right).collect();
+        // A wrong result in the batch ends the streak; right ones before it do not matter.
+        sqlx::query!(
+            "insert into agent_record (agent_id, streak, chunks, earned)
+             select l.agent_id, case when bool_and(s.right) then count(*)::integer else 0 end, 0, 0
+             from unnest($1::uuid[], $2::boolean[]) as s (lease_id, \"right\")
+             join lease l on l.lease_id = s.lease_id group by l.agent_id
+             on conflict (agent_id) do update set streak =
+                 case when excluded.streak = 0 then 0 else agent_record.streak + excluded.streak end",
+            &leases,
+            &right
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+impl JobChange {
+    fn count(&mut self, state: &str, by: i32) {
+        let slot = match state {
+            "leased" => &mut self.leased,
+            "verified" => &mut self.verified,
+            "unverified" => &mut self.unverified,
+            "failed" => &mut self.failed,
+            _ => &mut self.waiting,
+        };
+        *slot = slot.saturating_add(by);
+    }
+}
+
+fn next_state(old: &str, live: i32, verified: Option<&Verified>) -> &'static str {
+    match (verified, old) {
+        (Some(v), _) if v.outcome != Outcome::Done => "failed",
+        (Some(v), _) if v.verdict == "unverified" => "unverified",
+        (Some(_), _) | (None, "verified") => "verified",
+        (None, "unverified") => "unverified",
+        (None, "failed") => "failed",
+        (None, _) if live > 0 => "leased",
+        (None, _) => "waiting",
+    }
+}
+
+/// Result files with a media type by their name.
+fn result_files(files: &[FileRef]) -> Vec<ResultFile> {
+    let media_type = |name: &str| match name.rsplit_once('.').map(|(_, end)| end) {
+        Some("png") => "image/png",
+        Some("csv") => "text/csv; charset=utf-8",
+        Some("txt") => "text/plain; charset=utf-8",
+        Some("json") => "application/json",
+        Some("zip") => "application/zip",
+        _ => "application/octet-stream",
+    };
+    let file = |f: &FileRef| ResultFile {
+        name: f.name.clone(),
+        sha256: f.sha256,
+        size: f.size,
+        media_type: media_type(&f.name).to_owned(),
+    };
+    files.iter().map(file).collect()
+}
+
+/// Columns of the chunks that a batch changes.
+#[derive(Default)]
+struct ChunkRows {
+    jobs: Vec<Uuid>,
+    indexes: Vec<i32>,
+    states: Vec<String>,
+    lives: Vec<i32>,
+    attempts: Vec<i32>,
+    prices: Vec<i64>,
+    verdicts: Vec<Option<String>>,
+    outcomes: Vec<Option<serde_json::Value>>,
+    outputs: Vec<Option<Vec<u8>>>,
+    fuels: Vec<Option<i64>>,
+}
+
+impl ChunkRows {
+    fn push(&mut self, key: (JobId, i32), state: &str, live: i32, change: &ChunkChange) {
+        let verified = change.verified.as_ref();
+        self.jobs.push(key.0.0);
+        self.indexes.push(key.1);
+        self.states.push(state.to_owned());
+        self.lives.push(live);
+        self.attempts.push(change.attempts);
+        self.prices.push(change.price);
+        self.verdicts.push(verified.map(|v| v.verdict.clone()));
+        self.outcomes.push(verified.and_then(|v| serde_json::to_value(v.outcome).ok()));
+        self.outputs.push(verified.map(|v| v.output.clone()));
+        self.fuels.push(verified.map(|v| v.fuel));
+    }
+
+    async fn write(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "update chunk set state = n.state, live = n.live,
+                 attempts = chunk.attempts + n.attempts, price = chunk.price + n.price,
+                 verdict = coalesce(n.verdict, chunk.verdict),
+                 outcome = coalesce(n.outcome, chunk.outcome),
+                 output = coalesce(n.output, chunk.output), fuel = coalesce(n.fuel, chunk.fuel)
+             from unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::integer[],
+                 $6::bigint[], $7::text[], $8::jsonb[], $9::bytea[], $10::bigint[])
+                 as n (job_id, index, state, live, attempts, price, verdict, outcome, output, fuel)
+             where chunk.job_id = n.job_id and chunk.index = n.index",
+            &self.jobs,
+            &self.indexes,
+            &self.states,
+            &self.lives,
+            &self.attempts,
+            &self.prices,
+            &self.verdicts as &[Option<String>],
+            &self.outcomes as &[Option<serde_json::Value>],
+            &self.outputs as &[Option<Vec<u8>>],
+            &self.fuels as &[Option<i64>]
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}

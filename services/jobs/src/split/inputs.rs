@@ -1,0 +1,110 @@
+//! The bytes of each chunk of a job.
+
+use std::sync::Arc;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use medusa_platform::BlobStore;
+use medusa_types::Sha256Hash;
+use tokio::sync::OnceCell;
+
+use super::error::SplitError;
+use super::plan::{ChunkInput, Picture, Plan, seeds};
+use super::tile;
+
+/// What a chunk's program reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Standard input.
+    pub stdin: Source,
+    /// Files by guest path without the leading slash, like `in/name`.
+    pub files: Vec<(String, Source)>,
+}
+
+/// Where bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// They are these.
+    Bytes(Bytes),
+    /// They are part of a blob.
+    Blob {
+        /// The blob.
+        sha256: Sha256Hash,
+        /// Its whole length.
+        size: u64,
+        /// Of the first byte.
+        offset: u64,
+        /// How many.
+        len: u64,
+    },
+}
+
+/// Resolves the chunks of one job. Holds no content: a tile is read as the rows that it needs.
+#[derive(Debug)]
+pub struct Inputs {
+    blobs: BlobStore,
+    plan: Arc<Plan>,
+    input: Option<Sha256Hash>,
+    input_size: OnceCell<u64>,
+}
+
+impl Inputs {
+    /// For a job with this plan and input.
+    #[must_use]
+    pub fn new(blobs: BlobStore, plan: Arc<Plan>, input: Option<Sha256Hash>) -> Self {
+        Self { blobs, plan, input, input_size: OnceCell::new() }
+    }
+
+    /// What one chunk gets: always the same.
+    ///
+    /// # Errors
+    /// [`SplitError`] when there is no such chunk or the store fails.
+    pub async fn resolve(&self, index: u32) -> Result<Resolved, SplitError> {
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        let chunk = self.plan.chunks.get(at).ok_or(SplitError::ChunkUnknown(index))?;
+        match chunk {
+            ChunkInput::Range { offset, len } => {
+                let sha256 = self.input.ok_or(SplitError::InputMissing)?;
+                let size = self.input_size(sha256).await?;
+                let stdin = Source::Blob { sha256, size, offset: *offset, len: *len };
+                Ok(Resolved { stdin, files: Vec::new() })
+            }
+            ChunkInput::File { name, sha256, size } => {
+                let file = Source::Blob { sha256: *sha256, size: *size, offset: 0, len: *size };
+                Ok(Resolved { stdin: file.clone(), files: vec![(format!("in/{name}"), file)] })
+            }
+            ChunkInput::Tile { .. } => {
+                let picture = self.plan.picture.as_ref().ok_or(SplitError::InputMissing)?;
+                let stdin = Source::Bytes(self.tile(chunk, picture).await?);
+                Ok(Resolved { stdin, files: Vec::new() })
+            }
+            ChunkInput::Seeds { first, count } => {
+                let stdin = Source::Bytes(Bytes::from(seeds(*first, *count)));
+                Ok(Resolved { stdin, files: Vec::new() })
+            }
+        }
+    }
+
+    async fn input_size(&self, hash: Sha256Hash) -> Result<u64, SplitError> {
+        let size = self.input_size.get_or_try_init(|| self.blobs.size(hash));
+        size.await.copied().map_err(SplitError::of_blob(hash))
+    }
+
+    async fn tile(&self, chunk: &ChunkInput, picture: &Picture) -> Result<Bytes, SplitError> {
+        let ChunkInput::Tile { x, y, width, height, .. } = *chunk else {
+            return Ok(Bytes::new());
+        };
+        let header = tile::header(chunk, picture);
+        let stride = picture.width;
+        let offset_of = |row: u32| u64::from(row).saturating_mul(u64::from(stride));
+        let rows = offset_of(y)..offset_of(y.saturating_add(height));
+        let read = self.blobs.get_range(picture.grey, rows);
+        let rows = read.await.map_err(SplitError::of_blob(picture.grey))?;
+        let cropped = tokio::task::spawn_blocking(move || {
+            let mut pgm = BytesMut::with_capacity(header.len().saturating_add(rows.len()));
+            pgm.put_slice(header.as_bytes());
+            tile::crop(&rows, stride, x, width).for_each(|row| pgm.put_slice(row));
+            pgm.freeze()
+        });
+        Ok(cropped.await?)
+    }
+}

@@ -1,0 +1,30 @@
+//! Cutting an input into chunks.
+//!
+//! [`plan`] looks at the whole input once and says what each chunk gets, without the bytes where a
+//! range will do. A plan is a function of the splitter and the input alone: its JSON is hashed into
+//! the log. [`Inputs`] gives the bytes of one chunk whenever they are needed, any number of times.
+//!
+//! Inputs are hostile until proven otherwise: everything here reads them in pieces, counts while it
+//! inflates, and refuses with a reason. Work that takes long runs on the blocking pool.
+
+mod archive;
+mod blob_io;
+mod cut;
+mod describe;
+mod error;
+mod expand;
+mod inputs;
+mod meter;
+mod name;
+mod picture;
+mod plan;
+mod tile;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use blob_io::{BlobWriter, Trouble};
+pub use describe::describe;
+pub use error::SplitError;
+pub use inputs::{Inputs, Resolved, Source};
+pub use plan::{CHUNK_BYTES_MAX, CHUNKS_MAX, ChunkInput, Picture, Plan, plan};

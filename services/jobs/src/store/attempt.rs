@@ -1,0 +1,45 @@
+//! Standard error of attempts: the consumer's text, bounded, kept out of the log.
+
+use medusa_types::{JobId, LeaseId};
+use sqlx::PgConnection;
+
+/// Keeps the end of an attempt's standard error.
+pub(crate) async fn insert(
+    db: &mut PgConnection,
+    lease: LeaseId,
+    job: JobId,
+    chunk: u32,
+    stderr: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into attempt_log (lease_id, job_id, chunk, stderr) values ($1, $2, $3, $4)
+         on conflict (lease_id) do nothing",
+        lease.0,
+        job.0,
+        i32::try_from(chunk).unwrap_or(i32::MAX),
+        // Postgres text cannot hold a zero byte.
+        stderr.replace('\0', "\u{fffd}")
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Standard error of chunks by index, the newest attempt of each.
+pub(crate) async fn of_chunks(
+    db: &mut PgConnection,
+    job: JobId,
+    from: i32,
+    to: i32,
+) -> sqlx::Result<Vec<(i32, String)>> {
+    let rows = sqlx::query!(
+        "select distinct on (chunk) chunk, stderr from attempt_log
+         where job_id = $1 and chunk >= $2 and chunk < $3 order by chunk, lease_id desc",
+        job.0,
+        from,
+        to
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.chunk, row.stderr)).collect())
+}

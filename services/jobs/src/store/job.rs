@@ -1,0 +1,184 @@
+//! Reading jobs and chunks as the projection keeps them.
+
+use medusa_api::{Agent, AgentState, Chunk, ChunkState, Cost, Counts, Job, JobState, Verdict};
+use medusa_types::{
+    AgentId, ChunkIndex, Credits, Fuel, JobId, Sha256Hash, Timestamp, UserId, Uuid,
+};
+use sqlx::PgConnection;
+
+use super::{count, hash};
+use crate::error::JobsError;
+use crate::port::EnrolledAgent;
+
+fn state(text: &str) -> JobState {
+    match text {
+        "merging" => JobState::Merging,
+        "done" => JobState::Done,
+        "failed" => JobState::Failed,
+        "cancelled" => JobState::Cancelled,
+        _ => JobState::Running,
+    }
+}
+
+fn chunk_state(text: &str) -> ChunkState {
+    match text {
+        "leased" => ChunkState::Leased,
+        "verified" => ChunkState::Verified,
+        "unverified" => ChunkState::Unverified,
+        "failed" => ChunkState::Failed,
+        _ => ChunkState::Waiting,
+    }
+}
+
+/// Jobs of a person before a cursor, newest first; or one job by id.
+pub(crate) async fn list(
+    db: &mut PgConnection,
+    owner: UserId,
+    (only, before): (Option<JobId>, Option<JobId>),
+    limit: i64,
+) -> Result<Vec<Job>, JobsError> {
+    let rows = sqlx::query!(
+        r#"select j.job_id, j.program, j.input, j.state, j.code, j.chunks, j.waiting, j.leased,
+                  j.verified, j.unverified, j.failed, j.held, j.spent, j.fee, j.released,
+                  j.created_at, j.finished_at, j.results, j.position,
+                  s.program_name, s.spec, s.reason
+           from job j join submission s on s.job_id = j.job_id
+           where j.owner_id = $1 and ($2::uuid is null or j.job_id = $2)
+             and ($3::uuid is null or j.job_id < $3)
+           order by j.job_id desc limit $4"#,
+        owner.0,
+        only.map(|id| id.0),
+        before.map(|id| id.0),
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Job {
+                id: JobId(row.job_id),
+                owner,
+                program_name: row.program_name,
+                program: hash(&row.program),
+                input: row.input.map(|bytes| hash(&bytes)),
+                spec: serde_json::from_value(row.spec)?,
+                state: state(&row.state),
+                reason: row.reason.or(row.code),
+                waiting: None,
+                counts: Counts {
+                    total: count(row.chunks),
+                    waiting: count(row.waiting),
+                    leased: count(row.leased),
+                    verified: count(row.verified),
+                    unverified: count(row.unverified),
+                    failed: count(row.failed),
+                },
+                cost: Cost {
+                    held: Credits::from_micros(row.held),
+                    spent: Credits::from_micros(row.spent),
+                    fee: Credits::from_micros(row.fee),
+                    released: Credits::from_micros(row.released),
+                },
+                created_at: Timestamp::from_utc(row.created_at),
+                finished_at: row.finished_at.map(Timestamp::from_utc),
+                results: serde_json::from_value(row.results)?,
+                position: row.position,
+            })
+        })
+        .collect()
+}
+
+/// Chunks of a job from an index on.
+pub(crate) async fn chunks(
+    db: &mut PgConnection,
+    job: JobId,
+    from: i32,
+    limit: i64,
+) -> Result<Vec<Chunk>, JobsError> {
+    let rows = sqlx::query!(
+        "select index, state, attempts, verdict, outcome, output, fuel, price from chunk
+         where job_id = $1 and index >= $2 order by index limit $3",
+        job.0,
+        from,
+        limit
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let to = from.saturating_add(i32::try_from(limit).unwrap_or(i32::MAX));
+    let mut stderr: std::collections::BTreeMap<i32, String> =
+        super::attempt::of_chunks(db, job, from, to).await?.into_iter().collect();
+    rows.into_iter()
+        .map(|row| {
+            Ok(Chunk {
+                index: ChunkIndex(count(row.index)),
+                state: chunk_state(&row.state),
+                attempts: count(row.attempts),
+                verdict: row.verdict.as_deref().and_then(verdict),
+                outcome: row.outcome.map(serde_json::from_value).transpose()?,
+                output: row.output.map(|bytes| hash(&bytes)),
+                fuel: row.fuel.map(|fuel| Fuel(u64::try_from(fuel).unwrap_or_default())),
+                price: Credits::from_micros(row.price),
+                stderr: stderr.remove(&row.index).unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+fn verdict(text: &str) -> Option<Verdict> {
+    match text {
+        "agreed" => Some(Verdict::Agreed),
+        "refereed" => Some(Verdict::Refereed),
+        "unverified" => Some(Verdict::Unverified),
+        _ => None,
+    }
+}
+
+/// Jobs that have not ended, by the log up to the projection's position.
+pub(crate) async fn open(db: &mut PgConnection) -> sqlx::Result<Vec<JobId>> {
+    let ids =
+        sqlx::query_scalar!("select job_id from job where state in ('running', 'merging')")
+            .fetch_all(db)
+            .await?;
+    Ok(ids.into_iter().map(JobId).collect())
+}
+
+/// What each machine has done so far. Its state is filled in by who knows the connections.
+pub(crate) async fn agents(
+    db: &mut PgConnection,
+    machines: Vec<EnrolledAgent>,
+) -> sqlx::Result<Vec<Agent>> {
+    let ids: Vec<Uuid> = machines.iter().map(|m| m.agent.0).collect();
+    let rows = sqlx::query!(
+        "select agent_id, streak, chunks, earned from agent_record where agent_id = any($1)",
+        &ids
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(machines
+        .into_iter()
+        .map(|machine| {
+            let row = rows.iter().find(|row| AgentId(row.agent_id) == machine.agent);
+            Agent {
+                id: machine.agent,
+                name: machine.name,
+                state: AgentState::Offline,
+                enrolled_at: machine.enrolled_at,
+                chunks: row.map_or(0, |r| u64::try_from(r.chunks).unwrap_or_default()),
+                earned: Credits::from_micros(row.map_or(0, |r| r.earned)),
+                streak: row.map_or(0, |r| count(r.streak)),
+            }
+        })
+        .collect())
+}
+
+/// A result file of a person's job.
+pub(crate) async fn result(
+    db: &mut PgConnection,
+    owner: UserId,
+    job: JobId,
+    name: &str,
+) -> Result<Option<(Sha256Hash, u64, String)>, JobsError> {
+    let found = list(db, owner, (Some(job), None), 1).await?.pop();
+    let file = found.and_then(|job| job.results.into_iter().find(|f| f.name == name));
+    Ok(file.map(|f| (f.sha256, f.size, f.media_type)))
+}

@@ -1,0 +1,20 @@
+//! All SQL of the jobs service's own tables. The caller owns the transaction.
+
+pub(crate) mod attempt;
+pub(crate) mod blob;
+pub(crate) mod job;
+pub(crate) mod program;
+pub(crate) mod quote;
+pub(crate) mod submission;
+
+use medusa_types::Sha256Hash;
+
+/// A digest column. The tables only ever get 32 bytes.
+pub(crate) fn hash(bytes: &[u8]) -> Sha256Hash {
+    Sha256Hash::try_from(bytes).unwrap_or(Sha256Hash([0; 32]))
+}
+
+/// A count column.
+pub(crate) fn count(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or_default()
+}

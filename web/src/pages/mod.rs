@@ -1,0 +1,12 @@
+//! The pages, one file for each part of the site.
+
+mod account;
+mod admin;
+mod docs;
+mod home;
+mod lend;
+mod routes;
+mod wallet;
+mod work;
+
+pub(crate) use routes::routes;

@@ -1,0 +1,59 @@
+//! Which address leads to which page.
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use medusa_platform::ApiError;
+
+use super::{account, admin, docs, home, lend, wallet, work};
+use crate::Site;
+use crate::ask::Ask;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/static/{folder}/{name}", web::get().to(file))
+        .route("/favicon.ico", web::get().to(icon))
+        .route("/", web::get().to(home::home))
+        .route("/signup", web::get().to(account::sign_up))
+        .route("/signup", web::post().to(account::sign_up_sent))
+        .route("/login", web::get().to(account::log_in))
+        .route("/login", web::post().to(account::log_in_sent))
+        .route("/logout", web::post().to(account::log_out))
+        .route("/theme", web::post().to(account::theme))
+        .route("/app", web::get().to(work::dashboard))
+        .route("/app/jobs", web::get().to(work::jobs))
+        .route("/app/jobs/new", web::get().to(work::new_job))
+        .route("/app/jobs/{id}", web::get().to(work::job))
+        .route("/app/jobs/{id}/chunks", web::get().to(work::chunks))
+        .route("/app/wallet", web::get().to(wallet::wallet))
+        .route("/app/events/{position}", web::get().to(wallet::event))
+        .route("/app/lend", web::get().to(lend::lend))
+        .route("/device", web::get().to(lend::device))
+        .route("/device", web::post().to(lend::device_sent))
+        .route("/admin", web::get().to(admin::admin))
+        .route("/docs", web::get().to(docs::docs))
+        .route("/docs/errors", web::get().to(docs::errors))
+        .route("/docs/errors/{code}", web::get().to(docs::error))
+        .default_service(web::to(nowhere));
+}
+
+async fn file(
+    site: web::Data<Site>,
+    path: web::Path<(String, String)>,
+    req: HttpRequest,
+) -> HttpResponse {
+    let (folder, name) = path.into_inner();
+    site.assets.serve(&req, &folder, &name)
+}
+
+/// Browsers ask for this name unasked.
+async fn icon(site: web::Data<Site>, req: HttpRequest) -> HttpResponse {
+    site.assets.serve(&req, "", "icon.svg")
+}
+
+async fn nowhere(ask: Ask, req: HttpRequest) -> HttpResponse {
+    let refusal = ApiError::not_found("address");
+    if req.path().starts_with("/v1/") {
+        return refusal.error_response();
+    }
+    ask.problem(&refusal.0)
+}

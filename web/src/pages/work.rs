@@ -1,0 +1,151 @@
+//! The consumer's pages: overview, jobs, a new job, a job and its chunks.
+
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use medusa_api::{Chunk, Example, Job, Program, Wallet};
+use medusa_platform::ApiError;
+use medusa_types::JobId;
+use serde::Deserialize;
+
+use crate::ask::{Ask, Refusal};
+use crate::port::{Paging, Totals};
+use crate::show;
+
+const JOBS: u32 = 25;
+const CHUNKS: u32 = 100;
+/// Jobs on the overview.
+const RECENT: u32 = 6;
+
+#[derive(Deserialize)]
+pub(crate) struct Cursor {
+    after: Option<String>,
+}
+
+impl Cursor {
+    fn paging(self, limit: u32) -> Paging {
+        Paging { limit, after: self.after.filter(|a| !a.is_empty()) }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Wish {
+    #[serde(default)]
+    example: String,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct Dashboard<'a> {
+    ask: &'a Ask,
+    wallet: Wallet,
+    jobs: Vec<Job>,
+    examples: Vec<Example>,
+    totals: Option<Totals>,
+}
+
+pub(crate) async fn dashboard(ask: Ask) -> HttpResponse {
+    ask.show(async {
+        let who = ask.who()?;
+        let wallet = ask.data().wallet(who).await?;
+        let jobs = ask.data().jobs(who, Paging { limit: RECENT, after: None }).await?.items;
+        let examples = ask.data().examples().await?;
+        let totals = ask.data().totals().await.ok();
+        ask.page(&Dashboard { ask: &ask, wallet, jobs, examples, totals })
+    })
+    .await
+}
+
+#[derive(Template)]
+#[template(path = "jobs.html")]
+struct Jobs<'a> {
+    ask: &'a Ask,
+    jobs: Vec<Job>,
+    next: Option<String>,
+    first: bool,
+}
+
+pub(crate) async fn jobs(ask: Ask, cursor: web::Query<Cursor>) -> HttpResponse {
+    ask.show(async {
+        let paging = cursor.into_inner().paging(JOBS);
+        let first = paging.after.is_none();
+        let page = ask.data().jobs(ask.who()?, paging).await?;
+        ask.page(&Jobs { ask: &ask, jobs: page.items, next: page.next, first })
+    })
+    .await
+}
+
+#[derive(Template)]
+#[template(path = "new.html")]
+struct NewJob<'a> {
+    ask: &'a Ask,
+    examples: Vec<Example>,
+    programs: Vec<Program>,
+    chosen: &'a str,
+    wallet: Wallet,
+}
+
+impl NewJob<'_> {
+    /// An example's spec, for the form to start from.
+    fn spec(&self, example: &Example) -> String {
+        serde_json::to_string(&example.spec).unwrap_or_default()
+    }
+
+    fn is_chosen(&self, example: &Example) -> bool {
+        self.chosen == example.id
+    }
+}
+
+pub(crate) async fn new_job(ask: Ask, wish: web::Query<Wish>) -> HttpResponse {
+    ask.show(async {
+        let who = ask.who()?;
+        let examples = ask.data().examples().await?;
+        let programs = ask.data().programs(who).await?;
+        let wallet = ask.data().wallet(who).await?;
+        ask.page(&NewJob { ask: &ask, examples, programs, chosen: &wish.example, wallet })
+    })
+    .await
+}
+
+#[derive(Template)]
+#[template(path = "job.html")]
+struct JobPage<'a> {
+    ask: &'a Ask,
+    job: Job,
+    spec: String,
+}
+
+pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
+    ask.show(async {
+        let job = ask.data().job(ask.who()?, read_id(&id)?).await?;
+        let spec = serde_json::to_string_pretty(&job.spec).unwrap_or_default();
+        ask.page(&JobPage { ask: &ask, job, spec })
+    })
+    .await
+}
+
+#[derive(Template)]
+#[template(path = "chunks.html")]
+struct Chunks<'a> {
+    ask: &'a Ask,
+    job: Job,
+    chunks: Vec<Chunk>,
+    next: Option<String>,
+}
+
+pub(crate) async fn chunks(
+    ask: Ask,
+    id: web::Path<String>,
+    cursor: web::Query<Cursor>,
+) -> HttpResponse {
+    ask.show(async {
+        let (who, id) = (ask.who()?, read_id(&id)?);
+        let job = ask.data().job(who, id).await?;
+        let page = ask.data().chunks(who, id, cursor.into_inner().paging(CHUNKS)).await?;
+        ask.page(&Chunks { ask: &ask, job, chunks: page.items, next: page.next })
+    })
+    .await
+}
+
+fn read_id(text: &str) -> Result<JobId, Refusal> {
+    text.parse().map_err(|_| Refusal::from(ApiError::not_found("job")))
+}

@@ -1,0 +1,200 @@
+//! How values read on a page. Pure; whole numbers only.
+
+use medusa_api::{ChunkState, Counts, JobState, Split, Verdict};
+use medusa_types::{Credits, Fuel, Sha256Hash, Timestamp};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+const WHEN: &[BorrowedFormatItem<'_>] =
+    format_description!("[day padding:none] [month repr:short] [year], [hour]:[minute] UTC");
+
+/// A time for people without scripts; with them, the page shows the reader's own zone.
+pub(crate) fn when(at: &Timestamp) -> String {
+    at.to_utc().format(WHEN).unwrap_or_default()
+}
+
+/// Whole numbers in groups of three: `12,345`.
+pub(crate) fn count(n: impl std::fmt::Display) -> String {
+    let text = n.to_string();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.as_str()),
+    };
+    let len = digits.len();
+    let mut out = String::from(sign);
+    for (i, digit) in digits.chars().enumerate() {
+        let left = len.saturating_sub(i);
+        if i > 0 && left.checked_rem(3) == Some(0) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// An exact amount in groups of three: `1,234.50`.
+pub(crate) fn credits(amount: &Credits) -> String {
+    let text = amount.to_string();
+    match text.split_once('.') {
+        Some((whole, places)) => format!("{}.{places}", count(whole)),
+        None => text,
+    }
+}
+
+/// A movement, with its sign.
+pub(crate) fn signed(amount: &Credits) -> String {
+    let plus = if amount.is_positive() { "+" } else { "" };
+    format!("{plus}{}", credits(amount)).replace('-', "\u{2212}")
+}
+
+/// A length in bytes with one decimal: `1.4 MB`.
+pub(crate) fn bytes(n: &u64) -> String {
+    scaled(*n, &[" bytes", " kB", " MB", " GB", " TB"])
+}
+
+/// Fuel with one decimal: `1.4 G`.
+pub(crate) fn fuel(fuel: &Fuel) -> String {
+    scaled(fuel.0, &["", " k", " M", " G", " T", " P"])
+}
+
+fn scaled(n: u64, units: &[&str]) -> String {
+    let (mut scale, mut unit) = (1_u64, units.first().copied().unwrap_or_default());
+    for next in units.iter().skip(1) {
+        if n.checked_div(scale).unwrap_or_default() < 1_000 {
+            break;
+        }
+        scale = scale.saturating_mul(1_000);
+        unit = next;
+    }
+    let tenths = n.saturating_mul(10).checked_div(scale).unwrap_or_default();
+    match (scale, tenths.checked_div(10), tenths.checked_rem(10)) {
+        (2.., Some(whole), Some(tenth)) => format!("{whole}.{tenth}{unit}"),
+        _ => format!("{n}{unit}"),
+    }
+}
+
+/// How much of a job is done in percent, rounded down.
+pub(crate) fn percent(counts: &Counts) -> u64 {
+    let (done, total) = (u64::from(counts.done()), u64::from(counts.total));
+    done.saturating_mul(100).checked_div(total).unwrap_or_default()
+}
+
+/// A digest that fits in a line.
+pub(crate) fn short(hash: &Sha256Hash) -> String {
+    let text = hash.to_string();
+    let head: String = text.chars().take(10).collect();
+    let tail: String = text.chars().skip(58).collect();
+    format!("{head}\u{2026}{tail}")
+}
+
+/// An id that fits in a line: `job_0190ab…77`.
+pub(crate) fn short_id(id: impl std::fmt::Display) -> String {
+    let id = id.to_string();
+    if id.len() <= 20 {
+        return id;
+    }
+    // Ids made together start alike, so the end tells them apart.
+    let head: String = id.chars().take_while(|c| *c != '_').collect();
+    let tail: String = id.chars().skip(id.chars().count().saturating_sub(8)).collect();
+    format!("{head}_\u{2026}{tail}")
+}
+
+/// An account without the long id at its end.
+pub(crate) fn account(text: &str) -> String {
+    match text.split_once(':') {
+        Some((class, owner)) => format!("{class}:{}", short_id(owner)),
+        None => text.to_owned(),
+    }
+}
+
+/// A stream without the long id at its end: `job-job_…77aa`.
+pub(crate) fn stream(text: &str) -> String {
+    match text.split_once('-') {
+        Some((kind, id)) => format!("{kind}-{}", short_id(id)),
+        None => text.to_owned(),
+    }
+}
+
+/// How an input is cut.
+pub(crate) fn split(split: &Split) -> String {
+    match split {
+        Split::Lines { lines } => format!("{} lines in a chunk", count(lines)),
+        Split::Bytes { bytes: n } => format!("{} in a chunk", bytes(n)),
+        Split::Files {} => "one file in a chunk".into(),
+        Split::Tiles { width, height, overlap } => {
+            format!("tiles of {width} \u{d7} {height} pixels, {overlap} of overlap")
+        }
+        Split::Range { from, to, step } => {
+            format!("{} to {}, {} in a chunk", count(from), count(to), count(step))
+        }
+    }
+}
+
+/// The class of a chunk's mark, the same as on the map.
+pub(crate) fn chunk_state(state: &ChunkState) -> &'static str {
+    match state {
+        ChunkState::Waiting => "waiting",
+        ChunkState::Leased => "computing",
+        ChunkState::Verified => "verified",
+        ChunkState::Unverified => "unverified",
+        ChunkState::Failed => "failed",
+    }
+}
+
+/// A verdict in words.
+pub(crate) fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Agreed => "two copies agreed",
+        Verdict::Refereed => "decided by the server's own run",
+        Verdict::Unverified => "one copy, not checked",
+    }
+}
+
+/// A job's state in a word.
+pub(crate) fn job_state(state: &JobState) -> &'static str {
+    state.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_like_a_bill() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(-1_234_567), "-1,234,567");
+        let amount = Credits::from_micros(1_234_500_000);
+        assert_eq!(credits(&amount), "1,234.50");
+        assert_eq!(signed(&amount), "+1,234.50");
+        assert_eq!(signed(&Credits::from_micros(-12)), "\u{2212}0.000012");
+    }
+
+    #[test]
+    fn sizes_keep_three_digits_before_the_unit() {
+        for (n, text) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1_000, "1.0 kB"),
+            (1_450_000, "1.4 MB"),
+            (999_999_999, "999.9 MB"),
+        ] {
+            assert_eq!(bytes(&n), text);
+        }
+        assert_eq!(fuel(&Fuel(1_500_000_000)), "1.5 G");
+    }
+
+    #[test]
+    fn long_names_keep_what_tells_them_apart() {
+        let id = "job_0190aaaabbbbccccddddeeee12345678";
+        assert_eq!(short_id(id), "job_\u{2026}12345678");
+        assert_eq!(account(&format!("escrow.paid:{id}")), "escrow.paid:job_\u{2026}12345678");
+        assert_eq!(account("income.compute_fee"), "income.compute_fee");
+    }
+
+    #[test]
+    fn a_part_of_nothing_is_nothing() {
+        assert_eq!(percent(&Counts::default()), 0);
+        let counts = Counts { total: 3, verified: 1, ..Counts::default() };
+        assert_eq!(percent(&counts), 33);
+    }
+}

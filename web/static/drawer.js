@@ -1,0 +1,62 @@
+// One chunk in a drawer: state, copies, verdict, fuel, price, standard error.
+import { get } from './api.js';
+import { count, credits, el, fuel } from './words.js';
+
+const drawer = document.getElementById('drawer');
+const body = document.getElementById('drawer-body');
+
+const VERDICTS = {
+  agreed: 'two copies agreed',
+  refereed: 'decided by the server’s own run',
+  unverified: 'one copy, not checked',
+};
+const OUTCOMES = {
+  done: 'finished', trap: 'crashed (trap)', fuel_out: 'used all its fuel', memory_out: 'asked for too much memory',
+  output_out: 'wrote too much', wall_out: 'ran too long', stack_out: 'overflowed its stack',
+  agent_fault: 'the agent could not run it',
+};
+const MARKS = { leased: 'computing' };
+
+export async function openChunk(job, index) {
+  document.getElementById('drawer-title').textContent = `Chunk ${count(index)}`;
+  body.replaceChildren(el('p', { class: 'muted' }, 'One moment…'));
+  if (!drawer.open) drawer.showModal();
+  try {
+    // The cursor names the last chunk that is not wanted.
+    const after = index > 0 ? `&after=${index - 1}` : '';
+    const { items } = await get(`/v1/jobs/${job}/chunks?limit=1${after}`);
+    const chunk = items.find((item) => item.index === index);
+    if (!chunk) throw new Error('this chunk is not known yet');
+    body.replaceChildren(...details(chunk));
+  } catch (error) {
+    body.replaceChildren(el('p', { class: 'wrong' }, error.message));
+  }
+}
+
+function details(chunk) {
+  const mark = MARKS[chunk.state] ?? chunk.state;
+  const lines = [
+    ['State', el('span', {}, el('span', { class: `mark ${mark}`, 'aria-hidden': 'true' }), ` ${mark}`)],
+    ['Copies handed out', count(chunk.attempts)],
+    ['Verdict', chunk.verdict ? VERDICTS[chunk.verdict] ?? chunk.verdict : '–'],
+    ['Ended', outcome(chunk.outcome)],
+    ['Fuel of one copy', chunk.fuel === null ? '–' : `${fuel(chunk.fuel)} (${count(chunk.fuel)})`],
+    ['Price', `${credits(chunk.price)} credits`],
+    ['Output', chunk.output ? el('code', {}, chunk.output) : '–'],
+  ];
+  const list = el('dl', { class: 'kv' });
+  for (const [name, value] of lines) list.append(el('dt', {}, name), el('dd', {}, value));
+  const log = chunk.stderr
+    ? el('pre', { class: 'code wrap-text', tabindex: '0' }, chunk.stderr)
+    : el('p', { class: 'muted' }, 'It wrote nothing to standard error.');
+  return [list, el('h3', {}, 'Standard error'), log];
+}
+
+function outcome(found) {
+  if (!found) return '–';
+  return found.kind === 'exit' ? `exit status ${found.code}` : OUTCOMES[found.kind] ?? found.kind;
+}
+
+drawer.addEventListener('click', (event) => {
+  if (event.target === drawer) drawer.close();
+});

@@ -1,0 +1,165 @@
+// A new job: choose, upload, see the split, see the price, run. Nothing is paid before the last step.
+import { get, post, showRefusal } from './api.js';
+import { dropZone } from './drop.js';
+import { showQuote } from './quote.js';
+import { SpecForm, likelySplit } from './spec.js';
+import { bytes, write } from './words.js';
+
+const form = document.getElementById('new');
+const ask = document.getElementById('ask');
+const run = document.getElementById('run');
+const box = document.getElementById('quote');
+const refused = document.getElementById('refused');
+const inputPart = document.querySelector('[data-part="own-input"]');
+const inputTold = inputPart.querySelector('[data-part="told"]');
+const state = { program: null, programName: '', input: null, inputName: '', quote: null, key: null };
+const spec = new SpecForm(changed);
+const summary = (name, text) => write(document.querySelector(`.summary [data-part="${name}"]`), text);
+
+let edits = 0;
+
+/** Anything that changes makes the quote old. */
+function changed() {
+  edits += 1;
+  const range = document.getElementById('by').value === 'range';
+  inputPart.hidden = range;
+  summary('program', state.programName || '–');
+  summary('input', range ? 'none' : state.inputName || '–');
+  summary('split', state.program ? spec.inWords() : '–');
+  ask.disabled = !state.program || (!range && !state.input);
+  ask.hidden = false;
+  run.hidden = true;
+  refused.hidden = true;
+  box.classList.toggle('stale', Boolean(state.quote));
+  write(ask, state.quote ? 'Get a new quote' : 'Get the quote');
+  state.quote = null;
+  for (const wrong of document.querySelectorAll('[data-wrong^="/"]')) wrong.textContent = '';
+  for (const field of document.querySelectorAll('[data-pointer][aria-invalid]')) field.removeAttribute('aria-invalid');
+}
+
+function source(radio) {
+  for (const node of document.querySelectorAll('[data-for]')) node.hidden = node.dataset.for !== radio.value;
+  for (const node of document.querySelectorAll('[data-after="source"]')) node.hidden = false;
+  if (radio.value === 'example') {
+    Object.assign(state, {
+      program: radio.dataset.program, input: radio.dataset.input ?? null,
+      inputName: radio.dataset.input ? 'the example’s own' : '',
+    });
+    const example = JSON.parse(radio.dataset.spec);
+    state.programName = example.name;
+    inputTold.textContent = 'The example’s own input is used unless you give another.';
+    spec.set(example);
+  } else {
+    Object.assign(state, { program: null, programName: '', input: null, inputName: '' });
+    inputTold.textContent = 'A picture, an archive, a table, any bytes.';
+    spec.clear();
+    if (radio.value === 'program') chosenProgram();
+  }
+}
+
+function chosenProgram() {
+  const select = document.getElementById('program');
+  state.program = select.value;
+  state.programName = select.selectedOptions[0].textContent.replace(/ \([^)]*\)$/, '');
+  spec.name(state.programName);
+  changed();
+}
+
+for (const radio of form.querySelectorAll('[name="source"]')) {
+  radio.addEventListener('change', () => source(radio));
+  if (radio.checked) source(radio);
+}
+document.getElementById('program')?.addEventListener('change', chosenProgram);
+
+dropZone('program', {
+  check: (file) => (/\.wasm$/i.test(file.name) ? '' : 'a program is a WebAssembly module, a file that ends in .wasm'),
+  failed: () => { state.program = null; changed(); },
+  done: async (file, blob) => {
+    const name = file.name.replace(/\.wasm$/i, '').slice(0, 100);
+    const program = await post('/v1/programs', { sha256: blob.sha256, name });
+    state.program = program.id;
+    state.programName = program.name;
+    spec.name(program.name);
+    changed();
+    return 'It passed inspection.';
+  },
+});
+
+dropZone('input', {
+  failed: () => { state.input = null; state.inputName = ''; changed(); },
+  done: async (file, blob) => {
+    const own = form.querySelector('[name="source"]:checked').value !== 'example';
+    const preview = await get(`/v1/blobs/${blob.sha256}/preview`);
+    state.input = blob.sha256;
+    state.inputName = `${file.name}, ${bytes(file.size)}`;
+    if (own) spec.by(likelySplit(preview.in_words));
+    changed();
+    return `Looks like: ${preview.in_words}.`;
+  },
+});
+
+async function busy(button, work) {
+  button.disabled = true;
+  button.setAttribute('aria-busy', 'true');
+  try {
+    await work();
+  } finally {
+    button.disabled = false;
+    button.removeAttribute('aria-busy');
+  }
+}
+
+ask.addEventListener('click', () => busy(ask, async () => {
+  changed();
+  const mine = edits;
+  const wish = spec.get();
+  const request = { program: state.program, spec: wish };
+  if (wish.split.by !== 'range') request.input = state.input;
+  try {
+    const quote = await post('/v1/quotes', request);
+    // The form was edited while the sample ran: this price is for something else.
+    if (mine !== edits) return;
+    state.quote = quote;
+    state.key = crypto.randomUUID();
+    box.classList.remove('stale');
+    run.disabled = !showQuote(box, quote, form.dataset.available);
+    run.hidden = false;
+    ask.hidden = true;
+    run.focus();
+  } catch (error) {
+    refuse('There is no quote yet.', error);
+  }
+}));
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (!state.quote) { if (!ask.disabled) ask.click(); return; }
+  busy(run, async () => {
+    try {
+      // The same key again after a lost answer: the job is made once.
+      const job = await post('/v1/jobs', { quote: state.quote.id }, state.key);
+      location.assign(`/app/jobs/${job.id}`);
+    } catch (error) {
+      refuse('The job was not started.', error);
+    }
+  });
+});
+
+/** Beside its field where the server names one, and in words in any case. */
+function refuse(lead, error) {
+  showRefusal(refused, lead, error);
+  for (const { pointer, message } of error.problem?.errors ?? []) {
+    const key = pointer.replace(/^\/spec(?=\/)/, '');
+    const node = [...document.querySelectorAll('[data-pointer]')]
+      .find((field) => key === field.dataset.pointer || key.startsWith(`${field.dataset.pointer}/`));
+    if (!node) continue;
+    const wrong = document.querySelector(`[data-wrong="${node.dataset.pointer}"]`);
+    wrong.id ||= `wrong-${node.id || 'rules'}`;
+    wrong.textContent = message;
+    node.setAttribute('aria-invalid', 'true');
+    node.setAttribute('aria-describedby', wrong.id);
+  }
+  document.querySelector('[data-pointer][aria-invalid="true"]')?.focus();
+}
+
+document.addEventListener('medusa:wallet', ({ detail }) => { form.dataset.available = detail.available; });

@@ -1,0 +1,361 @@
+//! Services that answer with one made-up person's jobs and credits. Pages are tested against them.
+
+use std::future::ready;
+
+use medusa_api::{
+    Agent, AgentState, AuditHead, Chunk, ChunkPage, ChunkState, Cost, Counts, DeviceApproval,
+    EventEntry, EventPage, Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState,
+    Login, MergeHow, MergeRule, Program, ResultFile, SignUp, Split, StatementLine, StatementPage,
+    Tariff, TrialBalance, TrialLine, Verdict, Wallet,
+};
+use medusa_platform::{ApiError, Principal, Via};
+use medusa_types::{
+    AgentId, ChunkIndex, Credits, Fuel, JobId, Outcome, ProgramId, Role, Sha256Hash, Timestamp,
+    UserId, Uuid,
+};
+use medusa_web::{Answer, Data, EventDetail, LoggedIn, Paging, Totals, Visitor};
+
+/// The cookie of an ordinary person.
+pub const PERSON: &str = "person";
+/// The cookie of an admin.
+pub const ADMIN: &str = "admin";
+/// The CSRF token of both.
+pub const CSRF: &str = "token-of-the-login";
+/// A job that runs.
+pub const RUNNING: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0001));
+/// A job that is done.
+pub const DONE: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0002));
+/// A text that would be markup if it were not escaped.
+pub const SHARP: &str = "<b>\"Sharp\"</b>";
+
+const USER: UserId = UserId(Uuid::from_u128(0x0193_5c1e_0000_7000_8000_0000_0000_00aa));
+const NOW: Timestamp = Timestamp::from_micros(1_795_364_640_000_000);
+
+pub struct MadeUp;
+
+fn yes<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
+    Box::pin(ready(Ok(value)))
+}
+
+fn no<'a, T: Send + 'a>(error: ApiError) -> Answer<'a, T> {
+    Box::pin(ready(Err(error)))
+}
+
+const fn cr(micros: i64) -> Credits {
+    Credits::from_micros(micros)
+}
+
+fn hash(text: &str) -> Sha256Hash {
+    Sha256Hash::of(text.as_bytes())
+}
+
+fn spec(name: &str) -> JobSpec {
+    let rule =
+        |file: &str, how, sort, to: &str| MergeRule { file: file.into(), how, sort, to: to.into() };
+    JobSpec {
+        name: name.into(),
+        args: vec!["--threshold".into(), "96".into()],
+        split: Split::Tiles { width: 128, height: 128, overlap: 48 },
+        merge: vec![
+            rule("cells.csv", MergeHow::Csv, 2, "cells.csv"),
+            rule("outlined.ppm", MergeHow::Tiles, 0, "outlined.png"),
+        ],
+        copies: 2,
+        memory_mib: 512,
+        strict: false,
+    }
+}
+
+fn job(id: JobId) -> Job {
+    let done = id == DONE;
+    let file = |name: &str, size, media_type: &str| ResultFile {
+        name: name.into(),
+        sha256: hash(name),
+        size,
+        media_type: media_type.into(),
+    };
+    let running =
+        Counts { total: 48, waiting: 9, leased: 4, verified: 33, unverified: 2, failed: 0 };
+    Job {
+        id,
+        owner: USER,
+        program_name: "cells".into(),
+        program: hash("cells.wasm"),
+        input: Some(hash("cells.png")),
+        spec: spec(if done { SHARP } else { "Cell picture" }),
+        state: if done { JobState::Done } else { JobState::Running },
+        reason: None,
+        waiting: (!done).then(|| "5 agents: 2 paused, 1 lacks 2 GiB, 2 busy".into()),
+        counts: if done {
+            Counts { total: 48, verified: 48, ..Counts::default() }
+        } else {
+            running
+        },
+        cost: Cost {
+            held: cr(1_260_000),
+            spent: if done { cr(812_410) } else { cr(592_310) },
+            fee: cr(81_241),
+            released: if done { cr(447_590) } else { cr(0) },
+        },
+        created_at: NOW,
+        finished_at: done.then(|| NOW.plus_ms(41_000)),
+        results: if done {
+            vec![file("outlined.png", 312_456, "image/png"), file("cells.csv", 9_431, "text/csv")]
+        } else {
+            Vec::new()
+        },
+        position: 1_204,
+    }
+}
+
+fn event(position: i64) -> EventEntry {
+    let body = format!(
+        "{{\"format\":1,\"position\":{position},\"stream\":\"job-{RUNNING}\",\"version\":7,\
+         \"at\":1795364640000000,\"actor\":null,\"operation\":null,\"causation\":1190,\
+         \"postings\":[[\"escrow.promo:{RUNNING}\",-16925],[\"lender.pending:{USER}\",15232],\
+         [\"income.compute_fee\",1693]],\"type\":\"billing.chunk_settled\",\
+         \"data\":{{\"chunk\":12,\"price\":\"0.016925\"}}}}"
+    );
+    EventEntry {
+        position,
+        at: NOW,
+        event: "billing.chunk_settled".into(),
+        stream: format!("job-{RUNNING}"),
+        version: 7,
+        leaf: hash(&body),
+        body,
+    }
+}
+
+fn missing<'a, T: Send + 'a>(what: &str) -> Answer<'a, T> {
+    no(ApiError::not_found(what))
+}
+
+impl Data for MadeUp {
+    fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>> {
+        let roles = match cookie {
+            PERSON => vec![Role::Consumer, Role::Lender],
+            ADMIN => vec![Role::Consumer, Role::Lender, Role::Admin],
+            _ => return yes(None),
+        };
+        let principal = Principal { user: USER, roles, via: Via::Cookie { csrf: CSRF.into() } };
+        yes(Some(Visitor { principal, name: "Ada".into(), available: cr(98_407_690) }))
+    }
+
+    fn sign_up(&self, form: SignUp) -> Answer<'_, LoggedIn> {
+        if form.password.len() >= 8 {
+            return yes(LoggedIn { cookie: PERSON.into(), seconds: 1_209_600 });
+        }
+        let mut error = ApiError::new(
+            422,
+            "accounts.password_short",
+            "the password is too short",
+            "a password has 8 to 256 bytes",
+        );
+        let message = "use at least 8 characters".into();
+        error.0.errors.push(FieldProblem { pointer: "/password".into(), message });
+        no(error)
+    }
+
+    fn log_in(&self, form: Login) -> Answer<'_, LoggedIn> {
+        if form.password == "right password" {
+            return yes(LoggedIn { cookie: PERSON.into(), seconds: 1_209_600 });
+        }
+        // Wrong credentials are no reason to send the visitor to the login page.
+        let detail = "the address or the password is wrong";
+        no(ApiError::new(401, "accounts.credentials", "not logged in", detail))
+    }
+
+    fn log_out<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
+        yes(())
+    }
+
+    fn approve_device<'a>(&'a self, _: &'a Principal, form: DeviceApproval) -> Answer<'a, Agent> {
+        if form.user_code != "WDJB-MJHT" {
+            let detail = "no machine is waiting with this code";
+            return no(ApiError::new(404, "accounts.device_unknown", "unknown code", detail));
+        }
+        yes(agents().remove(0))
+    }
+
+    fn jobs<'a>(&'a self, _: &'a Principal, page: Paging) -> Answer<'a, JobPage> {
+        let next = page.after.is_none().then(|| "older".to_owned());
+        yes(JobPage { items: vec![job(RUNNING), job(DONE)], next })
+    }
+
+    fn job<'a>(&'a self, _: &'a Principal, id: JobId) -> Answer<'a, Job> {
+        if id == RUNNING || id == DONE { yes(job(id)) } else { missing("job") }
+    }
+
+    fn chunks<'a>(&'a self, _: &'a Principal, _: JobId, _: Paging) -> Answer<'a, ChunkPage> {
+        let states = [
+            ChunkState::Verified,
+            ChunkState::Unverified,
+            ChunkState::Leased,
+            ChunkState::Waiting,
+            ChunkState::Failed,
+        ];
+        let items = states.iter().cycle().zip(0..20).map(|(&state, index)| Chunk {
+            index: ChunkIndex(index),
+            state,
+            attempts: 2,
+            verdict: (state == ChunkState::Verified).then_some(Verdict::Agreed),
+            outcome: (state == ChunkState::Failed).then_some(Outcome::Exit(2)),
+            output: None,
+            fuel: Some(Fuel(402_118_774)),
+            price: cr(16_925),
+            stderr: if state == ChunkState::Failed { SHARP.into() } else { String::new() },
+        });
+        yes(ChunkPage { items: items.collect(), next: None })
+    }
+
+    fn examples(&self) -> Answer<'_, Vec<Example>> {
+        let example = |id: &str, name: &str, about: &str, split| Example {
+            id: id.into(),
+            about: about.into(),
+            program: ProgramId(Uuid::from_u128(1)),
+            input: Some(hash(id)),
+            spec: JobSpec { split, ..spec(name) },
+        };
+        yes(vec![
+            example(
+                "cells",
+                "Cell picture",
+                "Finds and outlines the cells of a microscope picture, tile by tile.",
+                Split::Tiles { width: 128, height: 128, overlap: 48 },
+            ),
+            example(
+                "words",
+                "Word counts",
+                "Counts the words of six novels, one book at a time.",
+                Split::Files {},
+            ),
+            example(
+                "pi",
+                "Pi by chance",
+                "Throws darts at a circle, a seed range at a time.",
+                Split::Range { from: 0, to: 6_400, step: 100 },
+            ),
+        ])
+    }
+
+    fn programs<'a>(&'a self, _: &'a Principal) -> Answer<'a, Vec<Program>> {
+        let id = ProgramId(Uuid::from_u128(2));
+        let (name, sha256) = (SHARP.to_owned(), hash("mine"));
+        yes(vec![Program { id, name, sha256, size: 48_211, created_at: NOW }])
+    }
+
+    fn agents<'a>(&'a self, _: &'a Principal) -> Answer<'a, Vec<Agent>> {
+        yes(agents())
+    }
+
+    fn wallet<'a>(&'a self, _: &'a Principal) -> Answer<'a, Wallet> {
+        yes(Wallet {
+            available: cr(98_407_690),
+            held: cr(1_260_000),
+            paid: cr(0),
+            ad: cr(0),
+            promo: cr(97_927_590),
+            earned_pending: cr(122_040),
+            earned: cr(480_100),
+            position: 1_204,
+        })
+    }
+
+    fn statement<'a>(&'a self, _: &'a Principal, page: Paging) -> Answer<'a, StatementPage> {
+        let line = |position, event: &str, in_words: &str, amount, balance| StatementLine {
+            position,
+            at: NOW,
+            event: event.into(),
+            in_words: in_words.into(),
+            account: format!("consumer.promo:{USER}"),
+            amount: cr(amount),
+            balance: cr(balance),
+            stream: format!("job-{RUNNING}"),
+        };
+        let items = vec![
+            line(1_204, "billing.escrow_held", "held for Cell picture", -1_260_000, 97_927_590),
+            line(1_102, "billing.escrow_released", "given back", 447_590, 99_187_590),
+            line(1_040, "billing.escrow_held", "held for Cell picture", -1_260_000, 98_740_000),
+            line(12, "billing.credits_granted", "welcome credits", 100_000_000, 100_000_000),
+        ];
+        yes(StatementPage { items, next: page.after.is_none().then(|| "older".to_owned()) })
+    }
+
+    fn tariff(&self) -> Answer<'_, Tariff> {
+        let (per_gfuel, per_start) = (cr(250), cr(20));
+        yes(Tariff { meter: "wt48-1".into(), per_gfuel, per_start, fee_permille: 100 })
+    }
+
+    fn trial_balance<'a>(&'a self, _: &'a Principal) -> Answer<'a, TrialBalance> {
+        let line = |code, class: &str, accounts, balance| TrialLine {
+            code,
+            class: class.into(),
+            accounts,
+            balance: cr(balance),
+        };
+        let lines = vec![
+            line(2_030, "consumer.promo", 4, 397_927_590),
+            line(2_110, "lender.pending", 2, 731_169),
+            line(2_210, "escrow.promo", 1, 1_260_000),
+            line(4_010, "income.compute_fee", 1, 81_241),
+            line(5_030, "expense.promo_grant", 1, -400_000_000),
+        ];
+        yes(TrialBalance { lines, sum: cr(0), position: 1_204 })
+    }
+
+    fn head(&self) -> Answer<'_, AuditHead> {
+        let root = hash("root");
+        yes(AuditHead {
+            size: 1_204,
+            root,
+            checkpoint: format!(
+                "medusa.test/log\n1204\n{root}\n\n\u{2014} medusa.test/log c2lnbmF0dXJl\n"
+            ),
+            verifier_key: "medusa.test/log+2f1e9a77+AVxW3o0wR8Nn".into(),
+        })
+    }
+
+    fn events<'a>(&'a self, _: &'a Principal, from: i64, limit: u32) -> Answer<'a, EventPage> {
+        let to = from.saturating_add(i64::from(limit)).min(1_205);
+        yes(EventPage { items: (from..to).map(event).collect(), next: None })
+    }
+
+    fn event<'a>(&'a self, who: &'a Principal, position: i64) -> Answer<'a, EventDetail> {
+        if !(1..=1_204).contains(&position) || (position == 1 && !who.has(Role::Admin)) {
+            return missing("event");
+        }
+        let entry = event(position);
+        let path = vec![hash("a"), hash("b"), hash("c")];
+        let (leaf, root) = (entry.leaf, hash("root"));
+        let proof = InclusionProof { position, leaf, size: 1_204, root, path };
+        yes(EventDetail { entry, proof })
+    }
+
+    fn totals(&self) -> Answer<'_, Totals> {
+        yes(Totals {
+            agents_online: 5,
+            agents: 7,
+            jobs_running: 1,
+            jobs: 14,
+            chunks_verified: 2_318,
+        })
+    }
+}
+
+fn agents() -> Vec<Agent> {
+    let agent = |n, name: &str, state, chunks, earned| Agent {
+        id: AgentId(Uuid::from_u128(0x0193_5c1e_0000_7000_8000_0000_0000_0bb0 + n)),
+        name: name.into(),
+        state,
+        enrolled_at: NOW,
+        chunks,
+        earned: cr(earned),
+        streak: 41,
+    };
+    vec![
+        agent(1, "attic", AgentState::Busy, 1_204, 421_100),
+        agent(2, "laptop", AgentState::Paused, 210, 59_000),
+        agent(3, "old tower", AgentState::Offline, 88, 122_040),
+    ]
+}
