@@ -39,8 +39,9 @@ pub struct RunArgs {
     /// Exit when standard input ends, for a launcher whose children should die with it
     #[arg(long)]
     pub exit_with_stdin: bool,
+    /// Where the user's programs keep data
     #[arg(long, env = "XDG_DATA_HOME", hide = true)]
-    xdg_data_home: Option<PathBuf>,
+    pub xdg_data_home: Option<PathBuf>,
 }
 
 /// Everything an agent is started with.

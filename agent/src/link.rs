@@ -50,7 +50,7 @@ enum Cut {
     Revoked,
     #[error("the server answered {0}")]
     Status(StatusCode),
-    #[error("{0}")]
+    #[error("{}", .0.kind())]
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Socket(WsError),
@@ -119,8 +119,11 @@ impl Link {
                 backoff.reset();
             }
             let wait = backoff.next();
-            let tried = wait.as_millis();
-            tracing::warn!(why, "not connected to {}, next try in {tried} ms", server.base());
+            let ms = wait.as_millis();
+            tracing::warn!("not connected to {}: {why}, next try in {ms} ms", server.base());
+            if self.order(Order::Tidy).await.is_err() {
+                return;
+            }
             self.board.connection(Connection::Cut { why, retry_at: Instant::now() + wait });
             sleep(wait).await;
         }

@@ -1,6 +1,6 @@
 //! `medusa-agent`: lends this machine. See the library for everything that it does.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -47,8 +47,12 @@ fn main() -> ExitCode {
 /// Status lines on standard error, and the last of them on the local page.
 fn start_logs() -> Logs {
     let logs = Logs::default();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_unset| EnvFilter::new("info,actix_server=warn"));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     tracing_subscriber::registry().with(filter).with(lines).with(logs.clone()).init();
     logs
 }

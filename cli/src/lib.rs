@@ -92,7 +92,7 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
     let app = open(&cli.global, env, out).await?;
     match cli.command {
         Command::Login(args) => login::login(&app, args).await,
-        Command::Logout => login::logout(&app),
+        Command::Logout => login::logout(&app).await,
         Command::Me => login::me(&app).await,
         Command::Submit(args) => submit::submit(&app, *args).await,
         Command::Watch { id } => watch::watch(&app, id).await,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use medusa_api::{Login, SignUp};
-use medusa_client::Session;
+use medusa_api::{Login, Refresh, SignUp};
+use medusa_client::{Session, TokenStore as _};
 
 use crate::exit::{Exit, Fail};
 use crate::output::{ask, can_ask};
@@ -40,12 +40,20 @@ pub(crate) async fn login(app: &App, args: args::Login) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-pub(crate) fn logout(app: &App) -> anyhow::Result<Exit> {
+pub(crate) async fn logout(app: &App) -> anyhow::Result<Exit> {
+    let ended = match app.tokens.load().and_then(|session| session.refresh_token) {
+        Some(refresh_token) => app.client.logout(&Refresh { refresh_token }).await,
+        None => Ok(()),
+    };
     let found = app
         .tokens
         .remove()
         .with_context(|| format!("could not write {}", app.tokens.file().display()))?;
     let server = app.client.base_url();
+    if let Err(error) = ended {
+        let error = anyhow::Error::new(error);
+        app.out.say(&format!("the server still knows the forgotten token: {error:#}"));
+    }
     app.out.say(&if found {
         format!("logged out of {server}")
     } else {

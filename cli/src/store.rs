@@ -86,6 +86,12 @@ impl TokenStore for Tokens {
         // The session still works for this run, and the next run asks for a login.
         drop(self.put(session.clone()));
     }
+
+    fn turn(&self) -> Box<dyn Send> {
+        // Without a lock the worst is a login that has to be repeated.
+        let lock = private(&self.file.with_extension("turn"));
+        Box::new(lock.and_then(|file| file.lock().map(|()| file)).ok())
+    }
 }
 
 #[cfg(test)]

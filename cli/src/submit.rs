@@ -59,7 +59,7 @@ pub(crate) async fn submit(app: &App, args: args::Submit) -> anyhow::Result<Exit
     }
     let job = app.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
     tell(app, &job)?;
-    if args.wait { watch::follow(app, job.id, app.out.json()).await } else { Ok(Exit::Done) }
+    if args.wait { watch::follow(app, &job, app.out.json()).await } else { Ok(Exit::Done) }
 }
 
 fn tell(app: &App, job: &Job) -> anyhow::Result<()> {

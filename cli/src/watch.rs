@@ -3,6 +3,7 @@
 //! Ctrl-C only ends the watching: the job goes on.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use indicatif::ProgressBar;
@@ -15,14 +16,17 @@ use crate::App;
 use crate::exit::{Exit, Fail};
 use crate::output::seconds_in_words;
 
+const LAG_LOOKS_MAX: u32 = 50;
+const LAG_PAUSE: Duration = Duration::from_millis(100);
+
 pub(crate) async fn watch(app: &App, id: JobId) -> anyhow::Result<Exit> {
     let lines = app.out.json() || !std::io::IsTerminal::is_terminal(&std::io::stdout());
-    follow(app, id, lines).await
+    follow(app, &app.client.job(id).await?, lines).await
 }
 
 /// Follows the job; its outcome is the exit status. With `lines`, each event is a line of data.
-pub(crate) async fn follow(app: &App, id: JobId, lines: bool) -> anyhow::Result<Exit> {
-    let job = app.client.job(id).await?;
+pub(crate) async fn follow(app: &App, job: &Job, lines: bool) -> anyhow::Result<Exit> {
+    let id = job.id;
     let chunks = chunks_word(&job.spec.split);
     let template = format!("{{bar:30}} {{pos}} of {{len}} {chunks} {{msg}}");
     let bar = app.out.bar(job.counts.total.into(), &template)?;
@@ -54,8 +58,21 @@ pub(crate) async fn follow(app: &App, id: JobId, lines: bool) -> anyhow::Result<
         }
     };
     bar.finish_and_clear();
-    app.out.say(&summary(&app.client.job(id).await?, chunks));
+    app.out.say(&summary(&ended_job(app, id).await?, chunks));
     Ok(Exit::of_job(state).unwrap_or(Exit::General))
+}
+
+/// The job after its last event. Live events can be a little ahead of what the server answers.
+async fn ended_job(app: &App, id: JobId) -> anyhow::Result<Job> {
+    let mut job = app.client.job(id).await?;
+    for _ in 0..LAG_LOOKS_MAX {
+        if job.state.is_final() {
+            break;
+        }
+        tokio::time::sleep(LAG_PAUSE).await;
+        job = app.client.job(id).await?;
+    }
+    Ok(job)
 }
 
 const fn chunks_word(split: &Split) -> &'static str {

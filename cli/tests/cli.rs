@@ -371,6 +371,8 @@ fn a_login_is_kept_until_the_logout() {
     let last = server.asked().pop().unwrap();
     assert!(last.contains("authorization: Bearer mine\r\n"), "{last}");
     assert_eq!(server.run("logout").0, 0);
+    let last = server.asked().pop().unwrap();
+    assert!(last.ends_with(r#"{"refresh_token":"r"}"#), "{last}");
     server.command("me").env_remove("MEDUSA_TOKEN").output().unwrap();
     let last = server.asked().pop().unwrap();
     assert!(!last.contains("authorization"), "{last}");

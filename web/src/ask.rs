@@ -52,7 +52,7 @@ pub(crate) enum Refusal {
     /// The visitor has to log in first.
     Login,
     /// Anything else.
-    Problem(Problem),
+    Problem(Box<Problem>),
 }
 
 impl From<ApiError> for Refusal {

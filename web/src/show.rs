@@ -1,6 +1,6 @@
 //! How values read on a page. Pure; whole numbers only.
 
-use medusa_api::{ChunkState, Counts, JobState, Split, Verdict};
+use medusa_api::{ChunkState, Counts, Job, JobState, Split, Verdict};
 use medusa_types::{Credits, Fuel, Sha256Hash, Timestamp};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -41,6 +41,13 @@ pub(crate) fn credits(amount: &Credits) -> String {
     }
 }
 
+/// The zeros that an amount leaves out of its six places: unseen, they align a column.
+pub(crate) fn pad(amount: &Credits) -> &'static str {
+    let text = amount.to_string();
+    let places = text.rsplit('.').next().map_or(6, str::len);
+    ["000000", "00000", "0000", "000", "00", "0"].get(places).copied().unwrap_or_default()
+}
+
 /// A movement, with its sign.
 pub(crate) fn signed(amount: &Credits) -> String {
     let plus = if amount.is_positive() { "+" } else { "" };
@@ -77,6 +84,18 @@ fn scaled(n: u64, units: &[&str]) -> String {
 pub(crate) fn percent(counts: &Counts) -> u64 {
     let (done, total) = (u64::from(counts.done()), u64::from(counts.total));
     done.saturating_mul(100).checked_div(total).unwrap_or_default()
+}
+
+/// Chunks in a second over the whole life of a job that has ended.
+pub(crate) fn rate(job: &Job) -> String {
+    let tenths = job.finished_at.and_then(|end| {
+        let ms = u64::try_from(end.ms_since(job.created_at)).ok()?;
+        u64::from(job.counts.done()).saturating_mul(10_000).checked_div(ms)
+    });
+    match tenths.map(|n| (n.checked_div(10), n.checked_rem(10))) {
+        Some((Some(whole), Some(tenth))) => format!("{whole}.{tenth}"),
+        _ => "\u{2013}".into(),
+    }
 }
 
 /// A digest that fits in a line.
@@ -165,6 +184,7 @@ mod tests {
         assert_eq!(count(-1_234_567), "-1,234,567");
         let amount = Credits::from_micros(1_234_500_000);
         assert_eq!(credits(&amount), "1,234.50");
+        assert_eq!((pad(&amount), pad(&Credits::from_micros(1))), ("0000", ""));
         assert_eq!(signed(&amount), "+1,234.50");
         assert_eq!(signed(&Credits::from_micros(-12)), "\u{2212}0.000012");
     }

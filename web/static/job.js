@@ -101,7 +101,6 @@ function say(done, total, state) {
 
 async function finish(was, state) {
   forget(topic);
-  rate.stop();
   document.getElementById('cancel')?.remove();
   write(part('left'), state === 'done' ? 'all done' : state);
   if (!FINAL.includes(was)) {

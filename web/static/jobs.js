@@ -1,6 +1,6 @@
 // Lists of jobs: the bars of jobs that run move.
 import { forget, listen } from './live.js';
-import { count, credits, write } from './words.js';
+import { column, count, write } from './words.js';
 
 // More would not be seen, and each topic costs the server.
 const LIVE_MAX = 8;
@@ -17,7 +17,7 @@ for (const row of [...document.querySelectorAll('tr[data-live]')].slice(0, LIVE_
     part('bar').max = total;
     part('bar').value = done;
     write(part('done'), `${count(done)} / ${count(total)}`);
-    write(part('spent'), credits(job.cost.spent));
+    column(part('spent'), job.cost.spent);
     write(part('state'), job.state);
     part('state').dataset.state = job.state;
     if (FINAL.includes(job.state)) forget(topic);

@@ -1,6 +1,6 @@
 // The lender's machines: state and earnings move.
 import { listen } from './live.js';
-import { credits, plus, write } from './words.js';
+import { column, credits, plus, write } from './words.js';
 
 const rows = new Map([...document.querySelectorAll('[data-agent]')].map((row) => [row.dataset.agent, row]));
 const online = document.getElementById('online');
@@ -22,7 +22,7 @@ listen('agents', (type, message) => {
     const badge = row.querySelector('[data-part="state"]');
     badge.dataset.state = state;
     write(badge, state);
-    write(row.querySelector('[data-part="earned"]'), credits(earned));
+    column(row.querySelector('[data-part="earned"]'), earned);
   }
   write(document.getElementById('earned'), credits(sum));
   tally();

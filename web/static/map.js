@@ -92,7 +92,7 @@ export class ChunkMap {
     if (rows < 4 && shown > 12) {
       this.#columns = Math.min(this.#columns, Math.ceil(shown / Math.min(4, Math.ceil(Math.sqrt(shown)))));
       rows = Math.ceil(shown / this.#columns);
-      this.#pitch = Math.min(Math.floor(width / this.#columns), 56, Math.floor(HEIGHT_MAX / rows));
+      this.#pitch = Math.min(Math.floor(width / this.#columns), 64, Math.floor(HEIGHT_MAX / rows));
     }
     const ratio = Math.min(devicePixelRatio || 1, 3);
     const [w, h] = [this.#columns * this.#pitch, rows * this.#pitch];

@@ -6,7 +6,7 @@ const SECONDS = 60;
 const WINDOW = 10;
 
 export class Rate {
-  #curve; #number; #bins = []; #last = null; #now = 0; #started = performance.now();
+  #curve; #number; #bins = []; #last = null; #now = 0;
 
   constructor(curve, number) {
     this.#curve = curve;
@@ -26,14 +26,6 @@ export class Rate {
     if (this.#bins.length > SECONDS) this.#bins.shift();
     const rate = this.perSecond();
     write(this.#number, rate === 0 ? '0' : rate.toFixed(rate < 10 ? 1 : 0));
-    this.#draw();
-  }
-
-  stop() {
-    const seconds = (performance.now() - this.#started) / 1000;
-    if (this.#bins.length === 0 && this.#now > 0) {
-      write(this.#number, (this.#now / Math.max(seconds, 0.1)).toFixed(1));
-    }
     this.#draw();
   }
 

@@ -11,6 +11,12 @@ export function credits(text) {
   return `${sign}${whole.format(BigInt(front.replace('-', '')))}.${places}`;
 }
 
+/** An amount in a column: zeros that nobody sees align it. */
+export function column(node, text) {
+  const places = String(text).split('.')[1]?.length ?? 0;
+  node.replaceChildren(credits(text), el('i', { class: 'pad' }, '0'.repeat(Math.max(0, 6 - places))));
+}
+
 /** Micro-credits of a decimal string, as a number for bars. */
 export const micros = (text) => Math.round(Number(text) * 1e6);
 

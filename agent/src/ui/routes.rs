@@ -15,14 +15,14 @@ use super::serve::Shown;
 const WRONG_CODE: Duration = Duration::from_millis(200);
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
-    app.route("/", web::get().to(page))
-        .route("/state.json", web::get().to(state))
-        .route("/session", web::post().to(session))
-        .route("/start", web::post().to(start))
-        .route("/pause", web::post().to(pause))
-        .route("/enrol", web::post().to(enrol))
-        .route("/page.css", web::get().to(style))
-        .route("/page.js", web::get().to(script));
+    app.service(web::resource("/").get(page))
+        .service(web::resource("/state.json").get(state))
+        .service(web::resource("/session").post(session))
+        .service(web::resource("/start").post(start))
+        .service(web::resource("/pause").post(pause))
+        .service(web::resource("/enrol").post(enrol))
+        .service(web::resource("/page.css").get(style))
+        .service(web::resource("/page.js").get(script));
 }
 
 /// What the fragment of the printed link said.

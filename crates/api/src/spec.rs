@@ -151,7 +151,11 @@ impl JobSpec {
             (args_ok, "/args", "at most 100 arguments of at most 4,096 bytes each, without NUL"),
             (split_ok, "/split", "sizes are at least 1 (tiles 16 to 8,192), and from is below to"),
             (self.merge.len() <= 20, "/merge", "at most 20 result files"),
-            (names_ok && distinct, "/merge", "result files have different plain names, like out.csv"),
+            (
+                names_ok && distinct,
+                "/merge",
+                "result files have different plain names, like out.csv",
+            ),
             (tiles_ok, "/merge", "only a job split by tiles can be merged by tiles"),
             ((1..=2).contains(&self.copies), "/copies", "copies is 1 or 2"),
             (self.memory_mib <= 4096, "/memory_mib", "at most 4,096 MiB"),

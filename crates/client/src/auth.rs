@@ -1,7 +1,8 @@
 //! The access token: sent with each call, refreshed shortly before it ends.
 //!
-//! A refresh token works once. Programs that share one store therefore look into it before they
-//! refresh, and again when a refresh is refused: another program may have been faster.
+//! A refresh token works once, and using it twice looks like theft to the server. Programs that
+//! share one store therefore take turns, and look into it again when their turn comes: another
+//! program may have been faster.
 
 use std::sync::Arc;
 
@@ -53,6 +54,11 @@ pub trait TokenStore: Send + Sync {
     fn load(&self) -> Option<Session>;
     /// Keeps a session in place of the one before.
     fn save(&self, session: &Session);
+    /// Waits for the turn to refresh; it ends when the answer is dropped. A store that no other
+    /// program shares needs none. Called where blocking is allowed.
+    fn turn(&self) -> Box<dyn Send> {
+        Box::new(())
+    }
 }
 
 /// The time by this machine's clock, which is what stored tokens are judged by.
@@ -102,14 +108,16 @@ impl Auth {
         }
     }
 
-    /// Takes over what another program may have stored; true if it is another session.
-    pub(crate) fn look_again(&self, session: &mut Option<Session>) -> bool {
-        let stored = self.store.as_ref().and_then(|store| store.load());
-        let changed = stored.is_some() && stored != *session;
-        if changed {
-            *session = stored;
+    /// Takes over what another program may have stored.
+    fn look_again(&self, session: &mut Option<Session>) {
+        if let Some(stored) = self.store.as_ref().and_then(|store| store.load()) {
+            *session = Some(stored);
         }
-        changed
+    }
+
+    pub(crate) async fn turn(&self) -> Option<Box<dyn Send>> {
+        let store = Arc::clone(self.store.as_ref()?);
+        tokio::task::spawn_blocking(move || store.turn()).await.ok()
     }
 
     pub(crate) fn keep(&self, session: &mut Option<Session>, tokens: Tokens) -> String {

@@ -234,8 +234,10 @@ impl Client {
             }
             _ => return Err(error),
         };
+        // Without a connection nothing was asked, so nothing can happen twice.
+        let harmless = call.repeatable || matches!(error, ClientError::Connect { .. });
         let too_long = asked.is_some_and(|wait| wait > RETRY_AFTER_MAX);
-        if !call.repeatable || tries.0 >= self.retries || too_long {
+        if !harmless || tries.0 >= self.retries || too_long {
             return Err(error);
         }
         tokio::time::sleep(asked.unwrap_or_else(|| retry::pause(tries.0))).await;
@@ -259,20 +261,21 @@ impl Client {
         check(self.exchange(call, fresh.as_deref()).await?).await
     }
 
-    /// The access token to send. The lock makes parallel calls share one refresh.
+    /// The access token to send. The locks make parallel calls, and programs that share a store,
+    /// use each refresh token once.
     async fn token(&self, refused: Option<&str>) -> Result<Option<String>, ClientError> {
         let mut session = self.auth.session.lock().await;
+        if let Need::Ready(token) = self.auth.need(&mut session, refused) {
+            return Ok(token);
+        }
+        let _turn = self.auth.turn().await;
+        // Whoever had the turn before may have done it already.
         let refresh_token = match self.auth.need(&mut session, refused) {
             Need::Ready(token) => return Ok(token),
             Need::Refresh(refresh_token) => refresh_token,
         };
-        match self.refresh_once(&Refresh { refresh_token }).await {
-            Ok(tokens) => Ok(Some(self.auth.keep(&mut session, tokens))),
-            Err(_) if self.auth.look_again(&mut session) => {
-                Ok(session.as_ref().map(|s| s.access_token.clone()))
-            }
-            Err(error) => Err(error),
-        }
+        let tokens = self.refresh_once(&Refresh { refresh_token }).await?;
+        Ok(Some(self.auth.keep(&mut session, tokens)))
     }
 
     /// One try: whether a lost answer used the token up is unknown.

@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod http;
 mod live;
+mod operator;
 mod retry;
 mod routes;
 mod sse;
@@ -22,6 +23,7 @@ pub use auth::{Session, TokenStore, now};
 pub use error::ClientError;
 pub use http::Client;
 pub use live::Topic;
+pub use operator::post_as_operator;
 pub use retry::operation_id;
 pub use upload::digest_of_file;
 

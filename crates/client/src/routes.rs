@@ -21,8 +21,7 @@ type Answer<T> = Result<T, ClientError>;
 impl Client {
     /// `POST /v1/signup`: a new person.
     pub async fn signup(&self, body: &SignUp) -> Answer<Tokens> {
-        let call = self.post(&["v1", "signup"]).key(operation_id());
-        self.json(call.json(body).anonymous()).await
+        self.json(self.post(&["v1", "signup"]).json(body).anonymous()).await
     }
 
     /// `POST /v1/login`.
@@ -33,6 +32,12 @@ impl Client {
     /// `POST /v1/tokens/refresh`. The client does this by itself for the session that it holds.
     pub async fn refresh(&self, body: &Refresh) -> Answer<Tokens> {
         self.refresh_once(body).await
+    }
+
+    /// `POST /v1/logout`: ends a refresh token.
+    pub async fn logout(&self, body: &Refresh) -> Answer<()> {
+        let call = self.post(&["v1", "logout"]).json(body).anonymous();
+        self.whole(&call).await.map(drop)
     }
 
     /// `GET /v1/me`: whose token this is.
@@ -47,8 +52,7 @@ impl Client {
 
     /// `POST /v1/device/approve`: its owner confirms the code.
     pub async fn approve_device(&self, body: &DeviceApproval) -> Answer<Agent> {
-        let call = self.post(&["v1", "device", "approve"]).key(operation_id());
-        self.json(call.json(body)).await
+        self.json(self.post(&["v1", "device", "approve"]).json(body)).await
     }
 
     /// `POST /v1/device/token`: the machine asks whether it was confirmed.

@@ -147,6 +147,18 @@ async fn a_repeated_submit_keeps_its_key() {
 }
 
 #[tokio::test]
+async fn the_operator_is_told_of_a_refusal() {
+    let script = Script::new(&[answer("204 No Content", "", ""), problem(404, "x.y")]).await;
+    let url = script.client.base_url().to_owned();
+    let post = || crate::post_as_operator(&url, "/v1/operator/roles", "key", &"body");
+    assert_eq!(post().await.unwrap(), None);
+    assert_eq!(post().await.unwrap().map(|problem| problem.status), Some(404));
+    let asked = script.asked().await;
+    assert!(asked[0].starts_with("post /v1/operator/roles http"), "{}", asked[0]);
+    assert!(asked[0].contains("authorization: bearer key\r\n"), "{}", asked[0]);
+}
+
+#[tokio::test]
 async fn a_long_retry_after_is_left_to_the_caller() {
     let later = answer("429 Too Many", "retry-after: 3600\r\n", "");
     let script = Script::new(&[later]).await;
@@ -350,6 +362,33 @@ async fn a_refresh_by_another_program_is_taken_over() {
     let store = Arc::new(Memory(Mutex::new(Some(session("old", 5)))));
     let client = script.client.clone().with_store(store.clone());
     store.save(&session("other", 600));
+    client.wallet().await.unwrap();
+    assert!(script.asked().await[0].contains("authorization: bearer other\r\n"));
+}
+
+/// A store whose turn comes only after another program has refreshed.
+struct Raced(Memory);
+
+impl TokenStore for Raced {
+    fn load(&self) -> Option<Session> {
+        self.0.load()
+    }
+
+    fn save(&self, session: &Session) {
+        self.0.save(session);
+    }
+
+    fn turn(&self) -> Box<dyn Send> {
+        self.save(&session("other", 600));
+        Box::new(())
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_not_used_after_another_program_has_used_it() {
+    let script = Script::new(&[ok(WALLET)]).await;
+    let store = Arc::new(Raced(Memory(Mutex::new(Some(session("old", 5))))));
+    let client = script.client.clone().with_store(store);
     client.wallet().await.unwrap();
     assert!(script.asked().await[0].contains("authorization: bearer other\r\n"));
 }

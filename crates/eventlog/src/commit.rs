@@ -145,8 +145,7 @@ async fn insert_events(
     let positions = of(|e| e.envelope.position);
     let versions = of(|e| e.envelope.version);
     let streams: Vec<String> = decided.events.iter().map(|e| e.envelope.stream.clone()).collect();
-    let types: Vec<String> =
-        decided.events.iter().map(|e| e.envelope.kind().to_owned()).collect();
+    let types: Vec<String> = decided.events.iter().map(|e| e.envelope.kind().to_owned()).collect();
     let bodies: Vec<Vec<u8>> = decided.events.iter().map(|e| e.body.to_vec()).collect();
     let leaves: Vec<Vec<u8>> = decided.events.iter().map(|e| e.leaf.0.to_vec()).collect();
     sqlx::query!(

@@ -20,7 +20,7 @@ pub use append::{Append, Appended, EventLog, Expect, NewEvent, Operation};
 pub use audit::{Auditor, ProofError};
 pub use error::{AppendError, LogError};
 pub use projector::{Progress, Projection, project};
-pub use read::{StoredEvent, read_events, read_stream};
+pub use read::{StoredEvent, read_events, read_stream, stored_head};
 pub use sequencer::{LogConfig, start};
 pub use tail::Tail;
 pub use verify::verify;

@@ -22,8 +22,8 @@ pub struct StoredEvent {
 
 fn decode(position: i64, body: Vec<u8>, leaf: &[u8]) -> Result<Arc<StoredEvent>, LogError> {
     let corrupt = |what: &str| LogError::Corrupt(format!("event {position}: {what}"));
-    let envelope = Envelope::decode(&body)
-        .map_err(|error| corrupt(&medusa_platform::error::chain(&error)))?;
+    let envelope =
+        Envelope::decode(&body).map_err(|error| corrupt(&medusa_platform::error::chain(&error)))?;
     let leaf = Sha256Hash::try_from(leaf).map_err(|_| corrupt("its leaf hash is cut"))?;
     Ok(Arc::new(StoredEvent { envelope, body: body.into(), leaf }))
 }
@@ -67,4 +67,12 @@ pub async fn read_stream(
     .fetch_all(db)
     .await?;
     rows.into_iter().map(|row| decode(row.position, row.body, &row.leaf)).collect()
+}
+
+/// The position of the last event in the database: shows that it answers.
+///
+/// # Errors
+/// [`LogError::Database`].
+pub async fn stored_head(db: impl PgExecutor<'_>) -> Result<i64, LogError> {
+    Ok(sqlx::query_scalar!("select position from log_head").fetch_one(db).await?)
 }

@@ -125,10 +125,8 @@ async fn run(
     Ok(())
 }
 
-type Written = (
-    Vec<Result<crate::append::Appended, AppendError>>,
-    Vec<Arc<crate::read::StoredEvent>>,
-);
+type Written =
+    (Vec<Result<crate::append::Appended, AppendError>>, Vec<Arc<crate::read::StoredEvent>>);
 
 /// Decides and commits one batch. On an error the state is unusable and must be loaded again.
 async fn write(

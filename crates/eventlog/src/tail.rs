@@ -43,11 +43,11 @@ impl Tail {
     pub async fn next(&mut self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         loop {
             let events = match self.batches.try_recv() {
-                Ok(batch) => self.from_batch(&batch).await?,
-                Err(broadcast::error::TryRecvError::Lagged(_)) => self.from_database().await?,
+                Ok(batch) => self.new_of(&batch).await?,
+                Err(broadcast::error::TryRecvError::Lagged(_)) => self.read_on().await?,
                 Err(broadcast::error::TryRecvError::Empty) => {
                     if *self.head.borrow_and_update() > self.position {
-                        self.from_database().await?
+                        self.read_on().await?
                     } else {
                         self.wait().await?
                     }
@@ -63,22 +63,22 @@ impl Tail {
 
     async fn wait(&mut self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         match self.batches.recv().await {
-            Ok(batch) => self.from_batch(&batch).await,
-            Err(broadcast::error::RecvError::Lagged(_)) => self.from_database().await,
+            Ok(batch) => self.new_of(&batch).await,
+            Err(broadcast::error::RecvError::Lagged(_)) => self.read_on().await,
             Err(broadcast::error::RecvError::Closed) => Err(LogError::Fenced),
         }
     }
 
     /// The new part of a batch; when something before it is missing, that from the database.
-    async fn from_batch(&self, batch: &Batch) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+    async fn new_of(&self, batch: &Batch) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         let first = batch.first().map_or(0, |event| event.envelope.position);
         if first > self.position.saturating_add(1) {
-            return self.from_database().await;
+            return self.read_on().await;
         }
         Ok(batch.iter().filter(|e| e.envelope.position > self.position).cloned().collect())
     }
 
-    async fn from_database(&self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+    async fn read_on(&self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         read_events(&self.pool, self.position, READ_MAX).await
     }
 }

@@ -123,9 +123,8 @@ pub async fn verify(pool: &PgPool) -> Result<VerifyReport, LogError> {
 }
 
 async fn check_balances(db: &mut PgConnection, audit: &mut Audit) -> Result<u64, LogError> {
-    let stored = sqlx::query!("select account, balance, position from ledger_account")
-        .fetch_all(db)
-        .await?;
+    let stored =
+        sqlx::query!("select account, balance, position from ledger_account").fetch_all(db).await?;
     let mut replayed: BTreeMap<String, i64> =
         audit.book.iter().map(|(account, b)| (account.to_string(), b.micros())).collect();
     for row in &stored {

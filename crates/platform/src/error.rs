@@ -6,15 +6,15 @@ use actix_web::http::header::{ContentType, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use medusa_api::Problem;
 
-/// A refusal on its way to the caller.
+/// A refusal on its way to the caller. Boxed, because answers are rarely refusals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError(pub Problem);
+pub struct ApiError(pub Box<Problem>);
 
 impl ApiError {
     /// A refusal of this code.
     #[must_use]
     pub fn new(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self(Problem::new(status, code, title, detail))
+        Self(Box::new(Problem::new(status, code, title, detail)))
     }
 
     /// Something broke on our side. The cause goes to the log, not to the caller.
@@ -39,7 +39,7 @@ impl ApiError {
             "the server has too much to do; try again shortly with the same idempotency key",
         );
         problem.retry_after = Some(seconds);
-        Self(problem)
+        Self(Box::new(problem))
     }
 
     /// There is no such thing, or it is not yours: the same answer for both.
@@ -54,7 +54,7 @@ impl ApiError {
         let mut problem = Problem::new(422, code, "the request was refused", message);
         let field = medusa_api::FieldProblem { pointer: pointer.into(), message: message.into() };
         problem.errors.push(field);
-        Self(problem)
+        Self(Box::new(problem))
     }
 }
 

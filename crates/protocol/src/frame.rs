@@ -69,14 +69,13 @@ impl Frame {
         if bytes.len() > MAX_FRAME_BYTES {
             return Err(FrameError::Large);
         }
-        let (header, rest) =
-            bytes.split_first_chunk::<HEADER_BYTES>().ok_or(FrameError::Short)?;
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(FrameError::Short)?;
         let [version, kind, _, _, l0, l1, l2, l3, ..] = *header;
         if version != VERSION {
             return Err(FrameError::Version(version));
         }
-        let body_len = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3]))
-            .map_err(|_| FrameError::Large)?;
+        let body_len =
+            usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).map_err(|_| FrameError::Large)?;
         let body = rest.get(..body_len).ok_or(FrameError::Short)?;
         let message = Message::decode_body(kind, body)?;
         Ok(Self { message, payload: bytes.slice(HEADER_BYTES + body_len..) })

@@ -8,4 +8,6 @@ mod note;
 mod tree;
 
 pub use note::{Checkpoint, NoteError, Signer, Verifier};
-pub use tree::{Frontier, Hash, empty_root, inclusion_path, leaf_hash, node_hash, verify_inclusion};
+pub use tree::{
+    Frontier, Hash, empty_root, inclusion_path, leaf_hash, node_hash, verify_inclusion,
+};

@@ -96,7 +96,15 @@ pub struct Limits {
 
 /// How one run of a guest program ended.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, minicbor::Encode,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    minicbor::Encode,
     minicbor::Decode,
 )]
 #[serde(rename_all = "snake_case", tag = "kind", content = "code")]

@@ -15,6 +15,9 @@ use tokio::process::Command;
 use super::child::Child;
 use super::home::Home;
 
+/// The file in which an agent leaves the next link to its page.
+const PAGE: &str = "page.url";
+
 /// What an agent keeps about itself in `identity.json`.
 #[derive(Serialize, Deserialize)]
 struct Identity {
@@ -59,23 +62,16 @@ pub(super) fn start(home: &Home, number: usize, program: &Path) -> Result<Child>
     let mut command = Command::new(program);
     command.arg("run").arg("--data").arg(data_dir(home, number)?);
     command.args(["--start", "--exit-with-stdin", "--slots", &slots.to_string()]);
-    let log = log(home, number);
-    // The address of the agent's page is looked for in what this start writes.
-    fs::remove_file(&log).ok();
+    // The link of an earlier run would lead nowhere.
+    fs::remove_file(data_dir(home, number)?.join(PAGE)).ok();
+    let log = home.path(&format!("log/agent-{number}.log"));
     Child::start(&format!("agent {number}"), command, &log)
 }
 
-/// The address of the agent's own page, once it has said it.
+/// A link to the agent's own page, once there is one. It opens the page once.
 pub(super) fn page(home: &Home, number: usize) -> Option<String> {
-    let text = fs::read_to_string(log(home, number)).ok()?;
-    let mut words = text.split(|c: char| c.is_whitespace() || c == '\u{1b}');
-    words
-        .find(|word| word.starts_with("http://127.0.0.1:") && word.contains('#'))
-        .map(str::to_owned)
-}
-
-fn log(home: &Home, number: usize) -> PathBuf {
-    home.path(&format!("log/agent-{number}.log"))
+    let text = fs::read_to_string(data_dir(home, number).ok()?.join(PAGE)).ok()?;
+    Some(text.trim().to_owned()).filter(|link| !link.is_empty())
 }
 
 fn data_dir(home: &Home, number: usize) -> Result<PathBuf> {

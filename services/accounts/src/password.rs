@@ -86,7 +86,8 @@ impl Passwords {
 }
 
 fn argon2() -> Result<Argon2<'static>, Error> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_bad| Error::ParamsInvalid)?;
+    let params =
+        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_bad| Error::ParamsInvalid)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 

@@ -109,7 +109,6 @@ impl From<JobsError> for ApiError {
     }
 }
 
-
 fn spec_problem(fields: &[SpecError]) -> ApiError {
     let first = fields.first().map_or("", |f| f.message);
     let mut problem = ApiError::field("jobs.spec_refused", "/spec", first);

@@ -11,11 +11,11 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
-mod merge;
+pub mod merge;
 mod order;
 pub mod port;
 pub mod projection;
-mod split;
+pub mod split;
 mod start;
 mod store;
 

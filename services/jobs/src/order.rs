@@ -7,9 +7,7 @@ use bytes::{Bytes, BytesMut};
 use medusa_api::JobSpec;
 use medusa_platform::BlobStore;
 use medusa_platform::ticket::Tickets;
-use medusa_protocol::{
-    Blob, FilePart, Frame, INLINE_BYTES_MAX, Lease, Message, Part, guest_env,
-};
+use medusa_protocol::{Blob, FilePart, Frame, INLINE_BYTES_MAX, Lease, Message, Part, guest_env};
 use medusa_types::{AgentId, Fuel, JobId, LeaseId, Limits, Sha256Hash, Timestamp};
 
 use crate::error::JobsError;

@@ -18,10 +18,7 @@ pub(crate) async fn fold_job(log: &EventLog, id: JobId) -> Result<Option<Job>, J
 }
 
 /// Folds a job's stream; also gives the time of its first event.
-pub(crate) async fn fold(
-    log: &EventLog,
-    id: JobId,
-) -> Result<Option<(Job, Timestamp)>, JobsError> {
+pub(crate) async fn fold(log: &EventLog, id: JobId) -> Result<Option<(Job, Timestamp)>, JobsError> {
     let stream = format!("job-{id}");
     let mut folded: Option<(Job, Timestamp)> = None;
     let mut version = 0;

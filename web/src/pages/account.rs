@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use medusa_api::{Login, Problem, SignUp};
+use medusa_platform::ApiError;
 use serde::Deserialize;
 
 use crate::ask::{Ask, Refusal, Shown, local};
@@ -88,7 +89,7 @@ pub(crate) async fn sign_up_sent(ask: Ask, form: web::Form<Form>) -> HttpRespons
             password: form.password.clone(),
             name: form.name.trim().to_owned(),
         };
-        Ok(enter(&ask, true, &form, ask.data().sign_up(wish).await.map_err(|e| e.0)))
+        Ok(enter(&ask, true, &form, ask.data().sign_up(wish).await))
     })
     .await
 }
@@ -97,20 +98,20 @@ pub(crate) async fn log_in_sent(ask: Ask, form: web::Form<Form>) -> HttpResponse
     ask.show(async {
         ask.own_origin()?;
         let wish = Login { email: form.email.trim().to_owned(), password: form.password.clone() };
-        Ok(enter(&ask, false, &form, ask.data().log_in(wish).await.map_err(|e| e.0)))
+        Ok(enter(&ask, false, &form, ask.data().log_in(wish).await))
     })
     .await
 }
 
 /// Lets the visitor in, or shows the form again with what is wrong.
-fn enter(ask: &Ask, new: bool, form: &Form, login: Result<LoggedIn, Problem>) -> HttpResponse {
+fn enter(ask: &Ask, new: bool, form: &Form, login: Result<LoggedIn, ApiError>) -> HttpResponse {
     match login {
         Ok(login) => {
             let mut answer = ask.go(target(&form.next));
             ask.set_login(&mut answer, &login.cookie, login.seconds);
             answer
         }
-        Err(problem) => {
+        Err(ApiError(problem)) => {
             let status =
                 StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             ask.html(status, &Page { ask, new, form, problem: Some(&problem) })

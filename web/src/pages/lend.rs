@@ -71,7 +71,7 @@ pub(crate) async fn device_sent(ask: Ask, form: web::Form<Form>) -> HttpResponse
                 (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Some(error.0), None)
             }
         };
-        let page = Device { ask: &ask, form: &form, problem: problem.as_ref(), enrolled };
+        let page = Device { ask: &ask, form: &form, problem: problem.as_deref(), enrolled };
         Ok::<_, Refusal>(ask.html(status, &page))
     })
     .await

@@ -75,8 +75,65 @@ pub(crate) async fn event(ask: Ask, position: web::Path<String>) -> HttpResponse
     .await
 }
 
-/// The document with line breaks. Shown beside the exact bytes, never hashed.
+/// The document with line breaks, its keys in their stored order, lists of plain values on one
+/// line. Shown beside the exact bytes, never hashed.
 fn pretty(body: &str) -> String {
-    let value: Result<serde_json::Value, _> = serde_json::from_str(body);
-    value.and_then(|v| serde_json::to_string_pretty(&v)).unwrap_or_else(|_| body.to_owned())
+    let (mut out, mut depth, mut text, mut flat) = (String::new(), 0_usize, false, false);
+    let mut before = ' ';
+    let mut rest = body.chars().peekable();
+    while let Some(c) = rest.next() {
+        let line = |out: &mut String, depth: usize| {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", depth));
+        };
+        match c {
+            '"' if before != '\\' => text = !text,
+            _ if text => {}
+            ']' if flat => flat = false,
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                // An empty one stays on its line.
+                if !matches!(before, '{' | '[') {
+                    line(&mut out, depth);
+                }
+            }
+            _ => {}
+        }
+        out.push(c);
+        // Of two backslashes, the second escapes nothing.
+        before = if c == '\\' && before == '\\' { ' ' } else { c };
+        match (text, c) {
+            (false, '[') if !matches!(rest.peek(), Some('[' | '{' | ']')) => flat = true,
+            (false, '{' | '[') => {
+                depth = depth.saturating_add(1);
+                if !matches!(rest.peek(), Some('}' | ']')) {
+                    line(&mut out, depth);
+                }
+            }
+            (false, ',') if flat => out.push(' '),
+            (false, ',') => line(&mut out, depth),
+            (false, ':') => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pretty;
+
+    #[test]
+    fn a_document_keeps_its_order_and_its_texts() {
+        let body = r#"{"b":[["x",-1],["y\\",1]],"a":{"t":"a,b:{\"[","e":[],"o":{}}}"#;
+        let shown = pretty(body);
+        assert_eq!(
+            shown,
+            "{\n  \"b\": [\n    [\"x\", -1],\n    [\"y\\\\\", 1]\n  ],\n  \"a\": {\n    \
+             \"t\": \"a,b:{\\\"[\",\n    \"e\": [],\n    \"o\": {}\n  }\n}"
+        );
+        let (a, b): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(body).unwrap(), serde_json::from_str(&shown).unwrap());
+        assert_eq!(a, b);
+    }
 }

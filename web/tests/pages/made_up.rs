@@ -344,7 +344,7 @@ impl Data for MadeUp {
 }
 
 fn agents() -> Vec<Agent> {
-    let agent = |n, name: &str, state, chunks, earned| Agent {
+    let agent = |n: u128, name: &str, state, chunks, earned| Agent {
         id: AgentId(Uuid::from_u128(0x0193_5c1e_0000_7000_8000_0000_0000_0bb0 + n)),
         name: name.into(),
         state,

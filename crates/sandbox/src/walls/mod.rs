@@ -8,7 +8,6 @@
 #[cfg(target_os = "linux")]
 mod linux;
 
-use nix::sys::prctl;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 
@@ -28,9 +27,8 @@ pub(crate) fn raise() {
     for (resource, limit) in limits {
         lower(resource, limit);
     }
-    if let Err(error) = prctl::set_no_new_privs().and_then(|()| prctl::set_dumpable(false)) {
-        tracing::warn!(%error, "a worker could not give up its rights");
-    }
+    #[cfg(target_os = "linux")]
+    linux::give_up_rights();
 }
 
 /// The wall of a worker that compiles.

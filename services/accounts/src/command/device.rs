@@ -1,5 +1,5 @@
-//! The device flow (RFC 8628): a machine shows a code, its owner confirms it on the website, and the
-//! machine gets a key of its own, once.
+//! The device flow (RFC 8628): a machine shows a code, its owner confirms it on the website, and
+//! the machine gets a key of its own, once.
 //!
 //! The key is made when the machine fetches it and is stored as a hash only; until then the agent
 //! stands under the hash of a secret that nobody was given.

@@ -63,8 +63,8 @@ impl Accounts {
         Ok(self.me(user).await?.roles)
     }
 
-    /// Lets the person with this address do more; repeated, it changes nothing. For the operator:
-    /// no route leads here. Access tokens of before do not have the role.
+    /// Lets the person with this address do more; repeated, it changes nothing. Only for the
+    /// operator of the server: the caller checks that. Earlier access tokens lack the role.
     ///
     /// # Errors
     /// [`AccountsError::UserUnknown`] when nobody has this address.

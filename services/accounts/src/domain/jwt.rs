@@ -1,7 +1,7 @@
-//! Access tokens: JWTs signed with Ed25519, and with nothing else. The provider below knows no other
-//! algorithm, so a token cannot choose one.
+//! Access tokens: JWTs signed with Ed25519, and with nothing else. The provider below knows no
+//! other algorithm, so a token cannot choose one.
 //!
-//! The time is checked here against the clock that is passed in, not by the library against its own.
+//! The time is checked here against the clock that is passed in; the library would read its own.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};

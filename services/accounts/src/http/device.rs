@@ -8,7 +8,7 @@ use medusa_api::{
 };
 use medusa_platform::{ApiError, Principal};
 
-use super::private;
+use super::routes::private;
 use crate::Accounts;
 
 type Answer = Result<HttpResponse, ApiError>;

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use medusa_api::{Login, Me, Problem, Refresh, SignUp, Tokens};
 use medusa_platform::{ApiError, Principal};
 
-use super::private;
+use super::routes::private;
 use crate::Accounts;
 
 type Answer = Result<HttpResponse, ApiError>;

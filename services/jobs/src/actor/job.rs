@@ -106,7 +106,13 @@ pub(crate) struct JobActor {
 }
 
 impl JobActor {
-    pub(crate) fn new(context: JobContext, orders: Orders, plan: Arc<Plan>, spec: JobSpec, job: Job) -> Self {
+    pub(crate) fn new(
+        context: JobContext,
+        orders: Orders,
+        plan: Arc<Plan>,
+        spec: JobSpec,
+        job: Job,
+    ) -> Self {
         let (fleet, last_stderr) = (Fleet::default(), String::new());
         let orders = Arc::new(orders);
         Self { context, orders, plan, spec, job, fleet, working: false, last_stderr }
@@ -309,8 +315,7 @@ impl JobActor {
         }
         let chunk = lease.chunk;
         let before = self.live();
-        let result =
-            (reported.outcome, reported.output, reported.output_bytes, reported.fuel);
+        let result = (reported.outcome, reported.output, reported.output_bytes, reported.fuel);
         let facts = self.job.report(reported.lease, result, &self.fleet);
         if reported.outcome != Outcome::Done {
             self.last_stderr = failure_words(&reported);
@@ -392,7 +397,8 @@ impl Handler<NextLease> for JobActor {
         };
         self.record(vec![fact], None, ctx);
         let orders = Arc::clone(&self.orders);
-        let order = async move { orders.lease(id, chunk.0, fuel_limit, msg.worker.agent, now).await };
+        let order =
+            async move { orders.lease(id, chunk.0, fuel_limit, msg.worker.agent, now).await };
         Box::pin(order.into_actor(self).map(move |frame, act, ctx| match frame {
             Ok(frame) => Some(Box::new(Granted { lease: id, frame })),
             Err(error) => {

@@ -103,7 +103,9 @@ impl FleetSummary {
     pub(crate) fn in_words(&self) -> String {
         match (self.connected, self.own) {
             (0, 0) => "no agents are connected".into(),
-            (0, own) => format!("only your own {own} agents are connected, and nobody computes for himself"),
+            (0, own) => {
+                format!("only your own {own} agents are connected, and nobody computes for himself")
+            }
             (n, _) => {
                 let idle = n.saturating_sub(self.paused).saturating_sub(self.busy);
                 format!("{n} agents: {} paused, {} busy, {idle} free", self.paused, self.busy)
@@ -179,11 +181,8 @@ impl Scheduler {
         entry.asking = true;
         entry.again = false;
         let worker = entry.worker;
-        let order: Vec<(JobId, Addr<JobActor>)> = self
-            .turn
-            .iter()
-            .filter_map(|job| Some((*job, self.jobs.get(job)?.clone())))
-            .collect();
+        let order: Vec<(JobId, Addr<JobActor>)> =
+            self.turn.iter().filter_map(|job| Some((*job, self.jobs.get(job)?.clone()))).collect();
         let search = async move {
             for (job, addr) in order {
                 let next = NextLease { worker, fleet: fleet.clone() };
@@ -193,7 +192,9 @@ impl Scheduler {
             }
             None
         };
-        ctx.spawn(search.into_actor(self).map(move |found, act, ctx| act.assign(agent, found, ctx)));
+        ctx.spawn(
+            search.into_actor(self).map(move |found, act, ctx| act.assign(agent, found, ctx)),
+        );
     }
 
     fn assign(

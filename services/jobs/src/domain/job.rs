@@ -69,12 +69,8 @@ impl Job {
     #[must_use]
     pub fn begin(fact: &Fact) -> Option<Self> {
         let submitted = Submitted::from_fact(fact)?;
-        let chunk = Chunk {
-            status: ChunkStatus::Open,
-            live: Vec::new(),
-            attempts: Vec::new(),
-            leases: 0,
-        };
+        let chunk =
+            Chunk { status: ChunkStatus::Open, live: Vec::new(), attempts: Vec::new(), leases: 0 };
         let count = usize::try_from(submitted.chunks).unwrap_or_default();
         Some(Self {
             chunks: vec![chunk; count],
@@ -369,9 +365,7 @@ impl Job {
     /// Live leases of an agent that are not in `known` and were granted before `since`.
     #[must_use]
     pub fn unknown_to(&self, agent: AgentId, known: &[LeaseId], since: Timestamp) -> Vec<LeaseId> {
-        let lost = |l: &&Lease| {
-            l.agent == agent && l.granted_at < since && !known.contains(&l.id)
-        };
+        let lost = |l: &&Lease| l.agent == agent && l.granted_at < since && !known.contains(&l.id);
         self.leases.values().filter(lost).map(|l| l.id).collect()
     }
 
@@ -417,7 +411,12 @@ impl Job {
         self.end_with(state, code, Vec::new())
     }
 
-    fn end_with(&mut self, state: EndState, code: Option<&str>, results: Vec<FileRef>) -> Vec<Fact> {
+    fn end_with(
+        &mut self,
+        state: EndState,
+        code: Option<&str>,
+        results: Vec<FileRef>,
+    ) -> Vec<Fact> {
         let mut facts = Vec::new();
         if self.ended.is_some() {
             return facts;

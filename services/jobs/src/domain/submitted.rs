@@ -76,11 +76,8 @@ impl Submitted {
         else {
             return None;
         };
-        let prices = Prices {
-            per_gfuel: *per_gfuel,
-            per_start: *per_start,
-            fee_permille: *fee_permille,
-        };
+        let prices =
+            Prices { per_gfuel: *per_gfuel, per_start: *per_start, fee_permille: *fee_permille };
         Some(Self {
             id: *job,
             owner: *owner,

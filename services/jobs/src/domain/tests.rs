@@ -103,11 +103,8 @@ fn a_contradiction_goes_to_the_referee_and_the_liar_is_not_paid() {
     report(&mut job, 1, Outcome::Done, 5, &both);
     report(&mut job, 2, Outcome::Done, 6, &both);
     assert!(job.needs_referee(0));
-    let own = Refereed {
-        outcome: Outcome::Done,
-        output: Sha256Hash([5; 32]),
-        fuel: Fuel(500_000_000),
-    };
+    let own =
+        Refereed { outcome: Outcome::Done, output: Sha256Hash([5; 32]), fuel: Fuel(500_000_000) };
     let facts = job.refereed(0, own);
     let Fact::ChunkVerified { right, wrong, .. } = &facts[0] else { panic!() };
     assert_eq!((right[0].0.as_u128(), wrong[0].0.as_u128()), (1, 2));
@@ -159,8 +156,14 @@ fn a_failing_program_ends_the_job_and_is_paid_for() {
     let facts = report(&mut job, 1, Outcome::Exit(3), 0, &alone);
     assert_eq!(
         kinds(&facts),
-        ["attempt_reported", "chunk_verified", "chunk_settled", "lease_ended", "job_ended",
-         "escrow_released"]
+        [
+            "attempt_reported",
+            "chunk_verified",
+            "chunk_settled",
+            "lease_ended",
+            "job_ended",
+            "escrow_released"
+        ]
     );
     assert_eq!(job.ended(), Some(EndState::Failed));
     assert_eq!(job.leases().count(), 0);

@@ -42,7 +42,7 @@ pub struct Refereed {
 /// Decides over the comparable reports of one chunk. `more` says whether another owner's agent
 /// could still give a second copy.
 #[must_use]
-pub fn judge(attempts: &[Attempt], copies: u32, more: bool) -> Verdict {
+pub(super) fn judge(attempts: &[Attempt], copies: u32, more: bool) -> Verdict {
     let Some(first) = attempts.first() else { return Verdict::Open };
     let wanted = usize::try_from(copies).unwrap_or(1);
     if attempts.iter().any(|a| !a.matches(first)) {
@@ -57,7 +57,7 @@ pub fn judge(attempts: &[Attempt], copies: u32, more: bool) -> Verdict {
 
 /// Decides by the server's own run.
 #[must_use]
-pub fn judge_by(referee: Refereed, attempts: &[Attempt]) -> Verdict {
+pub(super) fn judge_by(referee: Refereed, attempts: &[Attempt]) -> Verdict {
     believed("refereed", referee.outcome, (referee.output, referee.fuel), attempts)
 }
 

@@ -73,10 +73,7 @@ pub(crate) async fn output(
     }
     // Names and frame of a bundle come on top of the bytes that the guest may write.
     let limit = OUTPUT_BYTES_MAX.saturating_add(16 * 1024 * 1024);
-    let (sha256, size) = parts
-        .blobs
-        .put_stream(&parts.random, body, limit, None)
-        .await
-        .map_err(JobsError::Blob)?;
+    let (sha256, size) =
+        parts.blobs.put_stream(&parts.random, body, limit, None).await.map_err(JobsError::Blob)?;
     Ok(HttpResponse::Created().json(BlobInfo { sha256, size }))
 }

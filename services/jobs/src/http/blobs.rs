@@ -27,10 +27,8 @@ pub(crate) async fn upload(
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let announced = content_digest(&req)?;
-    let length = req
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        req.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     let info = jobs.upload(who.user, body, announced, length).await?;
     Ok(HttpResponse::Created().json(info))
 }

@@ -49,7 +49,8 @@ pub(crate) async fn link(
         clock: jobs.parts.clock.clone(),
     };
     let actor = WorkerActor::start_in_arbiter(&jobs.arbiter(), |_| WorkerActor::new(config));
-    rt::spawn(pump(session, stream, frames, actor));
+    #[expect(clippy::disallowed_methods, reason = "it ends with the connection, on its thread")]
+    drop(rt::spawn(pump(session, stream, frames, actor)));
     Ok(answer)
 }
 

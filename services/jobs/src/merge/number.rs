@@ -139,7 +139,10 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_not_read() {
-        for text in ["", " ", ".", "-", "x", "1 2", "1,5", "NaN", "inf", "0x10", "--1", "1e", "e5", "1e400", "1e-400", "1.2.3", "\u{661}"] {
+        for text in [
+            "", " ", ".", "-", "x", "1 2", "1,5", "NaN", "inf", "0x10", "--1", "1e", "e5", "1e400",
+            "1e-400", "1.2.3", "\u{661}",
+        ] {
             assert!(Number::parse(text.as_bytes()).is_none(), "{text:?}");
         }
         assert!(Number::parse("9".repeat(40).as_bytes()).is_none());
@@ -148,7 +151,8 @@ mod tests {
 
     #[test]
     fn numbers_are_ordered_by_value() {
-        let sorted = ["-1e37", "-1.5", "-1.25", "-1", "-0.5", "0", "0.05", "0.5", "9", "10", "1e37"];
+        let sorted =
+            ["-1e37", "-1.5", "-1.25", "-1", "-0.5", "0", "0.05", "0.5", "9", "10", "1e37"];
         for pair in sorted.windows(2) {
             assert!(number(pair[0]) < number(pair[1]), "{pair:?}");
         }

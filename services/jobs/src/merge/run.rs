@@ -9,13 +9,16 @@ use medusa_platform::BlobStore;
 use medusa_platform::blob::BlobError;
 use medusa_types::{Bundle, Sha256Hash};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::error::{Fault, MergeError, Piece, Pieces};
 use super::{join, rows, stitch};
-use crate::split::{BlobWriter, Plan, Trouble};
+use crate::split::{BlobWriter, Plan, Trouble, in_turn};
 
 /// The most bytes of one result file.
 const RESULT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Jobs that are merged at the same time.
+static MERGES: Semaphore = Semaphore::const_new(4);
 
 /// Puts the results together: `outputs` are the bundles of all chunks, in chunk order.
 ///
@@ -36,7 +39,7 @@ pub async fn merge(
     let rules = if rules.is_empty() { usual.to_vec() } else { rules.to_vec() };
     let work = Work { blobs: blobs.clone(), plan: plan.clone(), outputs: outputs.to_vec() };
     let all = move || rules.iter().map(|rule| work.result(rule)).collect();
-    tokio::task::spawn_blocking(all).await?
+    in_turn(&MERGES, all).await?
 }
 
 struct Work {

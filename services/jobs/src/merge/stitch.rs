@@ -32,7 +32,8 @@ pub(super) fn tiles(plan: &Plan, pieces: Pieces<'_>, out: &mut dyn Write) -> Res
     let mut band = Band::new(picture.width, samples);
     for ((chunk, piece), tile) in pieces.zip(&plan.chunks) {
         let piece = piece?.ok_or_else(|| Fault::Chunk(chunk, "it wrote no picture".into()))?;
-        let core = pnm::read(&piece).map_err(|why| Fault::Chunk(chunk, format!("it wrote {why}")))?;
+        let core =
+            pnm::read(&piece).map_err(|why| Fault::Chunk(chunk, format!("it wrote {why}")))?;
         if band.place(tile, &core).map_err(|why| Fault::Chunk(chunk, why))? {
             rows.write_all(&band.pixels)?;
         }

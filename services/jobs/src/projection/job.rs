@@ -1,15 +1,17 @@
 //! The read model of jobs, chunks, leases and agents' records. Applies a batch of events with a
 //! few statements, whatever its size.
+#![expect(clippy::as_conversions, reason = "the query macros name a parameter's type with `as`")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use medusa_api::ResultFile;
 use medusa_eventlog::{Projection, StoredEvent};
 use medusa_events::{EndState, Fact, FileRef};
-use medusa_types::{AgentId, JobId, LeaseId, Outcome, Timestamp};
+use medusa_types::{AgentId, JobId, LeaseId, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+use super::chunk::{ChunkChange, ChunkRows, Verified, next_state, result_files};
 
 /// The projection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,21 +73,6 @@ async fn insert_job(db: &mut PgConnection, event: &StoredEvent) -> Result<(), sq
     .execute(db)
     .await?;
     Ok(())
-}
-
-#[derive(Default)]
-struct ChunkChange {
-    live: i32,
-    attempts: i32,
-    verified: Option<Verified>,
-    price: i64,
-}
-
-struct Verified {
-    verdict: String,
-    outcome: Outcome,
-    output: Vec<u8>,
-    fuel: i64,
 }
 
 #[derive(Default)]
@@ -195,7 +182,16 @@ impl Batch {
 
     fn take_chunk(&mut self, fact: &Fact, position: i64) {
         match fact {
-            Fact::ChunkLeased { job, chunk, lease, agent, lender, epoch, fuel_limit, expires_at } => {
+            Fact::ChunkLeased {
+                job,
+                chunk,
+                lease,
+                agent,
+                lender,
+                epoch,
+                fuel_limit,
+                expires_at,
+            } => {
                 self.job(*job, position);
                 let change = self.chunk(*job, *chunk);
                 change.live = change.live.saturating_add(1);
@@ -457,94 +453,5 @@ impl JobChange {
             _ => &mut self.waiting,
         };
         *slot = slot.saturating_add(by);
-    }
-}
-
-fn next_state(old: &str, live: i32, verified: Option<&Verified>) -> &'static str {
-    match (verified, old) {
-        (Some(v), _) if v.outcome != Outcome::Done => "failed",
-        (Some(v), _) if v.verdict == "unverified" => "unverified",
-        (Some(_), _) | (None, "verified") => "verified",
-        (None, "unverified") => "unverified",
-        (None, "failed") => "failed",
-        (None, _) if live > 0 => "leased",
-        (None, _) => "waiting",
-    }
-}
-
-/// Result files with a media type by their name.
-fn result_files(files: &[FileRef]) -> Vec<ResultFile> {
-    let media_type = |name: &str| match name.rsplit_once('.').map(|(_, end)| end) {
-        Some("png") => "image/png",
-        Some("csv") => "text/csv; charset=utf-8",
-        Some("txt") => "text/plain; charset=utf-8",
-        Some("json") => "application/json",
-        Some("zip") => "application/zip",
-        _ => "application/octet-stream",
-    };
-    let file = |f: &FileRef| ResultFile {
-        name: f.name.clone(),
-        sha256: f.sha256,
-        size: f.size,
-        media_type: media_type(&f.name).to_owned(),
-    };
-    files.iter().map(file).collect()
-}
-
-/// Columns of the chunks that a batch changes.
-#[derive(Default)]
-struct ChunkRows {
-    jobs: Vec<Uuid>,
-    indexes: Vec<i32>,
-    states: Vec<String>,
-    lives: Vec<i32>,
-    attempts: Vec<i32>,
-    prices: Vec<i64>,
-    verdicts: Vec<Option<String>>,
-    outcomes: Vec<Option<serde_json::Value>>,
-    outputs: Vec<Option<Vec<u8>>>,
-    fuels: Vec<Option<i64>>,
-}
-
-impl ChunkRows {
-    fn push(&mut self, key: (JobId, i32), state: &str, live: i32, change: &ChunkChange) {
-        let verified = change.verified.as_ref();
-        self.jobs.push(key.0.0);
-        self.indexes.push(key.1);
-        self.states.push(state.to_owned());
-        self.lives.push(live);
-        self.attempts.push(change.attempts);
-        self.prices.push(change.price);
-        self.verdicts.push(verified.map(|v| v.verdict.clone()));
-        self.outcomes.push(verified.and_then(|v| serde_json::to_value(v.outcome).ok()));
-        self.outputs.push(verified.map(|v| v.output.clone()));
-        self.fuels.push(verified.map(|v| v.fuel));
-    }
-
-    async fn write(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query!(
-            "update chunk set state = n.state, live = n.live,
-                 attempts = chunk.attempts + n.attempts, price = chunk.price + n.price,
-                 verdict = coalesce(n.verdict, chunk.verdict),
-                 outcome = coalesce(n.outcome, chunk.outcome),
-                 output = coalesce(n.output, chunk.output), fuel = coalesce(n.fuel, chunk.fuel)
-             from unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::integer[],
-                 $6::bigint[], $7::text[], $8::jsonb[], $9::bytea[], $10::bigint[])
-                 as n (job_id, index, state, live, attempts, price, verdict, outcome, output, fuel)
-             where chunk.job_id = n.job_id and chunk.index = n.index",
-            &self.jobs,
-            &self.indexes,
-            &self.states,
-            &self.lives,
-            &self.attempts,
-            &self.prices,
-            &self.verdicts as &[Option<String>],
-            &self.outcomes as &[Option<serde_json::Value>],
-            &self.outputs as &[Option<Vec<u8>>],
-            &self.fuels as &[Option<i64>]
-        )
-        .execute(db)
-        .await?;
-        Ok(())
     }
 }

@@ -256,28 +256,22 @@ fn walk_zip<R: Read + Seek>(
     let meter = Meter::of_archive(size);
     for index in 0..zip.len() {
         let Some((name, announced)) = zip_file(&zip, index, &mut names)? else { continue };
-        let file = zip.by_index(index).map_err(|error| ArchiveError {
-            entry: Some(name.clone()),
-            why: damaged(&error),
-        })?;
+        let file = zip
+            .by_index(index)
+            .map_err(|error| ArchiveError { entry: Some(name.clone()), why: damaged(&error) })?;
         let mut body = Metered::new(file, &meter);
         read_out(&name, announced, &mut body, &meter, visit)?;
     }
     Ok(())
 }
 
-fn walk_tar(
-    mut stream: impl Read,
-    size: u64,
-    visit: &mut Visit<'_>,
-) -> Result<(), ArchiveError> {
+fn walk_tar(mut stream: impl Read, size: u64, visit: &mut Visit<'_>) -> Result<(), ArchiveError> {
     let head = head_of(&mut stream).map_err(|error| whole(damaged(&error)))?;
     if !is_tar(&head) {
         return Err(whole(Refusal::Kind));
     }
     let meter = Meter::of_archive(size);
-    let failed =
-        |error: io::Error| whole(meter.refusal().unwrap_or_else(|| damaged(&error)));
+    let failed = |error: io::Error| whole(meter.refusal().unwrap_or_else(|| damaged(&error)));
     let mut tar = tar::Archive::new(Metered::new(Cursor::new(head).chain(stream), &meter));
     let mut names = Names::default();
     let mut entries = tar.entries().map_err(failed)?;

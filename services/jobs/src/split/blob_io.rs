@@ -12,14 +12,30 @@ use medusa_platform::blob::BlobError;
 use medusa_platform::{BlobStore, Random};
 use medusa_types::Sha256Hash;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinHandle};
 
 /// Bytes that are read from or handed to the store at once.
 const WINDOW_BYTES: u64 = 1024 * 1024;
 const PART_BYTES: usize = 1024 * 1024;
 /// Parts on their way to the store.
 const PARTS_MAX: usize = 4;
+
+/// Waits for its turn and works on the blocking pool. The turn is kept until the work has ended,
+/// even if nobody waits for it any more: that bounds memory and threads.
+pub(crate) async fn in_turn<T: Send + 'static>(
+    turns: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    // The semaphores are never closed.
+    let turn = turns.acquire().await.ok();
+    tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(turn);
+        done
+    })
+    .await
+}
 
 /// Where readers and writers leave what the store said.
 #[derive(Clone, Debug, Default)]

@@ -6,9 +6,10 @@ use medusa_platform::BlobStore;
 use medusa_types::Sha256Hash;
 
 use super::archive::{self, Kind};
-use super::blob_io::{BlobReader, Trouble};
+use super::blob_io::{BlobReader, Trouble, in_turn};
 use super::error::SplitError;
 use super::picture;
+use super::plan::SCANS;
 
 /// Bytes that must be text for the whole to be called so.
 const SAMPLE_BYTES: u64 = 64 * 1024;
@@ -22,7 +23,7 @@ const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
 pub async fn describe(blobs: &BlobStore, sha256: Sha256Hash) -> Result<String, SplitError> {
     let size = blobs.size(sha256).await.map_err(SplitError::of_blob(sha256))?;
     let blobs = blobs.clone();
-    tokio::task::spawn_blocking(move || {
+    in_turn(&SCANS, move || {
         let trouble = Trouble::default();
         let words = in_words(&BlobReader::new(&blobs, sha256, size, &trouble), size);
         match (trouble.take(), words) {
@@ -84,7 +85,7 @@ pub(super) fn counted(n: u64, noun: &str) -> String {
 }
 
 /// A number with its thousands set apart.
-pub(super) fn grouped(n: u64) -> String {
+pub(super) fn grouped(n: impl ToString) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len().saturating_mul(2));
     for (at, digit) in digits.chars().enumerate() {

@@ -7,6 +7,7 @@ use medusa_platform::blob::BlobError;
 use medusa_types::Sha256Hash;
 
 use super::archive::ArchiveError;
+use super::describe::grouped;
 use super::plan::{CHUNK_BYTES_MAX, CHUNKS_MAX};
 
 /// A split that cannot be made.
@@ -22,12 +23,13 @@ pub enum SplitError {
     #[error("the input is empty: upload a file with at least one byte")]
     InputEmpty,
     /// More chunks than a job may have.
-    #[error("this would make more than {CHUNKS_MAX} chunks: make each chunk larger")]
+    #[error("this would make more than {} chunks: make each chunk larger", grouped(CHUNKS_MAX))]
     TooManyChunks,
     /// A chunk that no agent could hold in memory.
     #[error(
-        "chunk {chunk} would have {bytes} bytes, and {CHUNK_BYTES_MAX} is the most: \
-         make each chunk smaller"
+        "chunk {chunk} would have {} bytes, and {} is the most: make each chunk smaller",
+        grouped(*.bytes),
+        grouped(CHUNK_BYTES_MAX)
     )]
     ChunkTooLarge {
         /// Its index.

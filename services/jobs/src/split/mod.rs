@@ -21,9 +21,9 @@ mod plan;
 mod tile;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub(crate) use blob_io::{BlobWriter, Trouble};
+pub(crate) use blob_io::{BlobWriter, Trouble, in_turn};
 pub use describe::describe;
 pub use error::SplitError;
 pub use inputs::{Inputs, Resolved, Source};

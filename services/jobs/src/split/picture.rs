@@ -17,7 +17,9 @@ const DECODER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Why a picture cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PictureError {
-    #[error("it is {width} x {height} pixels; at most 100 million and {SIDE_MAX} a side are possible")]
+    #[error(
+        "it is {width} x {height} pixels; at most 100 million and {SIDE_MAX} a side are possible"
+    )]
     Size { width: u32, height: u32 },
     #[error("only PNG pictures can be read, and this is none or a damaged one ({0})")]
     Png(#[from] png::DecodingError),
@@ -26,7 +28,9 @@ pub(super) enum PictureError {
 }
 
 /// Width, height and what its samples are, from the header alone.
-pub(super) fn glance(source: impl BufRead + Seek) -> Result<(u32, u32, &'static str), PictureError> {
+pub(super) fn glance(
+    source: impl BufRead + Seek,
+) -> Result<(u32, u32, &'static str), PictureError> {
     let mut decoder = Decoder::new_with_limits(source, Limits { bytes: DECODER_BYTES_MAX });
     let info = decoder.read_header_info()?;
     let samples = match (info.color_type, info.bit_depth) {

@@ -6,8 +6,9 @@ use medusa_api::Split;
 use medusa_platform::BlobStore;
 use medusa_types::Sha256Hash;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
-use super::blob_io::{BlobReader, BlobWriter, Trouble};
+use super::blob_io::{BlobReader, BlobWriter, Trouble, in_turn};
 use super::describe::{counted, grouped};
 use super::error::SplitError;
 use super::{cut, expand, picture, tile};
@@ -18,6 +19,8 @@ pub const CHUNKS_MAX: usize = 100_000;
 pub const CHUNK_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// More than the pixels of any picture that is read.
 const PICTURE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Inputs that are looked through at the same time.
+pub(super) static SCANS: Semaphore = Semaphore::const_new(8);
 
 /// What each chunk gets, without its bytes where a range will do. Its JSON is hashed into the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +106,7 @@ impl Plan {
             }
             Split::Files {} => counted(chunks, "file"),
             Split::Tiles { width, height, .. } => {
-                let (width, height) = (grouped((*width).into()), grouped((*height).into()));
+                let (width, height) = (grouped(*width), grouped(*height));
                 format!("{} of {width} x {height} pixels", counted(chunks, "tile"))
             }
             Split::Range { step, .. } => {
@@ -139,7 +142,7 @@ impl Plan {
     }
 
     /// Refuses plans that no job may have.
-    fn checked(self) -> Result<Self, SplitError> {
+    pub(super) fn checked(self) -> Result<Self, SplitError> {
         if self.chunks.is_empty() {
             return Err(SplitError::InputEmpty);
         }
@@ -177,16 +180,11 @@ pub async fn plan(
         return Err(SplitError::InputEmpty);
     }
     let (blobs, split) = (blobs.clone(), split.clone());
-    tokio::task::spawn_blocking(move || scan(&blobs, &split, hash, size)?.checked()).await?
+    in_turn(&SCANS, move || scan(&blobs, &split, hash, size)?.checked()).await?
 }
 
 /// Looks through the whole input. Runs on the blocking pool.
-fn scan(
-    blobs: &BlobStore,
-    split: &Split,
-    hash: Sha256Hash,
-    size: u64,
-) -> Result<Plan, SplitError> {
+fn scan(blobs: &BlobStore, split: &Split, hash: Sha256Hash, size: u64) -> Result<Plan, SplitError> {
     let trouble = Trouble::default();
     let reader = || BlobReader::new(blobs, hash, size, &trouble);
     let read = |error: io::Error| trouble.take().map_or(SplitError::Read(error), SplitError::Store);
@@ -211,7 +209,7 @@ fn decode(blobs: &BlobStore, png: BlobReader, trouble: &Trouble) -> Result<Pictu
         trouble.take().map_or_else(|| SplitError::Picture(error.to_string()), SplitError::Store)
     })?;
     let stored = pixels.finish();
-    let (grey, _) =
-        stored.map_err(|error| trouble.take().map_or(SplitError::Read(error), SplitError::Store))?;
+    let (grey, _) = stored
+        .map_err(|error| trouble.take().map_or(SplitError::Read(error), SplitError::Store))?;
     Ok(Picture { width, height, grey })
 }

@@ -6,7 +6,12 @@
 use super::plan::{CHUNKS_MAX, ChunkInput, Picture};
 
 /// The tiles of a picture in reading order, at most one more than a job may have.
-pub(super) fn by_tiles(picture: &Picture, width: u32, height: u32, overlap: u32) -> Vec<ChunkInput> {
+pub(super) fn by_tiles(
+    picture: &Picture,
+    width: u32,
+    height: u32,
+    overlap: u32,
+) -> Vec<ChunkInput> {
     let starts = |size: u32, step: u32| {
         std::iter::successors(Some(0_u32), move |at| at.checked_add(step.max(1)))
             .take_while(move |at| *at < size)
@@ -102,7 +107,8 @@ mod tests {
                 };
                 for y in core_y..core_y + core_height {
                     for x in core_x..core_x + core_width {
-                        seen[usize::try_from(y).unwrap() * width + usize::try_from(x).unwrap()] += 1;
+                        seen[usize::try_from(y).unwrap() * width + usize::try_from(x).unwrap()] +=
+                            1;
                     }
                 }
             }

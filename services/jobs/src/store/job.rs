@@ -135,10 +135,9 @@ fn verdict(text: &str) -> Option<Verdict> {
 
 /// Jobs that have not ended, by the log up to the projection's position.
 pub(crate) async fn open(db: &mut PgConnection) -> sqlx::Result<Vec<JobId>> {
-    let ids =
-        sqlx::query_scalar!("select job_id from job where state in ('running', 'merging')")
-            .fetch_all(db)
-            .await?;
+    let ids = sqlx::query_scalar!("select job_id from job where state in ('running', 'merging')")
+        .fetch_all(db)
+        .await?;
     Ok(ids.into_iter().map(JobId).collect())
 }
 
@@ -181,4 +180,25 @@ pub(crate) async fn result(
     let found = list(db, owner, (Some(job), None), 1).await?.pop();
     let file = found.and_then(|job| job.results.into_iter().find(|f| f.name == name));
     Ok(file.map(|f| (f.sha256, f.size, f.media_type)))
+}
+
+/// Jobs, chunks and agents in numbers.
+pub(crate) async fn totals(db: &mut PgConnection) -> sqlx::Result<crate::command::JobTotals> {
+    let row = sqlx::query!(
+        r#"select count(*) as "jobs!",
+                  count(*) filter (where state in ('running', 'merging')) as "running!",
+                  coalesce(sum(verified + unverified), 0)::bigint as "chunks!",
+                  (select count(*) from agent_record) as "agents!"
+           from job"#
+    )
+    .fetch_one(db)
+    .await?;
+    let number = |n: i64| u64::try_from(n).unwrap_or_default();
+    Ok(crate::command::JobTotals {
+        agents_online: 0,
+        agents: number(row.agents),
+        jobs_running: number(row.running),
+        jobs: number(row.jobs),
+        chunks_verified: number(row.chunks),
+    })
 }

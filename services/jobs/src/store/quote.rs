@@ -81,11 +81,9 @@ pub(crate) async fn accept(db: &mut PgConnection, id: Uuid, job: JobId) -> sqlx:
 
 /// Forgets quotes that ended long ago without a job.
 pub(crate) async fn sweep(db: &mut PgConnection, before: Timestamp) -> sqlx::Result<u64> {
-    let swept = sqlx::query!(
-        "delete from quote where job_id is null and expires_at < $1",
-        before.to_utc()
-    )
-    .execute(db)
-    .await?;
+    let swept =
+        sqlx::query!("delete from quote where job_id is null and expires_at < $1", before.to_utc())
+            .execute(db)
+            .await?;
     Ok(swept.rows_affected())
 }

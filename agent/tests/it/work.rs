@@ -1,11 +1,9 @@
 //! Leases come over a real link, run in real workers, and their reports go back.
 
-mod support;
-
+use crate::support::{FakeServer, Home, inline, lease, linked, soon, until};
 use medusa_agent::{Connection, Phase};
 use medusa_protocol::{Cancel, FilePart, Message, Part};
 use medusa_types::{Bundle, METER, Outcome, Sha256Hash};
-use support::{FakeServer, Home, inline, lease, linked, soon, until};
 
 const NOOP: &str = r#"(module (func (export "_start")))"#;
 const SPIN: &str = r#"(module (func (export "_start") (loop br 0)))"#;
@@ -49,7 +47,7 @@ async fn a_lease_is_run_and_its_output_reported() {
     assert_eq!((report.lease.as_str(), report.outcome), ("lse_1", Outcome::Done));
     assert_eq!(Bundle::decode(&output).unwrap().stdout(), b"hello!");
     assert_eq!(report.output, Sha256Hash::of(&output).0);
-    assert_eq!(report.output_bytes, output.len() as u64);
+    assert_eq!(usize::try_from(report.output_bytes), Ok(output.len()));
     assert!(report.fuel > 0 && !report.uploaded);
 
     let exit = lease("lse_2", &server.blob(&wasm(EXIT)));
@@ -72,7 +70,7 @@ async fn a_large_output_is_uploaded_before_it_is_reported() {
     assert_eq!((report.outcome, report.uploaded, inline.len()), (Outcome::Done, true, 0));
     let uploaded = server.body("/uploads/lse_1").unwrap();
     assert_eq!(report.output, Sha256Hash::of(&uploaded).0);
-    assert_eq!(report.output_bytes, uploaded.len() as u64);
+    assert_eq!(usize::try_from(report.output_bytes), Ok(uploaded.len()));
     assert_eq!(Bundle::decode(&uploaded).unwrap().stdout().len(), 300 * 1024 + 1);
     assert_eq!(server.asked("/uploads/lse_1"), 2, "the first try failed");
 }
@@ -291,8 +289,8 @@ async fn a_new_machine_is_enrolled_by_its_code() {
     server.answer("/v1/device/token", 400, problem("accounts.device_pending"));
     let token = format!(
         r#"{{"agent":"{}","name":"desk","agent_key":"{}"}}"#,
-        support::agent_id(),
-        support::KEY
+        crate::support::agent_id(),
+        crate::support::KEY
     );
     server.answer("/v1/device/token", 200, token);
     let mut config = home.config();
@@ -308,5 +306,5 @@ async fn a_new_machine_is_enrolled_by_its_code() {
     assert_eq!(words, "not enrolled: type WDJB-MJHT at http://a/device");
     server.link().await;
     let kept = medusa_agent::Identity::load(home.path()).unwrap().unwrap();
-    assert_eq!((kept.server, kept.agent_key.as_str()), (server.url.clone(), support::KEY));
+    assert_eq!((kept.server, kept.agent_key.as_str()), (server.url.clone(), crate::support::KEY));
 }

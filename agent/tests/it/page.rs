@@ -1,12 +1,10 @@
 //! The local page answers its owner, and nobody else: raw requests as browsers, other sites and
 //! other programs would send them.
 
-mod support;
-
 use std::path::Path;
 
-use medusa_agent::{Agent, Logs};
-use support::{Home, soon};
+use crate::support::{FakeServer, Home, agent_id, soon, until};
+use medusa_agent::{Agent, Connection, Logs};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -18,9 +16,14 @@ struct Page {
 }
 
 impl Page {
+    /// The page of an agent whose server does not run.
     fn open() -> Self {
+        Self::of("http://127.0.0.1:9")
+    }
+
+    fn of(server: &str) -> Self {
         let home = Home::new();
-        home.enrol("http://127.0.0.1:9");
+        home.enrol(server);
         let mut config = home.config();
         config.start = false;
         let agent = Agent::start(config, Logs::default()).unwrap();
@@ -205,4 +208,45 @@ async fn a_large_body_is_refused() {
     lines.extend(OWN);
     let body = format!(r#"{{"code":"{}"}}"#, "x".repeat(2_000));
     assert_eq!(status(&page.ask(&lines, &body).await), 413);
+}
+
+#[tokio::test]
+async fn looking_at_the_page_asks_for_the_earnings() {
+    let mut server = FakeServer::start().await;
+    let (id, path) = (agent_id(), "/v1/agent/self");
+    let about = format!(
+        r#"{{"id":"{id}","name":"desk","state":"idle","enrolled_at":0,"chunks":3,
+        "earned":"1.25","streak":0}}"#
+    );
+    server.answer(path, 200, about);
+    let page = Page::of(&server.url);
+    let _link = server.link().await;
+    let cookie = page.session(&page.code).await.1.unwrap();
+    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+    assert_eq!(server.asked(path), 0, "nobody looked");
+    page.ask(&["GET /state.json HTTP/1.1", HOST, &cookie], "").await;
+    until(&page.agent, "the earnings", |view| view.account.is_some()).await;
+    let state = page.ask(&["GET /state.json HTTP/1.1", HOST, &cookie], "").await;
+    assert!(state.contains(r#""earned":"1.25""#), "{state}");
+}
+
+#[tokio::test]
+async fn a_refused_machine_is_enrolled_again_from_its_page() {
+    let mut server = FakeServer::start().await;
+    server.accept_key("another");
+    let code = r#"{"device_code":"d","user_code":"WDJB-MJHT","verification_uri":"http://a",
+        "verification_uri_complete":"http://a","expires_in":600,"interval":0}"#;
+    server.answer("/v1/device", 200, code);
+    let token = format!(r#"{{"agent":"{}","name":"desk","agent_key":"another"}}"#, agent_id());
+    server.answer("/v1/device/token", 200, token);
+    let page = Page::of(&server.url);
+    until(&page.agent, "a refusal", |view| view.connection == Connection::Revoked).await;
+    let cookie = page.session(&page.code).await.1.unwrap();
+    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+    let mut again = vec!["POST /enrol HTTP/1.1", &cookie];
+    again.extend(OWN);
+    assert_eq!(page.status(&again).await, 204);
+    server.link().await;
+    let kept = medusa_agent::Identity::load(page.home.path()).unwrap().unwrap();
+    assert_eq!(kept.agent_key, "another");
 }

@@ -1,11 +1,9 @@
 //! The program as a launcher and a person start it.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
-use support::Home;
+use crate::support::Home;
 
 fn start(home: &Home, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_medusa-agent"))

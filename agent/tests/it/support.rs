@@ -1,9 +1,6 @@
 //! A server that speaks just enough HTTP and `medusa-protocol` for one agent, and an agent in a
 //! directory of its own. Tests drive the server's end of the link by hand.
 
-// Each test file is its own crate and uses a part of this.
-#![expect(dead_code, reason = "shared by test files that each use a part of it")]
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -22,12 +19,12 @@ use tokio_tungstenite::tungstenite::Message as WsMessage;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-pub const KEY: &str = "agent-key";
+pub(crate) const KEY: &str = "agent-key";
 /// Nothing in a test takes longer, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Fails the test instead of hanging.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("no {what} came"))
 }
 
@@ -39,23 +36,23 @@ struct Shelf {
     key: String,
 }
 
-pub struct FakeServer {
-    pub url: String,
+pub(crate) struct FakeServer {
+    pub(crate) url: String,
     links: mpsc::Receiver<Link>,
     shelf: Arc<Mutex<Shelf>>,
     /// While this is false, blobs are not answered.
-    pub open: watch::Sender<bool>,
+    pub(crate) open: watch::Sender<bool>,
     _tasks: JoinSet<()>,
 }
 
 /// The server's end of a link.
-pub struct Link {
+pub(crate) struct Link {
     socket: WebSocketStream<TcpStream>,
-    pub hello: Hello,
+    pub(crate) hello: Hello,
 }
 
 impl FakeServer {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (sender, links) = mpsc::channel(8);
@@ -75,23 +72,23 @@ impl FakeServer {
     }
 
     /// The next link, welcomed.
-    pub async fn link(&mut self) -> Link {
+    pub(crate) async fn link(&mut self) -> Link {
         soon("link", self.links.recv()).await.unwrap()
     }
 
     /// From now on only this key is accepted.
-    pub fn accept_key(&self, key: &str) {
+    pub(crate) fn accept_key(&self, key: &str) {
         self.shelf.lock().unwrap().key = key.into();
     }
 
     /// Answers a path; later answers come after earlier ones, and the last one stays.
-    pub fn answer(&self, path: &str, status: u16, body: impl Into<Vec<u8>>) {
+    pub(crate) fn answer(&self, path: &str, status: u16, body: impl Into<Vec<u8>>) {
         let mut shelf = self.shelf.lock().unwrap();
         shelf.answers.entry(path.into()).or_default().push((status, body.into()));
     }
 
     /// Offers a blob under its hash.
-    pub fn blob(&self, content: &[u8]) -> Blob {
+    pub(crate) fn blob(&self, content: &[u8]) -> Blob {
         let sha256 = Sha256Hash::of(content);
         let path = format!("/blobs/{sha256}?ticket=1");
         self.answer(&path, 200, content);
@@ -99,32 +96,32 @@ impl FakeServer {
     }
 
     /// How often a path was asked for.
-    pub fn asked(&self, path: &str) -> usize {
+    pub(crate) fn asked(&self, path: &str) -> usize {
         self.shelf.lock().unwrap().requests.iter().filter(|(p, _)| p == path).count()
     }
 
     /// The last body that was sent to a path.
-    pub fn body(&self, path: &str) -> Option<Vec<u8>> {
+    pub(crate) fn body(&self, path: &str) -> Option<Vec<u8>> {
         let shelf = self.shelf.lock().unwrap();
         shelf.requests.iter().rev().find(|(p, _)| p == path).map(|(_, body)| body.clone())
     }
 }
 
 impl Link {
-    pub async fn send(&mut self, message: Message, payload: impl Into<Bytes>) {
+    pub(crate) async fn send(&mut self, message: Message, payload: impl Into<Bytes>) {
         let frame = Frame { message, payload: payload.into() };
         self.socket.send(WsMessage::Binary(frame.encode())).await.unwrap();
     }
 
-    pub async fn lease(&mut self, lease: &Lease, payload: impl Into<Bytes>) {
+    pub(crate) async fn lease(&mut self, lease: &Lease, payload: impl Into<Bytes>) {
         self.send(Message::Lease(Box::new(lease.clone())), payload).await;
     }
 
-    pub async fn raw(&mut self, bytes: Vec<u8>) {
+    pub(crate) async fn raw(&mut self, bytes: Vec<u8>) {
         self.socket.send(WsMessage::Binary(bytes.into())).await.unwrap();
     }
 
-    pub async fn frame(&mut self) -> Frame {
+    pub(crate) async fn frame(&mut self) -> Frame {
         loop {
             let message = soon("frame", self.socket.next()).await.unwrap().unwrap();
             if let WsMessage::Binary(bytes) = message {
@@ -134,7 +131,7 @@ impl Link {
     }
 
     /// The next report, with its inline output.
-    pub async fn report(&mut self) -> (Report, Bytes) {
+    pub(crate) async fn report(&mut self) -> (Report, Bytes) {
         loop {
             if let Frame { message: Message::Report(report), payload } = self.frame().await {
                 return (report, payload);
@@ -143,7 +140,7 @@ impl Link {
     }
 
     /// The next pulse: paused, and what is running.
-    pub async fn pulse(&mut self) -> (bool, Vec<String>) {
+    pub(crate) async fn pulse(&mut self) -> (bool, Vec<String>) {
         loop {
             if let Message::Pulse(pulse) = self.frame().await.message {
                 return (pulse.paused, pulse.running);
@@ -237,31 +234,31 @@ async fn answer(
     stream.write_all(&[head.as_bytes(), &content].concat()).await
 }
 
-pub fn agent_id() -> AgentId {
+pub(crate) fn agent_id() -> AgentId {
     AgentId(Uuid::from_u128(7))
 }
 
 /// An agent's directory, removed with it.
-pub struct Home(PathBuf);
+pub(crate) struct Home(PathBuf);
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let unique = format!("{}-{:?}", std::process::id(), std::thread::current().id());
         let dir = std::env::temp_dir().join(format!("medusa-agent-test-{unique}"));
         std::fs::create_dir_all(&dir).unwrap();
         Self(dir)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub fn enrol(&self, server: &str) {
+    pub(crate) fn enrol(&self, server: &str) {
         let (agent, name, agent_key) = (agent_id(), "desk".into(), KEY.into());
         Identity { server: server.into(), agent, name, agent_key }.save(&self.0).unwrap();
     }
 
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let args = RunArgs {
             data: Some(self.0.clone()),
             slots: Some(2),
@@ -282,7 +279,7 @@ impl Drop for Home {
 }
 
 /// An enrolled agent and its server, linked.
-pub async fn linked(home: &Home) -> (FakeServer, Agent, Link) {
+pub(crate) async fn linked(home: &Home) -> (FakeServer, Agent, Link) {
     let mut server = FakeServer::start().await;
     home.enrol(&server.url);
     let agent = Agent::start(home.config(), Logs::default()).unwrap();
@@ -291,13 +288,13 @@ pub async fn linked(home: &Home) -> (FakeServer, Agent, Link) {
 }
 
 /// Waits until the agent's state is so.
-pub async fn until(agent: &Agent, what: &str, is_so: impl FnMut(&View) -> bool) -> View {
+pub(crate) async fn until(agent: &Agent, what: &str, is_so: impl FnMut(&View) -> bool) -> View {
     let mut views = agent.watch();
     soon(what, views.wait_for(is_so)).await.unwrap().clone()
 }
 
 /// A lease of this program, without input.
-pub fn lease(name: &str, program: &Blob) -> Lease {
+pub(crate) fn lease(name: &str, program: &Blob) -> Lease {
     Lease {
         lease: name.into(),
         job: "job_1".into(),
@@ -323,6 +320,6 @@ pub fn lease(name: &str, program: &Blob) -> Lease {
     }
 }
 
-pub fn inline(bytes: &[u8]) -> Part {
+pub(crate) fn inline(bytes: &[u8]) -> Part {
     Part::Inline(bytes.len().try_into().unwrap())
 }

@@ -1,0 +1,58 @@
+//! The gallery: every folder of `examples/` with a `job.json` becomes a ready-made job.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use medusa_api::JobSpec;
+use medusa_jobs::{Jobs, NewExample};
+use medusa_types::{UserId, Uuid};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The house itself, as the owner of the gallery's programs.
+const HOUSE: UserId = UserId(Uuid::nil());
+
+#[derive(Deserialize)]
+struct Described {
+    about: String,
+    program: String,
+    input: Option<String>,
+}
+
+/// Offers every example of a folder. Repeating it changes nothing.
+pub async fn offer(jobs: &Jobs, folder: &Path) -> Result<()> {
+    let mut entries: Vec<_> = std::fs::read_dir(folder)
+        .with_context(|| format!("could not read {}", folder.display()))?
+        .collect::<Result<_, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if path.join("job.json").is_file() {
+            let example = read(&path).with_context(|| format!("in {}", path.display()))?;
+            let id = example.id.clone();
+            jobs.put_example(HOUSE, example).await.map_err(medusa_platform::ApiError::from)?;
+            tracing::debug!(example = id, "offered");
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<NewExample> {
+    let mut json: Value = serde_json::from_slice(&std::fs::read(path.join("job.json"))?)?;
+    let described: Described = serde_json::from_value(json.clone())?;
+    if let Some(object) = json.as_object_mut() {
+        for key in ["about", "program", "input"] {
+            object.remove(key);
+        }
+    }
+    let spec: JobSpec = serde_json::from_value(json)?;
+    let file = |name: &str| std::fs::read(path.join(name)).map(Bytes::from);
+    Ok(NewExample {
+        id: path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned(),
+        about: described.about,
+        program: file(&described.program)?,
+        input: described.input.as_deref().map(file).transpose()?,
+        spec,
+    })
+}

@@ -1,0 +1,72 @@
+//! The HTTP surface: all services' routes, the website, health, and what every answer has.
+
+pub mod audit;
+mod health;
+mod operator;
+mod streams;
+
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig};
+use actix_web::{Error, HttpRequest};
+use medusa_platform::ApiError;
+
+pub use operator::Operator;
+
+/// JSON bodies may not be larger.
+const JSON_BYTES_MAX: usize = 256 * 1024;
+
+/// Registers everything.
+pub fn configure(cfg: &mut ServiceConfig) {
+    cfg.app_data(JsonConfig::default().limit(JSON_BYTES_MAX).error_handler(refuse_json))
+        .app_data(QueryConfig::default().error_handler(refuse_query))
+        .app_data(PathConfig::default().error_handler(refuse_path))
+        .configure(health::configure)
+        .configure(operator::configure)
+        .configure(audit::configure)
+        .configure(streams::configure)
+        .configure(medusa_accounts::configure)
+        .configure(medusa_jobs::http::configure)
+        .configure(medusa_billing::http::configure)
+        .configure(medusa_web::configure);
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that actix asks for")]
+fn refuse_json(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> Error {
+    let detail = format!("the body is not the expected JSON: {error}");
+    ApiError::new(422, "platform.json_refused", "bad JSON", detail).into()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that actix asks for")]
+fn refuse_query(error: actix_web::error::QueryPayloadError, _: &HttpRequest) -> Error {
+    let detail = format!("the query of the address is not as expected: {error}");
+    ApiError::new(400, "platform.query_refused", "bad query", detail).into()
+}
+
+fn refuse_path(_: actix_web::error::PathError, req: &HttpRequest) -> Error {
+    ApiError::not_found(if req.path().contains("/blobs/") { "blob" } else { "thing" }).into()
+}
+
+/// Headers that every answer has unless it has its own.
+pub fn default_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add(("Cross-Origin-Opener-Policy", "same-origin"))
+        .add(("Cross-Origin-Resource-Policy", "same-origin"))
+}
+
+/// The whole interface as one OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = medusa_accounts::openapi();
+    document.merge(medusa_jobs::http::openapi());
+    document.merge(medusa_billing::http::openapi());
+    document.merge(audit::openapi());
+    document.merge(streams::openapi());
+    document.merge(health::openapi());
+    document.info = utoipa::openapi::InfoBuilder::new()
+        .title("Medusa")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("The HTTP interface of the Medusa compute marketplace."))
+        .build();
+    document
+}

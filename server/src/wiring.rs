@@ -1,0 +1,244 @@
+//! Puts the house together: pools, log, services, projections, HTTP; and takes it apart again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{App, HttpServer, web};
+use anyhow::{Context as _, Result};
+use medusa_accounts::{Accounts, AccountsConfig, AccountsLimits, Welcome};
+use medusa_api::Tariff;
+use medusa_billing::{Billing, BillingConfig};
+use medusa_eventlog::{Auditor, EventLog, LogConfig, Progress, project};
+use medusa_events::Fact;
+use medusa_jobs::port::{Agents, EnrolledAgent, Escrows};
+use medusa_jobs::projection::job::JobsProjection;
+use medusa_jobs::{Jobs, JobsConfig, JobsParts};
+use medusa_ledger::Move;
+use medusa_platform::auth::BoxFuture;
+use medusa_platform::live::Hub;
+use medusa_platform::supervise::supervise;
+use medusa_platform::ticket::Tickets;
+use medusa_platform::{ApiError, Authenticator, BlobStore, Clock, Random};
+use medusa_sandbox::Modules;
+use medusa_tlog::Signer;
+use medusa_types::UserId;
+use medusa_web::Site;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::OPERATOR_KEY;
+use crate::config::{DataDir, ServeArgs};
+use crate::http::Operator;
+use crate::runner::ServerRunner;
+use crate::site::House;
+use crate::{examples, http};
+
+/// Seconds that open connections get at the end.
+const SHUTDOWN_S: u64 = 1;
+/// Threads that answer HTTP.
+const HTTP_WORKERS: usize = 2;
+
+/// Billing's greeting, as accounts ask for it.
+struct WelcomeCredits(Billing);
+
+impl Welcome for WelcomeCredits {
+    fn grant(&self, user: UserId) -> BoxFuture<'_, Result<(), ApiError>> {
+        Box::pin(async move { Ok(self.0.grant_welcome(user).await?) })
+    }
+}
+
+/// Billing's rules, as jobs ask for them.
+struct JobEscrows(Billing);
+
+impl Escrows for JobEscrows {
+    fn tariff(&self) -> Tariff {
+        self.0.tariff()
+    }
+
+    fn moves(&self, fact: &Fact) -> Vec<Move> {
+        medusa_billing::moves(fact)
+    }
+}
+
+/// Accounts' machines, as jobs ask for them.
+struct OwnedAgents(Accounts);
+
+impl Agents for OwnedAgents {
+    fn of_owner(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>> {
+        Box::pin(async move {
+            let rows = self.0.agents_of(owner).await?;
+            let agent = |row: medusa_accounts::AgentRow| EnrolledAgent {
+                agent: row.agent,
+                name: row.name,
+                enrolled_at: row.enrolled_at,
+            };
+            Ok(rows.into_iter().map(agent).collect())
+        })
+    }
+}
+
+/// Runs the house until it is told to stop.
+pub fn serve(args: ServeArgs) -> Result<()> {
+    let runtime = || {
+        #[expect(clippy::expect_used, reason = "without a runtime there is nothing to go on with")]
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("the operating system gives threads")
+    };
+    actix_web::rt::System::with_tokio_rt(runtime).block_on(run(args))
+}
+
+async fn open_database(args: &ServeArgs) -> Result<PgPool> {
+    let pool = medusa_platform::postgres::connect(&args.database_url)
+        .await
+        .context("could not connect to the database")?;
+    if !args.volatile_database {
+        medusa_platform::postgres::check_durability(&pool).await?;
+    }
+    medusa_platform::migrate::MIGRATOR.run(&pool).await.context("could not migrate")?;
+    Ok(pool)
+}
+
+async fn run(args: ServeArgs) -> Result<()> {
+    let stop = CancellationToken::new();
+    let (clock, random) = (Clock::system(), Random::system());
+    let data = DataDir::open(&args.data)?;
+    let pool = open_database(&args).await?;
+    let config = LogConfig { pool: pool.clone(), clock: clock.clone() };
+    let log = medusa_eventlog::start(config, stop.clone()).await?;
+    let house = build(&args, &data, &log, &clock, &random, &stop).await?;
+    if let Some(folder) = &args.examples {
+        examples::offer(&house.jobs, folder).await?;
+    }
+    let hub = start_live(&args, &log, &stop).await?;
+    let authenticator: Arc<dyn Authenticator> = Arc::new(house.accounts.clone());
+    let secure = args.public_url.starts_with("https:");
+    let site = web::Data::new(Site::new(Arc::new(house.clone()), secure));
+    let operator = web::Data::new(Operator::new(&data.secret(OPERATOR_KEY, &random)?));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::from(Arc::clone(&authenticator)))
+            .app_data(web::Data::new(house.accounts.clone()))
+            .app_data(web::Data::new(house.jobs.clone()))
+            .app_data(web::Data::new(house.billing.clone()))
+            .app_data(web::Data::new(house.auditor.clone()))
+            .app_data(web::Data::new(log.clone()))
+            .app_data(web::Data::new(hub.clone()))
+            .app_data(operator.clone())
+            .app_data(site.clone())
+            .wrap(http::default_headers())
+            .wrap(actix_web::middleware::Compress::default())
+            .wrap(tracing_actix_web::TracingLogger::default())
+            .configure(http::configure)
+    })
+    .workers(HTTP_WORKERS)
+    .client_request_timeout(Duration::from_secs(15))
+    .shutdown_timeout(SHUTDOWN_S)
+    .disable_signals()
+    .bind(args.listen)
+    .with_context(|| format!("could not listen on {}", args.listen))?
+    .run();
+    tracing::info!(listen = %args.listen, "serving {}", args.public_url);
+    let handle = server.handle();
+    let ended = async {
+        wait_for_end(args.exit_with_stdin, &stop).await;
+        tracing::info!("stopping");
+        handle.stop(true).await;
+    };
+    let (served, ()) = tokio::join!(server, ended);
+    stop.cancel();
+    pool.close().await;
+    served.context("the server failed")
+}
+
+async fn build(
+    args: &ServeArgs,
+    data: &DataDir,
+    log: &EventLog,
+    clock: &Clock,
+    random: &Random,
+    stop: &CancellationToken,
+) -> Result<House> {
+    let pool = log.pool();
+    let config = BillingConfig { welcome: args.welcome, ..BillingConfig::default() };
+    let billing = Billing::start(config, log.clone()).await?;
+    let accounts = Accounts::new(
+        AccountsConfig {
+            issuer: args.public_url.clone(),
+            public_url: args.public_url.clone(),
+            jwt_key: data.secret("tokens.key", random)?,
+            limits: AccountsLimits::default(),
+        },
+        pool.clone(),
+        log.clone(),
+        clock.clone(),
+        random.clone(),
+        Arc::new(WelcomeCredits(billing.clone())),
+    );
+    medusa_accounts::sweep_regularly(&accounts, stop.clone());
+    let progress = Progress::default();
+    let (project_log, project_to) = (log.clone(), progress.clone());
+    supervise("jobs.projection", stop.clone(), move || {
+        project(project_log.clone(), Arc::new(JobsProjection), project_to.clone())
+    });
+    let blobs = BlobStore::files(&data.blobs())?;
+    let exe = std::env::current_exe()?;
+    let modules = Modules::new(data.compiled(), exe, vec!["sandbox-worker".into()]);
+    let jobs = Jobs::start(JobsParts {
+        config: JobsConfig {
+            agent_grace: Duration::from_millis(args.agent_grace_ms),
+            ..JobsConfig::default()
+        },
+        log: log.clone(),
+        blobs: blobs.clone(),
+        escrows: Arc::new(JobEscrows(billing.clone())),
+        runner: Arc::new(ServerRunner::new(modules, blobs)),
+        agents: Arc::new(OwnedAgents(accounts.clone())),
+        tickets: Arc::new(Tickets::new(data.secret("tickets.key", random)?)),
+        clock: clock.clone(),
+        random: random.clone(),
+        progress,
+    })
+    .await
+    .map_err(ApiError::from)?;
+    let signer = Signer::new(args.origin.clone(), &data.secret("log.key", random)?);
+    let auditor = Auditor::new(pool.clone(), signer, clock.clone());
+    Ok(House { accounts, jobs, billing, auditor })
+}
+
+/// What pages see at once: the live projection into Redis, and the subscriptions out of it.
+async fn start_live(args: &ServeArgs, log: &EventLog, stop: &CancellationToken) -> Result<Hub> {
+    let hub = Hub::start(&args.redis_url, stop.clone()).await.context("could not reach Redis")?;
+    let (log, url) = (log.clone(), args.redis_url.clone());
+    supervise("jobs.live", stop.clone(), move || {
+        medusa_jobs::projection::live::run(log.clone(), url.clone())
+    });
+    Ok(hub)
+}
+
+async fn wait_for_end(with_stdin: bool, stop: &CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    let stdin_ends = async {
+        if with_stdin {
+            let mut input = tokio::io::stdin();
+            let mut sink = tokio::io::sink();
+            // Whatever comes is not for us; the end of it is.
+            let _read = tokio::io::copy(&mut input, &mut sink).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        () = stdin_ends => {}
+        () = stop.cancelled() => {}
+    }
+}

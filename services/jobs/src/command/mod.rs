@@ -1,0 +1,176 @@
+//! The orders that this service accepts, behind one cheap handle.
+
+mod program;
+mod submit;
+mod view;
+
+use std::sync::Arc;
+
+pub use program::NewExample;
+pub(crate) use view::JobTotals;
+
+use actix::Addr;
+use medusa_eventlog::{EventLog, Progress};
+use medusa_platform::ticket::Tickets;
+use medusa_platform::{BlobStore, Clock, Random};
+use medusa_types::{JobId, Timestamp};
+
+use crate::actor::{JobActor, JobContext, Scheduler, SchedulerHandle};
+use crate::config::JobsConfig;
+use crate::domain::Job;
+use crate::error::JobsError;
+use crate::order::Orders;
+use crate::port::{Agents, Escrows, Runner};
+use crate::split::Inputs;
+use crate::store::submission::Submission;
+use crate::{start, store};
+
+/// What the service is made of.
+pub struct JobsParts {
+    /// Settings.
+    pub config: JobsConfig,
+    /// The log.
+    pub log: EventLog,
+    /// The object store.
+    pub blobs: BlobStore,
+    /// Billing.
+    pub escrows: Arc<dyn Escrows>,
+    /// The server's own sandbox.
+    pub runner: Arc<dyn Runner>,
+    /// Accounts' machines.
+    pub agents: Arc<dyn Agents>,
+    /// Tickets for agents.
+    pub tickets: Arc<Tickets>,
+    /// Time.
+    pub clock: Clock,
+    /// Ids.
+    pub random: Random,
+    /// How far the read model is.
+    pub progress: Progress,
+}
+
+/// The jobs service. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs {
+    pub(crate) parts: Arc<JobsParts>,
+    pub(crate) scheduler: SchedulerHandle,
+    registry: Arc<std::sync::Mutex<std::collections::HashMap<JobId, Addr<JobActor>>>>,
+    arbiter: actix::ArbiterHandle,
+}
+
+impl Jobs {
+    /// Starts the scheduler and the actors of all jobs that have not ended. Call it where an actix
+    /// system runs.
+    ///
+    /// # Errors
+    /// When the log or the read model cannot be read.
+    pub async fn start(parts: JobsParts) -> Result<Self, JobsError> {
+        let parts = Arc::new(parts);
+        let arbiter = actix::Arbiter::new().handle();
+        let (clock, grace) = (parts.clock.clone(), parts.config.agent_grace);
+        let scheduler =
+            actix::Actor::start_in_arbiter(&arbiter, move |_| Scheduler::new(clock, grace));
+        let jobs = Self { parts, scheduler, registry: Arc::default(), arbiter };
+        // The read model must know every job that the log knows.
+        jobs.parts.progress.reached(jobs.parts.log.head()).await;
+        let mut db = jobs.parts.log.pool().acquire().await?;
+        let open = store::job::open(&mut db).await?;
+        drop(db);
+        for id in open {
+            jobs.revive(id).await?;
+        }
+        Ok(jobs)
+    }
+
+    async fn revive(&self, id: JobId) -> Result<(), JobsError> {
+        let Some((mut job, submitted_at)) = start::fold(&self.parts.log, id).await? else {
+            return Ok(());
+        };
+        if job.ended().is_some() {
+            return Ok(());
+        }
+        let mut db = self.parts.log.pool().acquire().await?;
+        let Some(submission) = store::submission::find(&mut db, id).await? else {
+            tracing::error!(job = %id, "a job without its submission cannot go on");
+            return Ok(());
+        };
+        start::revive(&mut job, self.parts.clock.now());
+        let program_bytes = self.parts.blobs.size(job.submitted().program).await?;
+        tracing::info!(job = %id, "a job goes on");
+        self.start_actor(job, submission, program_bytes, submitted_at);
+        Ok(())
+    }
+
+    fn start_actor(&self, job: Job, submission: Submission, program_bytes: u64, at: Timestamp) {
+        let id = job.submitted().id;
+        let parts = &self.parts;
+        let plan = Arc::new(submission.plan);
+        let orders = Orders {
+            job: id,
+            spec: submission.spec.clone(),
+            chunks: job.submitted().chunks,
+            program: job.submitted().program,
+            program_bytes,
+            submitted_at: at,
+            inputs: Inputs::new(parts.blobs.clone(), Arc::clone(&plan), job.submitted().input),
+            blobs: parts.blobs.clone(),
+            tickets: Arc::clone(&parts.tickets),
+        };
+        let context = JobContext {
+            log: parts.log.clone(),
+            blobs: parts.blobs.clone(),
+            escrows: Arc::clone(&parts.escrows),
+            runner: Arc::clone(&parts.runner),
+            scheduler: self.scheduler.clone(),
+            clock: parts.clock.clone(),
+            random: parts.random.clone(),
+        };
+        let spec = submission.spec;
+        let addr = actix::Actor::start_in_arbiter(&self.arbiter, move |_| {
+            JobActor::new(context, orders, plan, spec, job)
+        });
+        let mut registry = self.lock_registry();
+        registry.retain(|_, addr| addr.connected());
+        registry.insert(id, addr);
+    }
+
+    fn lock_registry(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<JobId, Addr<JobActor>>> {
+        // A map of addresses is whole even when a holder panicked.
+        self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A job's actor, started again from the log when it died of a panic.
+    async fn actor(&self, id: JobId) -> Result<Addr<JobActor>, JobsError> {
+        for _ in 0..2 {
+            let found = self.lock_registry().get(&id).cloned();
+            if let Some(addr) = found.filter(Addr::connected) {
+                return Ok(addr);
+            }
+            self.revive(id).await?;
+        }
+        Err(JobsError::Ended)
+    }
+
+    /// Starts actors of open jobs that have none: after a panic.
+    ///
+    /// # Errors
+    /// When the read model cannot be read.
+    pub async fn revive_lost(&self) -> Result<(), JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        for id in store::job::open(&mut db).await? {
+            let alive = self.lock_registry().get(&id).is_some_and(Addr::connected);
+            if !alive {
+                self.revive(id).await?;
+            }
+        }
+        store::quote::sweep(&mut db, self.parts.clock.now().plus_ms(-86_400_000)).await?;
+        Ok(())
+    }
+
+    /// Where the actors run.
+    pub(crate) fn arbiter(&self) -> actix::ArbiterHandle {
+        self.arbiter.clone()
+    }
+}

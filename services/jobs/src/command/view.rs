@@ -1,0 +1,128 @@
+//! What people see of their jobs, chunks and machines.
+
+use medusa_api::{Agent, AgentState, ChunkPage, Job as JobView, JobPage};
+use medusa_types::{ChunkIndex, JobId, Sha256Hash, UserId};
+
+use crate::actor::Summary;
+use crate::error::JobsError;
+use crate::port::{Agents, Escrows, Runner};
+use crate::store;
+
+use super::Jobs;
+
+/// Rows of one page.
+const PAGE_MAX: i64 = 200;
+
+impl Jobs {
+    /// A result file: hash, length, media type.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when the job is somebody else's.
+    pub(crate) async fn result(
+        &self,
+        user: UserId,
+        job: JobId,
+        name: &str,
+    ) -> Result<(Sha256Hash, u64, String), JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        let found = store::job::result(&mut db, user, job, name).await?;
+        found.ok_or(JobsError::Missing("result"))
+    }
+
+    /// A person's job.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when it is somebody else's.
+    pub async fn job(&self, user: UserId, id: JobId) -> Result<JobView, JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        let mut found = store::job::list(&mut db, user, (Some(id), None), 1).await?;
+        drop(db);
+        let mut job = found.pop().ok_or(JobsError::Missing("job"))?;
+        if job.state == medusa_api::JobState::Running && job.counts.leased == 0 {
+            let fleet = self.scheduler.send(Summary { without: Some(user) }).await?;
+            job.waiting = Some(fleet.in_words());
+        }
+        Ok(job)
+    }
+
+    /// A person's jobs, newest first.
+    ///
+    /// # Errors
+    /// When the read model cannot be read.
+    pub async fn list(
+        &self,
+        user: UserId,
+        limit: i64,
+        after: Option<JobId>,
+    ) -> Result<JobPage, JobsError> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let mut db = self.parts.log.pool().acquire().await?;
+        let items = store::job::list(&mut db, user, (None, after), limit).await?;
+        let full = i64::try_from(items.len()).unwrap_or_default() == limit;
+        let next = items.last().filter(|_| full).map(|job| job.id.to_string());
+        Ok(JobPage { items, next })
+    }
+
+    /// Chunks of a person's job.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when it is somebody else's.
+    pub async fn chunks(
+        &self,
+        user: UserId,
+        id: JobId,
+        limit: i64,
+        from: ChunkIndex,
+    ) -> Result<ChunkPage, JobsError> {
+        self.job(user, id).await?;
+        let limit = limit.clamp(1, PAGE_MAX);
+        let mut db = self.parts.log.pool().acquire().await?;
+        let from = i32::try_from(from.0).unwrap_or(i32::MAX);
+        let items = store::job::chunks(&mut db, id, from, limit).await?;
+        let full = i64::try_from(items.len()).unwrap_or_default() == limit;
+        let next = items.last().filter(|_| full).map(|c| c.index.0.saturating_add(1).to_string());
+        Ok(ChunkPage { items, next })
+    }
+
+    /// A person's machines.
+    ///
+    /// # Errors
+    /// When accounts or the read model cannot be read.
+    pub async fn agents(&self, user: UserId) -> Result<Vec<Agent>, JobsError> {
+        let machines = self.parts.agents.of_owner(user).await?;
+        let mut db = self.parts.log.pool().acquire().await?;
+        let mut agents = store::job::agents(&mut db, machines).await?;
+        let fleet = self.scheduler.send(Summary { without: None }).await?;
+        for agent in &mut agents {
+            agent.state = fleet.states.get(&agent.id).copied().unwrap_or(AgentState::Offline);
+        }
+        Ok(agents)
+    }
+
+    /// The place in figures; nothing in it is about one person.
+    ///
+    /// # Errors
+    /// When the read model cannot be read.
+    pub async fn totals(&self) -> Result<JobTotals, JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        let mut totals = store::job::totals(&mut db).await?;
+        let fleet = self.scheduler.send(Summary { without: None }).await?;
+        totals.agents_online = u64::from(fleet.connected);
+        Ok(totals)
+    }
+}
+
+/// The place in figures.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JobTotals {
+    /// Agents that are connected.
+    pub agents_online: u64,
+    /// Agents that ever were paid.
+    pub agents: u64,
+    /// Jobs that run.
+    pub jobs_running: u64,
+    /// Jobs that were ever submitted.
+    pub jobs: u64,
+    /// Chunks that were ever believed.
+    pub chunks_verified: u64,
+}
