@@ -5,10 +5,12 @@
 //! server takes the first report of a lease and ignores others.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use medusa_protocol::{
     Frame, FrameError, GONE_MS, HEARTBEAT_MS, Hello, MAX_FRAME_BYTES, Message, Pulse, SUBPROTOCOL,
@@ -36,6 +38,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A link that lasted this long was a good one: the next tries start quickly again.
 const GOOD: Duration = Duration::from_secs(5);
+/// A server that was not heard for so long is gone.
+const GONE: Duration = Duration::from_millis(GONE_MS);
 /// Reports that are sent again after a cut: the last ones, up to this age, number and size.
 const RECENT: Duration = Duration::from_secs(10);
 const RECENT_MAX: usize = 1_024;
@@ -80,11 +84,11 @@ impl From<WsError> for Cut {
 
 /// The agent's end of the link.
 pub(crate) struct Link {
-    pub(crate) board: Arc<Board>,
-    pub(crate) orders: mpsc::Sender<Order>,
-    pub(crate) reports: mpsc::Receiver<Frame>,
-    pub(crate) slots: u32,
-    pub(crate) memory_bytes: u64,
+    board: Arc<Board>,
+    orders: mpsc::Sender<Order>,
+    reports: mpsc::Receiver<Frame>,
+    slots: u32,
+    memory_bytes: u64,
     recent: Recent,
 }
 
@@ -121,7 +125,7 @@ impl Link {
             let wait = backoff.next();
             let ms = wait.as_millis();
             tracing::warn!("not connected to {}: {why}, next try in {ms} ms", server.base());
-            if self.order(Order::Tidy).await.is_err() {
+            if order(&self.orders, Order::Tidy).await.is_err() {
                 return;
             }
             self.board.connection(Connection::Cut { why, retry_at: Instant::now() + wait });
@@ -133,7 +137,7 @@ impl Link {
     async fn once(&mut self, server: &Arc<Server>) -> Cut {
         let paused = self.board.watch_paused();
         let opened = timeout(PATIENCE, self.open(server)).await;
-        let (mut socket, welcome) = match opened {
+        let (socket, welcome) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(cut)) => return cut,
             Err(_late) => return Cut::Silent,
@@ -141,7 +145,13 @@ impl Link {
         tracing::info!("connected to {} as {}", server.base(), welcome.name);
         self.board.identified(server.base(), Some(&welcome.name));
         self.board.connection(Connection::Connected);
-        let Err(cut) = self.speak(&mut socket, server, &welcome, paused).await;
+        let (sink, mut stream) = socket.split();
+        let orders = self.orders.clone();
+        let mut mouth = Mouth { sink, link: self };
+        let Err(cut) = tokio::select! {
+            cut = hear(&mut stream, server, &orders) => cut,
+            cut = mouth.speak(welcome.heartbeat_ms, paused) => cut,
+        };
         cut
     }
 
@@ -175,50 +185,22 @@ impl Link {
             paused: *self.board.watch_paused().borrow(),
         }))
     }
+}
 
-    /// Ends only with a cut.
-    async fn speak(
-        &mut self,
-        socket: &mut Socket,
-        server: &Arc<Server>,
-        welcome: &Welcome,
-        mut paused: watch::Receiver<bool>,
-    ) -> Result<std::convert::Infallible, Cut> {
-        let again = self.recent.take();
-        self.write(socket, again).await?;
-        self.pulse(socket).await?;
-        let mut beat = beat(welcome.heartbeat_ms);
-        let mut silence = Silence::new();
-        loop {
-            tokio::select! {
-                message = socket.next() => {
-                    silence.heard(&message);
-                    let message = message.ok_or(Cut::Closed)??;
-                    self.hear(message, server).await?;
-                }
-                Some(first) = self.reports.recv() => {
-                    let mut frames = vec![first];
-                    while frames.len() < BATCH_MAX && let Ok(next) = self.reports.try_recv() {
-                        frames.push(next);
-                    }
-                    self.write(socket, frames).await?;
-                }
-                Ok(()) = paused.changed() => self.pulse(socket).await?,
-                _ = beat.tick() => {
-                    silence.check(Instant::now())?;
-                    self.pulse(socket).await?;
-                    self.order(Order::Tidy).await?;
-                }
-            }
-        }
-    }
-
-    async fn hear(&self, message: WsMessage, server: &Arc<Server>) -> Result<(), Cut> {
-        let bytes = match message {
+/// Hears the server until the link is cut.
+async fn hear(
+    stream: &mut SplitStream<Socket>,
+    server: &Arc<Server>,
+    orders: &mpsc::Sender<Order>,
+) -> Result<Infallible, Cut> {
+    loop {
+        // Each pulse has a ping beside it, so a server that lives is heard.
+        let message = timeout(GONE, stream.next()).await.map_err(|_late| Cut::Silent)?;
+        let bytes = match message.ok_or(Cut::Closed)?? {
             WsMessage::Binary(bytes) => bytes,
             WsMessage::Close(_) => return Err(Cut::Closed),
             WsMessage::Text(_) | WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {
-                return Ok(());
+                continue;
             }
         };
         let frame = match Frame::decode(&bytes) {
@@ -226,47 +208,84 @@ impl Link {
             // A newer server may say more than this version understands.
             Err(FrameError::Kind(kind)) => {
                 tracing::debug!(kind, "a frame of an unknown kind was ignored");
-                return Ok(());
+                continue;
             }
             Err(error) => return Err(error.into()),
         };
         match frame.message {
             Message::Lease(lease) => {
-                self.order(Order::Take(Arc::clone(server), lease, frame.payload)).await
+                order(orders, Order::Take(Arc::clone(server), lease, frame.payload)).await?;
             }
-            Message::Cancel(cancel) => self.order(Order::Cancel(cancel.lease)).await,
-            Message::Welcome(_) | Message::Hello(_) | Message::Report(_) | Message::Pulse(_) => {
-                Ok(())
+            Message::Cancel(cancel) => order(orders, Order::Cancel(cancel.lease)).await?,
+            Message::Welcome(_) | Message::Hello(_) | Message::Report(_) | Message::Pulse(_) => {}
+        }
+    }
+}
+
+async fn order(orders: &mpsc::Sender<Order>, order: Order) -> Result<(), Cut> {
+    orders.send(order).await.map_err(|_stopping| Cut::Closed)
+}
+
+/// What speaks to the server. It never waits for [`hear`]: two peers that both wait until the
+/// other one reads would wait forever.
+struct Mouth<'a> {
+    sink: SplitSink<Socket, WsMessage>,
+    link: &'a mut Link,
+}
+
+impl Mouth<'_> {
+    /// Speaks until the link is cut.
+    async fn speak(
+        &mut self,
+        heartbeat_ms: u64,
+        mut paused: watch::Receiver<bool>,
+    ) -> Result<Infallible, Cut> {
+        let again = self.link.recent.take();
+        self.write(again).await?;
+        self.pulse().await?;
+        let mut beat = beat(heartbeat_ms);
+        loop {
+            tokio::select! {
+                Some(first) = self.link.reports.recv() => {
+                    let mut frames = vec![first];
+                    while frames.len() < BATCH_MAX && let Ok(next) = self.link.reports.try_recv() {
+                        frames.push(next);
+                    }
+                    self.write(frames).await?;
+                }
+                Ok(()) = paused.changed() => self.pulse().await?,
+                _ = beat.tick() => {
+                    self.pulse().await?;
+                    order(&self.link.orders, Order::Tidy).await?;
+                }
             }
         }
     }
 
-    async fn order(&self, order: Order) -> Result<(), Cut> {
-        self.orders.send(order).await.map_err(|_stopping| Cut::Closed)
-    }
-
     /// Sends reports. They count as recent before it begins, so that none is lost in a cut.
-    async fn write(&mut self, socket: &mut Socket, frames: Vec<Frame>) -> Result<(), Cut> {
-        let encoded: Vec<Bytes> = frames.iter().map(Frame::encode).collect();
-        self.recent.add(frames, Instant::now());
-        let written = async {
-            for bytes in encoded {
-                socket.feed(WsMessage::Binary(bytes)).await?;
-            }
-            socket.flush().await
-        };
-        timeout(PATIENCE, written).await.map_err(|_late| Cut::Silent)?.map_err(Cut::from)
+    async fn write(&mut self, frames: Vec<Frame>) -> Result<(), Cut> {
+        let encoded = frames.iter().map(|frame| WsMessage::Binary(frame.encode())).collect();
+        self.link.recent.add(frames, Instant::now());
+        self.send(encoded).await
     }
 
     /// Says that this agent lives, and asks the same of the server.
-    async fn pulse(&self, socket: &mut Socket) -> Result<(), Cut> {
-        let paused = *self.board.watch_paused().borrow();
-        let pulse = Frame::of(Message::Pulse(Pulse { paused, running: self.board.leases() }));
-        let written = async {
-            socket.feed(WsMessage::Binary(pulse.encode())).await?;
-            socket.send(WsMessage::Ping(Bytes::new())).await
+    async fn pulse(&mut self) -> Result<(), Cut> {
+        let paused = *self.link.board.watch_paused().borrow();
+        let running = self.link.board.leases();
+        let pulse = Frame::of(Message::Pulse(Pulse { paused, running }));
+        let ping = WsMessage::Ping(Bytes::new());
+        self.send(vec![WsMessage::Binary(pulse.encode()), ping]).await
+    }
+
+    async fn send(&mut self, messages: Vec<WsMessage>) -> Result<(), Cut> {
+        let sent = async {
+            for message in messages {
+                self.sink.feed(message).await?;
+            }
+            self.sink.flush().await
         };
-        timeout(PATIENCE, written).await.map_err(|_late| Cut::Silent)?.map_err(Cut::from)
+        timeout(PATIENCE, sent).await.map_err(|_late| Cut::Silent)?.map_err(Cut::from)
     }
 }
 
@@ -296,29 +315,6 @@ impl Recent {
     fn take(&mut self) -> Vec<Frame> {
         self.bytes = 0;
         std::mem::take(&mut self.frames).into_iter().map(|(_, frame)| frame).collect()
-    }
-}
-
-/// Notices a server that is gone without a word. Only one that has answered a ping before is held
-/// to it.
-struct Silence {
-    last: Instant,
-    answers: bool,
-}
-
-impl Silence {
-    fn new() -> Self {
-        Self { last: Instant::now(), answers: false }
-    }
-
-    fn heard(&mut self, message: &Option<Result<WsMessage, WsError>>) {
-        self.last = Instant::now();
-        self.answers |= matches!(message, Some(Ok(WsMessage::Pong(_))));
-    }
-
-    fn check(&self, now: Instant) -> Result<(), Cut> {
-        let is_gone = now.duration_since(self.last) >= Duration::from_millis(GONE_MS);
-        if self.answers && is_gone { Err(Cut::Silent) } else { Ok(()) }
     }
 }
 
@@ -370,16 +366,6 @@ mod tests {
         recent.add((0..RECENT_MAX + 5).map(|_| frame(0)).collect(), now);
         assert_eq!(recent.take().len(), RECENT_MAX);
         assert!(recent.take().is_empty());
-    }
-
-    #[test]
-    fn a_silent_server_is_gone_once_it_has_answered_before() {
-        let mut silence = Silence::new();
-        let late = || Instant::now() + Duration::from_millis(GONE_MS);
-        assert!(silence.check(late()).is_ok());
-        silence.heard(&Some(Ok(WsMessage::Pong(Bytes::new()))));
-        assert!(silence.check(Instant::now()).is_ok());
-        assert!(matches!(silence.check(late()), Err(Cut::Silent)));
     }
 
     #[test]

@@ -13,6 +13,14 @@ pub(crate) fn when(at: &Timestamp) -> String {
     at.to_utc().format(WHEN).unwrap_or_default()
 }
 
+/// A message of the services, which come in lower case without a full stop, as a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 /// Whole numbers in groups of three: `12,345`.
 pub(crate) fn count(n: impl std::fmt::Display) -> String {
     let text = n.to_string();

@@ -93,4 +93,8 @@ export function showRefusal(banner, lead, error) {
   banner.hidden = false;
 }
 
-const sentence = (text = '') => (/[.!?]$/.test(text) ? text : `${text}.`);
+/** Messages come in lower case without a full stop. */
+export function sentence(text = '') {
+  const words = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(words) ? words : `${words}.`;
+}

@@ -1,5 +1,5 @@
 // One chunk in a drawer: state, copies, verdict, fuel, price, standard error.
-import { get } from './api.js';
+import { get, sentence } from './api.js';
 import { count, credits, el, fuel } from './words.js';
 
 const drawer = document.getElementById('drawer');
@@ -29,7 +29,7 @@ export async function openChunk(job, index) {
     if (!chunk) throw new Error('this chunk is not known yet');
     body.replaceChildren(...details(chunk));
   } catch (error) {
-    body.replaceChildren(el('p', { class: 'wrong' }, error.message));
+    body.replaceChildren(el('p', { class: 'wrong' }, sentence(error.message)));
   }
 }
 

@@ -1,5 +1,5 @@
 // A place to drop a file on, with a button that does the same, and the upload behind both.
-import { upload } from './api.js';
+import { sentence, upload } from './api.js';
 import { bytes } from './words.js';
 
 /** `done(file, blob)` after an upload; `failed(error)` otherwise. */
@@ -15,7 +15,7 @@ export function dropZone(name, { done, failed, check }) {
     if (!file) return;
     const mine = (turn += 1);
     const complaint = check?.(file) ?? (file.size === 0 ? 'this file is empty' : '');
-    wrong.textContent = complaint;
+    wrong.textContent = complaint && sentence(complaint);
     zone.classList.remove('full');
     if (complaint) { failed(); return; }
     told.textContent = `${file.name}, ${bytes(file.size)}: uploading…`;
@@ -32,7 +32,7 @@ export function dropZone(name, { done, failed, check }) {
     } catch (error) {
       if (mine !== turn) return;
       told.textContent = `${file.name} was not taken.`;
-      wrong.textContent = error.message;
+      wrong.textContent = sentence(error.message);
       failed(error);
     } finally {
       if (mine === turn) bar.hidden = true;

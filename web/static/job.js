@@ -1,7 +1,7 @@
 // A job's page: snapshot and deltas become the map, the gauges and a line for screen readers.
 // Every applied message leaves its log position and the moment of its frame on the canvas, so that
 // the way from commit to pixel can be measured from outside.
-import { post } from './api.js';
+import { post, sentence } from './api.js';
 import { openChunk } from './drawer.js';
 import { forget, listen } from './live.js';
 import { ChunkMap } from './map.js';
@@ -165,7 +165,7 @@ if (cancel) {
       await post(`/v1/jobs/${id}/cancel`);
     } catch (error) {
       cancel.disabled = false;
-      toast(`The job was not cancelled: ${error.message}.`);
+      toast(`The job was not cancelled. ${sentence(error.message)}`);
     }
     cancel.removeAttribute('aria-busy');
   });

@@ -152,8 +152,7 @@ export class ChunkMap {
     } else if (state === 2) {
       box(0); pen.fill();
     } else {
-      box(line / 2); pen.stroke();
-      pen.save(); box(0); pen.clip(); pen.beginPath();
+      pen.save(); box(line / 2); pen.clip(); pen.beginPath();
       if (state === 3) {
         pen.moveTo(x, y); pen.lineTo(x + size, y); pen.lineTo(x, y + size); pen.fill();
       } else {
@@ -162,6 +161,7 @@ export class ChunkMap {
         pen.moveTo(x + b, y + a); pen.lineTo(x + a, y + b); pen.stroke();
       }
       pen.restore();
+      box(line / 2); pen.stroke();
     }
   }
 

@@ -1,5 +1,5 @@
 // A new job: choose, upload, see the split, see the price, run. Nothing is paid before the last step.
-import { get, post, showRefusal } from './api.js';
+import { get, post, sentence, showRefusal } from './api.js';
 import { dropZone } from './drop.js';
 import { showQuote } from './quote.js';
 import { SpecForm, likelySplit } from './spec.js';
@@ -155,7 +155,7 @@ function refuse(lead, error) {
     if (!node) continue;
     const wrong = document.querySelector(`[data-wrong="${node.dataset.pointer}"]`);
     wrong.id ||= `wrong-${node.id || 'rules'}`;
-    wrong.textContent = message;
+    wrong.textContent = sentence(message);
     node.setAttribute('aria-invalid', 'true');
     node.setAttribute('aria-describedby', wrong.id);
   }

@@ -35,7 +35,7 @@ export class Rate {
   }
 
   #draw() {
-    if (this.#bins.length < 2) return;
+    if (this.#bins.length < 4) return;
     // A mean over three seconds reads better than single steps.
     const smooth = this.#bins.map((_, i) => {
       const near = this.#bins.slice(Math.max(0, i - 1), i + 2);

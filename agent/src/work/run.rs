@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use medusa_protocol::{Frame, INLINE_BYTES_MAX, Lease, Message, Report};
+use medusa_protocol::{Frame, INLINE_BYTES_MAX, Lease, Message, Report, guest_env};
 use medusa_sandbox::{Task, WorkerError};
 use medusa_types::{Outcome, Sha256Hash};
 use tokio::sync::{Semaphore, mpsc};
@@ -205,7 +205,7 @@ impl Workshop {
         }
         Ok(Task {
             args: lease.args.clone(),
-            env: environment(lease),
+            env: guest_env(lease.chunk, lease.chunks, lease.seed),
             stdin,
             files,
             seed: lease.seed,
@@ -213,15 +213,6 @@ impl Workshop {
             limits: lease.limits,
         })
     }
-}
-
-/// The whole environment of a guest.
-fn environment(lease: &Lease) -> Vec<(String, String)> {
-    vec![
-        ("MEDUSA_CHUNK".into(), lease.chunk.to_string()),
-        ("MEDUSA_CHUNKS".into(), lease.chunks.to_string()),
-        ("MEDUSA_SEED".into(), lease.seed.to_string()),
-    ]
 }
 
 fn failed(lease: &Lease, fault: &Fault) -> Ended {

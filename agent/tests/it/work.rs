@@ -259,6 +259,26 @@ async fn many_small_chunks_all_come_back() {
 }
 
 #[tokio::test]
+async fn a_server_that_writes_before_it_reads_is_not_waited_for() {
+    const CHUNKS: usize = 80;
+    let home = Home::new();
+    let (server, _agent, mut link) = linked(&home).await;
+    let input = vec![b'x'; 250 * 1024];
+    let program = server.blob(&wasm(ECHO));
+    // More than the buffers of a connection hold, in both directions.
+    for n in 0..CHUNKS {
+        let mut echo = lease(&format!("lse_{n}"), &program);
+        echo.stdin = Some(inline(&input));
+        soon("room for a lease", link.lease(&echo, input.clone())).await;
+    }
+    for _ in 0..CHUNKS {
+        let (report, output) = link.report().await;
+        assert_eq!((report.outcome, report.uploaded), (Outcome::Done, false));
+        assert!(output.len() > input.len());
+    }
+}
+
+#[tokio::test]
 async fn a_refused_key_is_said_and_the_identity_stays() {
     let home = Home::new();
     let server = FakeServer::start().await;
@@ -276,7 +296,8 @@ async fn a_new_machine_is_enrolled_by_its_code() {
     let code = |code: &str, user: &str| {
         format!(
             r#"{{"device_code":"{code}","user_code":"{user}","verification_uri":"http://a/device",
-            "verification_uri_complete":"http://a/device?code={user}","expires_in":600,"interval":0}}"#
+            "verification_uri_complete":"http://a/device?code={user}",
+            "expires_in":600,"interval":0}}"#
         )
     };
     let problem = |code: &str| {

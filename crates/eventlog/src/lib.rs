@@ -24,3 +24,6 @@ pub use read::{StoredEvent, read_events, read_stream, stored_head};
 pub use sequencer::{LogConfig, start};
 pub use tail::Tail;
 pub use verify::verify;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,21 @@
-//! medusa-billing
+//! Billing: what credits stand where, and why they move.
+//!
+//! Owns the tariff, the welcome gift, and the rules by which facts move credits ([`moves`]); it
+//! reads the balances that the log keeps beside its events, and writes none. Guarantees: every
+//! credit that a person sees comes from one event of the log; the same gift is given once; the
+//! tariff in force is the last one that the log tells of. Nothing here decides what a chunk costs.
+
+mod command;
+mod config;
+mod domain;
+mod error;
+pub mod http;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use command::Billing;
+pub use config::BillingConfig;
+pub use domain::moves;
+pub use error::BillingError;
+pub use http::{configure, openapi};

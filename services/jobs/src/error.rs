@@ -79,7 +79,10 @@ impl From<JobsError> for ApiError {
                 "platform.internal" => Self::internal(&split),
                 code => Self::field(code, "/input", &split.to_string()),
             },
-            JobsError::Merge(merge) => Self::field(merge.code(), "/merge", &merge.to_string()),
+            JobsError::Merge(merge) => match merge.code() {
+                "platform.internal" => Self::internal(&merge),
+                code => Self::field(code, "/merge", &merge.to_string()),
+            },
             JobsError::Sample(how) => Self::new(
                 422,
                 "jobs.sample_failed",

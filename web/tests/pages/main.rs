@@ -132,7 +132,7 @@ async fn a_refused_form_says_why_beside_the_field_and_keeps_what_was_typed() {
     let answer = visit(TestRequest::post().uri("/signup").set_form(form), None).await;
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
-    assert!(html.contains("id=\"password-wrong\">use at least 8 characters</p>"));
+    assert!(html.contains("id=\"password-wrong\">Use at least 8 characters.</p>"));
     assert!(html.contains("value=\"ada@example.org\"") && html.contains("aria-invalid=\"true\""));
     assert!(!html.contains("value=\"short\""));
 }
@@ -153,7 +153,7 @@ async fn forms_of_another_site_are_refused() {
 async fn a_machine_is_confirmed_by_its_code() {
     for (code, status, text) in [
         ("WDJB-MJHT", StatusCode::OK, "attic is yours"),
-        ("XXXX-XXXX", StatusCode::NOT_FOUND, "no machine is waiting with this code"),
+        ("XXXX-XXXX", StatusCode::NOT_FOUND, "No machine is waiting with this code."),
     ] {
         let form = [("code", code), ("name", ""), ("csrf", CSRF)];
         let answer = visit(TestRequest::post().uri("/device").set_form(form), Some(PERSON)).await;

@@ -10,12 +10,12 @@ use medusa_api::JobSpec;
 use medusa_eventlog::{Append, EventLog, NewEvent, Operation};
 use medusa_events::{EndState, Fact, FileRef};
 use medusa_platform::{BlobStore, Clock, Random};
-use medusa_protocol::Frame;
-use medusa_types::{AgentId, Fuel, JobId, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
+use medusa_types::{AgentId, JobId, LeaseId, Outcome, Sha256Hash, UserId};
 
 use super::MAILBOX_MAX;
+use super::message::{CancelJob, Granted, JobEvent, NextLease, Reported};
 use super::scheduler::{JobDown, JobUp, SchedulerHandle, Withdraw};
-use crate::domain::{Fleet, Job, Refereed, Worker};
+use crate::domain::{Fleet, Job, Refereed};
 use crate::error::JobsError;
 use crate::merge;
 use crate::order::Orders;
@@ -36,55 +36,6 @@ pub(crate) struct JobContext {
     pub(crate) scheduler: SchedulerHandle,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
-}
-
-/// Ask for a lease for this agent.
-#[derive(Message)]
-#[rtype(result = "Option<Box<Granted>>")]
-pub(crate) struct NextLease {
-    pub(crate) worker: Worker,
-    pub(crate) fleet: Fleet,
-}
-
-/// A lease and the frame that tells the agent.
-pub(crate) struct Granted {
-    pub(crate) lease: LeaseId,
-    pub(crate) frame: Frame,
-}
-
-/// An agent's report, its output stored.
-#[derive(Clone, Debug)]
-pub(crate) struct Reported {
-    pub(crate) lease: LeaseId,
-    pub(crate) agent: AgentId,
-    pub(crate) outcome: Outcome,
-    pub(crate) output: Sha256Hash,
-    pub(crate) output_bytes: u64,
-    pub(crate) fuel: Fuel,
-    pub(crate) stderr: String,
-}
-
-/// What happens around a job.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) enum JobEvent {
-    /// An agent reported.
-    Reported(Box<Reported>),
-    /// Other owners' agents are there now.
-    Fleet(Fleet),
-    /// An agent did not come back.
-    AgentGone(AgentId),
-    /// An agent said what it is working on.
-    Pulse { agent: AgentId, running: Vec<LeaseId>, connected_at: Timestamp, now: Timestamp },
-    /// Time passed.
-    Tick,
-}
-
-/// The consumer stops the job.
-#[derive(Message)]
-#[rtype(result = "Result<i64, JobsError>")]
-pub(crate) struct CancelJob {
-    pub(crate) actor: UserId,
 }
 
 /// The log did not take the facts: what this actor believes is not so.
@@ -318,7 +269,7 @@ impl JobActor {
         let result = (reported.outcome, reported.output, reported.output_bytes, reported.fuel);
         let facts = self.job.report(reported.lease, result, &self.fleet);
         if reported.outcome != Outcome::Done {
-            self.last_stderr = failure_words(&reported);
+            self.last_stderr = reported.failure_words();
         }
         if !reported.stderr.is_empty() {
             self.keep_stderr(reported, chunk, ctx);
@@ -359,13 +310,6 @@ impl JobActor {
             self.merge(ctx);
         }
     }
-}
-
-/// What a consumer is told of a failed run.
-fn failure_words(reported: &Reported) -> String {
-    let words = reported.outcome.in_words();
-    let stderr = reported.stderr.trim_end();
-    if stderr.is_empty() { words } else { format!("{words}:\n{stderr}") }
 }
 
 /// The job has ended and its facts are on their way.

@@ -2,10 +2,12 @@
 //! between them. All of it can be rebuilt from the log: killing an actor loses nothing.
 
 mod job;
+mod message;
 mod scheduler;
 mod worker;
 
-pub(crate) use job::{CancelJob, JobActor, JobContext};
+pub(crate) use job::{JobActor, JobContext};
+pub(crate) use message::CancelJob;
 pub(crate) use scheduler::{Scheduler, SchedulerHandle, Summary};
 pub(crate) use worker::{Inbound, Replaced as Hangup, WorkerActor, WorkerConfig};
 

@@ -10,7 +10,8 @@ use medusa_platform::Clock;
 use medusa_types::{AgentId, JobId, LeaseId, Timestamp, UserId};
 
 use super::MAILBOX_MAX;
-use super::job::{Granted, JobActor, JobEvent, NextLease, Reported};
+use super::job::JobActor;
+use super::message::{Granted, JobEvent, NextLease, Reported};
 use super::worker::{Assign, Replaced, Revoke, WorkerActor};
 use crate::domain::{Fleet, Worker};
 

@@ -12,7 +12,8 @@ use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash, Timestamp};
 use tokio::sync::mpsc;
 
 use super::MAILBOX_MAX;
-use super::job::{Granted, JobActor, JobEvent, Reported};
+use super::job::JobActor;
+use super::message::{Granted, JobEvent, Reported};
 use super::scheduler::{Freed, Orphan, SchedulerHandle, WorkerDown, WorkerPulse, WorkerUp};
 use crate::domain::Worker;
 

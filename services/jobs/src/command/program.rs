@@ -7,7 +7,6 @@ use medusa_platform::blob::BlobError;
 use medusa_types::{ProgramId, Sha256Hash, UserId, Uuid};
 
 use crate::error::JobsError;
-use crate::port::{Agents, Escrows, Runner};
 use crate::{split, start, store};
 
 use super::Jobs;

@@ -11,7 +11,6 @@ use crate::actor::{CancelJob, Summary};
 use crate::domain::{Prices, Submitted, quote_price};
 use crate::error::JobsError;
 use crate::order::Orders;
-use crate::port::{Agents, Escrows, Runner};
 use crate::split::{Inputs, Plan};
 use crate::store::quote::StoredQuote;
 use crate::store::submission::Submission;

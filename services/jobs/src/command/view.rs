@@ -5,7 +5,6 @@ use medusa_types::{ChunkIndex, JobId, Sha256Hash, UserId};
 
 use crate::actor::Summary;
 use crate::error::JobsError;
-use crate::port::{Agents, Escrows, Runner};
 use crate::store;
 
 use super::Jobs;

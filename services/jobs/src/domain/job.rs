@@ -20,7 +20,7 @@ use super::verdict::{Refereed, Verdict, judge, judge_by};
 /// Leases of one chunk in all; beyond them the job fails.
 const LEASES_MAX: u32 = 8;
 /// A lease lasts at least this long without a sign of life.
-const LEASE_MS: i64 = 60_000;
+pub(super) const LEASE_MS: i64 = 60_000;
 /// What is left to spend must allow a run of at least this part (in tenths) of the usual limit.
 const AFFORDABLE_TENTHS: u64 = 5;
 
@@ -42,26 +42,26 @@ pub enum ChunkStatus {
 }
 
 #[derive(Clone, Debug)]
-struct Chunk {
-    status: ChunkStatus,
-    live: Vec<LeaseId>,
-    attempts: Vec<Attempt>,
-    leases: u32,
+pub(super) struct Chunk {
+    pub(super) status: ChunkStatus,
+    pub(super) live: Vec<LeaseId>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) leases: u32,
 }
 
 /// A job.
 #[derive(Clone, Debug)]
 pub struct Job {
-    submitted: Submitted,
-    chunks: Vec<Chunk>,
+    pub(super) submitted: Submitted,
+    pub(super) chunks: Vec<Chunk>,
     /// Chunks that are open.
-    open: BTreeSet<u32>,
-    leases: BTreeMap<LeaseId, Lease>,
-    spent: Credits,
+    pub(super) open: BTreeSet<u32>,
+    pub(super) leases: BTreeMap<LeaseId, Lease>,
+    pub(super) spent: Credits,
     /// What live leases and unsettled reports may still cost.
-    reserved: Credits,
-    merging: bool,
-    ended: Option<EndState>,
+    pub(super) reserved: Credits,
+    pub(super) merging: bool,
+    pub(super) ended: Option<EndState>,
 }
 
 impl Job {
@@ -145,7 +145,7 @@ impl Job {
         self.chunks.get(usize::try_from(index).ok()?)
     }
 
-    fn chunk_mut(&mut self, index: u32) -> Option<&mut Chunk> {
+    pub(super) fn chunk_mut(&mut self, index: u32) -> Option<&mut Chunk> {
         self.chunks.get_mut(usize::try_from(index).ok()?)
     }
 
@@ -431,82 +431,6 @@ impl Job {
         self.fold(&mut facts, Fact::JobEnded { job, owner, state, code, results });
         self.fold(&mut facts, Fact::EscrowReleased { job, owner });
         facts
-    }
-
-    /// Folds a fact. Facts of other streams are ignored.
-    pub fn apply(&mut self, fact: &Fact) {
-        match fact {
-            Fact::ChunkLeased { chunk, lease, agent, lender, fuel_limit, expires_at, .. } => {
-                let granted_at = expires_at.plus_ms(LEASE_MS.saturating_neg());
-                let lease = Lease {
-                    id: *lease,
-                    chunk: chunk.0,
-                    agent: *agent,
-                    lender: *lender,
-                    fuel_limit: *fuel_limit,
-                    expires_at: *expires_at,
-                    granted_at,
-                };
-                if let Some(chunk) = self.chunk_mut(chunk.0) {
-                    chunk.live.push(lease.id);
-                    chunk.leases = chunk.leases.saturating_add(1);
-                }
-                self.reserve(lease.fuel_limit);
-                self.leases.insert(lease.id, lease);
-            }
-            Fact::LeaseEnded { chunk, lease, .. } => self.drop_lease(chunk.0, *lease),
-            Fact::AttemptReported { chunk, lease, outcome, output, fuel, .. } => {
-                let Some(found) = self.leases.get(lease).cloned() else { return };
-                self.drop_lease(chunk.0, *lease);
-                let attempt = Attempt {
-                    lease: found.id,
-                    agent: found.agent,
-                    lender: found.lender,
-                    outcome: *outcome,
-                    output: *output,
-                    fuel: *fuel,
-                };
-                if outcome.is_verdict() {
-                    self.reserve(attempt.fuel);
-                    if let Some(chunk) = self.chunk_mut(chunk.0) {
-                        chunk.attempts.push(attempt);
-                    }
-                }
-            }
-            Fact::ChunkVerified { chunk, outcome, output, .. } => {
-                let status = match outcome {
-                    Outcome::Done => ChunkStatus::Done { output: *output },
-                    other => ChunkStatus::Failed { outcome: *other },
-                };
-                self.open.remove(&chunk.0);
-                let reported: Vec<Fuel> = self.attempts(chunk.0).iter().map(|a| a.fuel).collect();
-                reported.into_iter().for_each(|fuel| self.unreserve(fuel));
-                if let Some(chunk) = self.chunk_mut(chunk.0) {
-                    chunk.status = status;
-                }
-            }
-            Fact::ChunkSettled { price, .. } => self.spent = self.spent.saturating_add(*price),
-            Fact::MergeStarted { .. } => self.merging = true,
-            Fact::JobEnded { state, .. } => self.ended = Some(*state),
-            _ => {}
-        }
-    }
-
-    fn reserve(&mut self, fuel: Fuel) {
-        self.reserved = self.reserved.saturating_add(self.submitted.prices.copy(fuel));
-    }
-
-    fn unreserve(&mut self, fuel: Fuel) {
-        self.reserved = self.reserved.saturating_sub(self.submitted.prices.copy(fuel));
-    }
-
-    fn drop_lease(&mut self, chunk: u32, lease: LeaseId) {
-        if let Some(lease) = self.leases.remove(&lease) {
-            self.unreserve(lease.fuel_limit);
-        }
-        if let Some(chunk) = self.chunk_mut(chunk) {
-            chunk.live.retain(|id| *id != lease);
-        }
     }
 }
 

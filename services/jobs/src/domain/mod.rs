@@ -1,5 +1,6 @@
 //! The decisions about jobs. Pure: state, decide (returns facts), apply (cannot fail).
 
+mod fold;
 mod job;
 mod lease;
 mod price;

@@ -196,7 +196,7 @@ impl Batch {
                 let change = self.chunk(*job, *chunk);
                 change.live = change.live.saturating_add(1);
                 change.attempts = change.attempts.saturating_add(1);
-                self.leases.push(LeaseRow {
+                let row = LeaseRow {
                     id: lease.0,
                     job: job.0,
                     chunk: index(*chunk),
@@ -206,7 +206,8 @@ impl Batch {
                     fuel_limit: int(fuel_limit.0),
                     position,
                     expires_at: *expires_at,
-                });
+                };
+                self.leases.push(row);
             }
             Fact::LeaseEnded { job, chunk, lease, .. } => {
                 self.job(*job, position);
@@ -226,6 +227,12 @@ impl Batch {
                 };
                 self.ends.insert(*lease, end);
             }
+            fact => self.take_verdict(fact, position),
+        }
+    }
+
+    fn take_verdict(&mut self, fact: &Fact, position: i64) {
+        match fact {
             Fact::ChunkVerified { job, chunk, verdict, outcome, output, fuel, right, wrong } => {
                 self.job(*job, position);
                 self.verified.extend(right.iter().map(|lease| (*lease, position)));

@@ -1,0 +1,183 @@
+//! Which credits a fact moves. What is held keeps the name of the bucket it came from, so that the
+//! rest finds its way back.
+
+use medusa_events::Fact;
+use medusa_ledger::{Account, Bucket, Move};
+
+/// The moves that belong to a fact; none for facts that move nothing.
+#[must_use]
+pub fn moves(fact: &Fact) -> Vec<Move> {
+    match fact {
+        Fact::CreditsGranted { user, amount, .. } => vec![Move::Split {
+            from: vec![Account::promo_grant()],
+            to: vec![(Account::wallet(Bucket::Promo, *user), *amount)],
+        }],
+        Fact::EscrowHeld { job, owner, amount } => {
+            let pair = |b| (Account::wallet(b, *owner), Account::escrow(b, *job));
+            vec![Move::Waterfall { pairs: Bucket::ALL.map(pair).to_vec(), amount: *amount }]
+        }
+        Fact::ChunkSettled { job, fee, shares, .. } => {
+            let paid = shares.iter().map(|s| (Account::lender_pending(s.lender), s.amount));
+            let to = paid.chain([(Account::compute_fee(), *fee)]).collect();
+            let from = Bucket::ALL.map(|b| Account::escrow(b, *job)).to_vec();
+            vec![Move::Split { from, to }]
+        }
+        Fact::EscrowReleased { job, owner } => Bucket::ALL
+            .map(|b| Move::Rest { from: Account::escrow(b, *job), to: Account::wallet(b, *owner) })
+            .to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use medusa_events::AttemptShare;
+    use medusa_ledger::{Book, Posting, Refusal};
+    use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, JobId, LeaseId, UserId, Uuid};
+
+    use super::*;
+
+    const JOB: JobId = JobId(Uuid::from_u128(9));
+
+    fn user(n: u128) -> UserId {
+        UserId(Uuid::from_u128(n))
+    }
+
+    fn micros(n: i64) -> Credits {
+        Credits::from_micros(n)
+    }
+
+    fn grant(amount: i64) -> Fact {
+        Fact::CreditsGranted { user: user(1), amount: micros(amount), why: "welcome".into() }
+    }
+
+    fn hold(amount: i64) -> Fact {
+        Fact::EscrowHeld { job: JOB, owner: user(1), amount: micros(amount) }
+    }
+
+    /// Pays lenders 2, 3, … these shares, and the fee.
+    fn settle(shares: &[i64], fee: i64) -> Fact {
+        let share = |(n, amount): (u128, &i64)| AttemptShare {
+            lease: LeaseId(Uuid::from_u128(n)),
+            agent: AgentId(Uuid::from_u128(n)),
+            lender: user(n),
+            amount: micros(*amount),
+        };
+        let price = micros(shares.iter().sum::<i64>() + fee);
+        let shares = (2..).zip(shares).map(share).collect();
+        let (chunk, fuel) = (ChunkIndex(0), Fuel(1));
+        Fact::ChunkSettled { job: JOB, chunk, fuel, price, fee: micros(fee), shares }
+    }
+
+    fn release() -> Fact {
+        Fact::EscrowReleased { job: JOB, owner: user(1) }
+    }
+
+    /// A person with something in every bucket.
+    fn full_book() -> Book {
+        let amounts = [(Bucket::Promo, 10), (Bucket::Ad, 20), (Bucket::Paid, 30)];
+        let all = amounts.into_iter().chain([(Bucket::Earned, 40)]);
+        Book::load(all.map(|(b, n)| (Account::wallet(b, user(1)), micros(n))))
+    }
+
+    fn post(book: &mut Book, fact: &Fact) -> Result<Vec<Posting>, Refusal> {
+        let mut draft = book.draft();
+        let postings = draft.post(&moves(fact))?;
+        let changed = draft.into_changed();
+        book.keep(changed);
+        let sum: i64 = postings.iter().map(|Posting(_, amount)| amount.micros()).sum();
+        assert_eq!(sum, 0, "{fact:?}");
+        Ok(postings)
+    }
+
+    /// Balances that are not nothing, by account without its owner.
+    fn balances(book: &Book) -> BTreeMap<String, i64> {
+        book.iter()
+            .filter(|(_, amount)| *amount != Credits::ZERO)
+            .map(|(account, amount)| {
+                let text = account.to_string();
+                let owner = text.chars().last().filter(|_| text.contains(':'));
+                (format!("{}{}", account.class().name(), owner.unwrap_or(' ')), amount.micros())
+            })
+            .collect()
+    }
+
+    fn check(steps: &[Fact], expected: &[(&str, i64)]) {
+        let mut book = full_book();
+        for fact in steps {
+            post(&mut book, fact).unwrap();
+        }
+        let expected = expected.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        assert_eq!(balances(&book), expected, "{steps:?}");
+    }
+
+    #[test]
+    fn credits_go_where_the_flows_say() {
+        let rest = [("consumer.ad1", 20), ("consumer.paid1", 30), ("lender.available1", 40)];
+        check(
+            &[grant(5)],
+            &[&rest[..], &[("consumer.promo1", 15), ("expense.promo_grant ", -5)]].concat(),
+        );
+        check(
+            &[hold(35)],
+            &[
+                ("escrow.promo9", 10),
+                ("escrow.ad9", 20),
+                ("escrow.paid9", 5),
+                ("consumer.paid1", 25),
+                ("lender.available1", 40),
+            ],
+        );
+        check(
+            &[hold(100), settle(&[12, 11], 3)],
+            &[
+                ("escrow.ad9", 4),
+                ("escrow.paid9", 30),
+                ("escrow.earned9", 40),
+                ("lender.pending2", 12),
+                ("lender.pending3", 11),
+                ("income.compute_fee ", 3),
+            ],
+        );
+        check(
+            &[hold(100), settle(&[12, 11], 3), release()],
+            &[
+                ("consumer.ad1", 4),
+                ("consumer.paid1", 30),
+                ("lender.available1", 40),
+                ("lender.pending2", 12),
+                ("lender.pending3", 11),
+                ("income.compute_fee ", 3),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_release_without_a_spent_credit_restores_every_bucket() {
+        for amount in [0, 1, 10, 11, 59, 60, 99, 100] {
+            let mut book = full_book();
+            let before = balances(&book);
+            post(&mut book, &hold(amount)).unwrap();
+            post(&mut book, &release()).unwrap();
+            assert_eq!(balances(&book), before, "{amount}");
+        }
+    }
+
+    #[test]
+    fn nobody_holds_more_than_there_is_and_no_job_spends_more_than_it_holds() {
+        let mut book = full_book();
+        let short = |has, due| Err(Refusal::Short { has: micros(has), due: micros(due) });
+        assert_eq!(post(&mut book, &hold(101)), short(100, 101));
+        post(&mut book, &hold(50)).unwrap();
+        assert_eq!(post(&mut book, &settle(&[51], 0)), short(50, 51));
+        post(&mut book, &settle(&[40], 10)).unwrap();
+        assert_eq!(post(&mut book, &release()), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn other_facts_move_nothing() {
+        assert_eq!(moves(&Fact::MergeStarted { job: JOB }), Vec::new());
+    }
+}

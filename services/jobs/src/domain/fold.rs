@@ -1,0 +1,85 @@
+//! Folding facts into a job. Cannot fail: a fact that was decided is so.
+
+use medusa_events::Fact;
+use medusa_types::{Fuel, LeaseId, Outcome};
+
+use super::job::{ChunkStatus, Job, LEASE_MS};
+use super::lease::{Attempt, Lease};
+
+impl Job {
+    /// Folds a fact. Facts of other streams are ignored.
+    pub fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ChunkLeased { chunk, lease, agent, lender, fuel_limit, expires_at, .. } => {
+                let granted_at = expires_at.plus_ms(LEASE_MS.saturating_neg());
+                let lease = Lease {
+                    id: *lease,
+                    chunk: chunk.0,
+                    agent: *agent,
+                    lender: *lender,
+                    fuel_limit: *fuel_limit,
+                    expires_at: *expires_at,
+                    granted_at,
+                };
+                if let Some(chunk) = self.chunk_mut(chunk.0) {
+                    chunk.live.push(lease.id);
+                    chunk.leases = chunk.leases.saturating_add(1);
+                }
+                self.reserve(lease.fuel_limit);
+                self.leases.insert(lease.id, lease);
+            }
+            Fact::LeaseEnded { chunk, lease, .. } => self.drop_lease(chunk.0, *lease),
+            Fact::AttemptReported { chunk, lease, outcome, output, fuel, .. } => {
+                let Some(found) = self.leases.get(lease).cloned() else { return };
+                self.drop_lease(chunk.0, *lease);
+                let attempt = Attempt {
+                    lease: found.id,
+                    agent: found.agent,
+                    lender: found.lender,
+                    outcome: *outcome,
+                    output: *output,
+                    fuel: *fuel,
+                };
+                if outcome.is_verdict() {
+                    self.reserve(attempt.fuel);
+                    if let Some(chunk) = self.chunk_mut(chunk.0) {
+                        chunk.attempts.push(attempt);
+                    }
+                }
+            }
+            Fact::ChunkVerified { chunk, outcome, output, .. } => {
+                let status = match outcome {
+                    Outcome::Done => ChunkStatus::Done { output: *output },
+                    other => ChunkStatus::Failed { outcome: *other },
+                };
+                self.open.remove(&chunk.0);
+                let reported: Vec<Fuel> = self.attempts(chunk.0).iter().map(|a| a.fuel).collect();
+                reported.into_iter().for_each(|fuel| self.unreserve(fuel));
+                if let Some(chunk) = self.chunk_mut(chunk.0) {
+                    chunk.status = status;
+                }
+            }
+            Fact::ChunkSettled { price, .. } => self.spent = self.spent.saturating_add(*price),
+            Fact::MergeStarted { .. } => self.merging = true,
+            Fact::JobEnded { state, .. } => self.ended = Some(*state),
+            _ => {}
+        }
+    }
+
+    fn reserve(&mut self, fuel: Fuel) {
+        self.reserved = self.reserved.saturating_add(self.submitted.prices.copy(fuel));
+    }
+
+    fn unreserve(&mut self, fuel: Fuel) {
+        self.reserved = self.reserved.saturating_sub(self.submitted.prices.copy(fuel));
+    }
+
+    fn drop_lease(&mut self, chunk: u32, lease: LeaseId) {
+        if let Some(lease) = self.leases.remove(&lease) {
+            self.unreserve(lease.fuel_limit);
+        }
+        if let Some(chunk) = self.chunk_mut(chunk) {
+            chunk.live.retain(|id| *id != lease);
+        }
+    }
+}
