@@ -10,7 +10,7 @@ use medusa_types::Role;
 
 /// Commands of the operator.
 #[derive(Subcommand)]
-pub enum AdminCommand {
+pub(crate) enum AdminCommand {
     /// Give a person a role: consumer, lender or admin
     Grant {
         /// The person's address
@@ -27,15 +27,15 @@ pub enum AdminCommand {
 }
 
 /// Name of the key that the operator's routes ask for.
-pub const OPERATOR_KEY: &str = "operator.key";
+pub(crate) const OPERATOR_KEY: &str = "operator.key";
 
 /// The key as it is sent.
-pub fn operator_token(key: &[u8; 32]) -> String {
+pub(crate) fn operator_token(key: &[u8; 32]) -> String {
     URL_SAFE_NO_PAD.encode(key)
 }
 
 /// Carries out a command.
-pub async fn run(command: AdminCommand) -> Result<()> {
+pub(crate) async fn run(command: AdminCommand) -> Result<()> {
     let AdminCommand::Grant { email, role, data, server } = command;
     let path = data.join("keys").join(OPERATOR_KEY);
     let key: [u8; 32] = std::fs::read(&path)

@@ -10,49 +10,49 @@ use medusa_platform::Random;
 
 /// What `serve` is told.
 #[derive(Args, Clone)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// The database; the log stands in it
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    pub(crate) database_url: String,
     /// Redis, for what pages see at once
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
-    pub redis_url: String,
+    pub(crate) redis_url: String,
     /// Folder of blobs, keys and compiled programs
     #[arg(long, env = "MEDUSA_DATA")]
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// Folder of ready-made jobs to offer
     #[arg(long, env = "MEDUSA_EXAMPLES")]
-    pub examples: Option<PathBuf>,
+    pub(crate) examples: Option<PathBuf>,
     /// Address to listen on
     #[arg(long, env = "MEDUSA_LISTEN", default_value = "127.0.0.1:7700")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Address that people use
     #[arg(long, env = "MEDUSA_PUBLIC_URL", default_value = "http://127.0.0.1:7700")]
-    pub public_url: String,
+    pub(crate) public_url: String,
     /// Name of the log, the origin of its checkpoints
     #[arg(long, env = "MEDUSA_ORIGIN", default_value = "medusa.example/log")]
-    pub origin: String,
+    pub(crate) origin: String,
     /// Credits that a new person gets
     #[arg(long, env = "MEDUSA_WELCOME", default_value = "100")]
-    pub welcome: medusa_types::Credits,
+    pub(crate) welcome: medusa_types::Credits,
     /// Milliseconds that a lost agent may take to come back
     #[arg(long, env = "MEDUSA_AGENT_GRACE_MS", default_value_t = 5_000)]
-    pub agent_grace_ms: u64,
+    pub(crate) agent_grace_ms: u64,
     /// Accept a database that may lose what it confirmed; for throwaway databases of tests
     #[arg(long)]
-    pub volatile_database: bool,
+    pub(crate) volatile_database: bool,
     /// End when standard input ends
     #[arg(long)]
-    pub exit_with_stdin: bool,
+    pub(crate) exit_with_stdin: bool,
 }
 
 /// Where a server's own things are.
 #[derive(Clone, Debug)]
-pub struct DataDir(PathBuf);
+pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
     /// Makes the folder and its parts.
-    pub fn open(root: &Path) -> Result<Self> {
+    pub(crate) fn open(root: &Path) -> Result<Self> {
         for part in ["blobs", "keys", "compiled"] {
             let path = root.join(part);
             std::fs::create_dir_all(&path)
@@ -62,17 +62,17 @@ impl DataDir {
     }
 
     /// Blobs by hash.
-    pub fn blobs(&self) -> PathBuf {
+    pub(crate) fn blobs(&self) -> PathBuf {
         self.0.join("blobs")
     }
 
     /// Compiled programs.
-    pub fn compiled(&self) -> PathBuf {
+    pub(crate) fn compiled(&self) -> PathBuf {
         self.0.join("compiled")
     }
 
     /// A secret of 32 bytes, drawn at the first start and readable by its owner only.
-    pub fn secret(&self, name: &str, random: &Random) -> Result<[u8; 32]> {
+    pub(crate) fn secret(&self, name: &str, random: &Random) -> Result<[u8; 32]> {
         let path = self.0.join("keys").join(name);
         let context = || format!("could not use the key {}", path.display());
         match std::fs::read(&path) {
@@ -91,8 +91,8 @@ impl DataDir {
 }
 
 /// One line a message on standard error, filtered by `RUST_LOG`.
-pub fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "info,tracing_actix_web=warn,actix_server=warn".into());
+        .unwrap_or_else(|_| "info,tracing_actix_web=error,actix_server=warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

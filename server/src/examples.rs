@@ -21,7 +21,7 @@ struct Described {
 }
 
 /// Offers every example of a folder. Repeating it changes nothing.
-pub async fn offer(jobs: &Jobs, folder: &Path) -> Result<()> {
+pub(crate) async fn offer(jobs: &Jobs, folder: &Path) -> Result<()> {
     let mut entries: Vec<_> = std::fs::read_dir(folder)
         .with_context(|| format!("could not read {}", folder.display()))?
         .collect::<Result<_, _>>()?;

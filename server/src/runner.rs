@@ -17,7 +17,7 @@ const RUNS_MAX: usize = 2;
 const WALL_MS_MAX: u64 = 60_000;
 
 /// The sandbox of this server.
-pub struct ServerRunner {
+pub(crate) struct ServerRunner {
     modules: Modules,
     blobs: BlobStore,
     turns: Arc<Semaphore>,
@@ -25,7 +25,7 @@ pub struct ServerRunner {
 
 impl ServerRunner {
     /// With compiled programs in this cache.
-    pub fn new(modules: Modules, blobs: BlobStore) -> Self {
+    pub(crate) fn new(modules: Modules, blobs: BlobStore) -> Self {
         Self { modules, blobs, turns: Arc::new(Semaphore::new(RUNS_MAX)) }
     }
 

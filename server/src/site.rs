@@ -8,7 +8,7 @@ use medusa_api::{
 use medusa_billing::Billing;
 use medusa_eventlog::Auditor;
 use medusa_jobs::Jobs;
-use medusa_platform::{ApiError, Principal};
+use medusa_platform::{ApiError, Clock, Principal};
 use medusa_types::{ChunkIndex, JobId, Role, UserId};
 use medusa_web::{Answer, Data, EventDetail, LoggedIn, Paging, Totals, Visitor};
 
@@ -16,21 +16,24 @@ use crate::http::audit::event_for;
 
 /// All services.
 #[derive(Clone)]
-pub struct House {
+pub(crate) struct House {
     /// People and machines.
-    pub accounts: Accounts,
+    pub(crate) accounts: Accounts,
     /// Jobs.
-    pub jobs: Jobs,
+    pub(crate) jobs: Jobs,
     /// Money.
-    pub billing: Billing,
+    pub(crate) billing: Billing,
     /// The log.
-    pub auditor: Auditor,
+    pub(crate) auditor: Auditor,
+    /// Time.
+    pub(crate) clock: Clock,
 }
 
 impl House {
     async fn log_in_as(&self, user: UserId) -> Result<LoggedIn, ApiError> {
         let login = self.accounts.browser_login(user).await?;
-        Ok(LoggedIn { cookie: login.cookie_value, seconds: login.seconds })
+        let seconds = login.expires_at.ms_since(self.clock.now()).div_euclid(1000);
+        Ok(LoggedIn { cookie: login.cookie_value, seconds })
     }
 }
 
@@ -71,7 +74,7 @@ impl Data for House {
     }
 
     fn approve_device<'a>(&'a self, who: &'a Principal, form: DeviceApproval) -> Answer<'a, Agent> {
-        Box::pin(async move { Ok(self.accounts.device_approve(who, form).await?) })
+        Box::pin(async move { Ok(self.accounts.device_approve(who, &form).await?) })
     }
 
     fn jobs<'a>(&'a self, who: &'a Principal, page: Paging) -> Answer<'a, JobPage> {

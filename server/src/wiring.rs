@@ -15,7 +15,6 @@ use medusa_jobs::projection::job::JobsProjection;
 use medusa_jobs::{Jobs, JobsConfig, JobsParts};
 use medusa_ledger::Move;
 use medusa_platform::auth::BoxFuture;
-use medusa_platform::live::Hub;
 use medusa_platform::supervise::supervise;
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{ApiError, Authenticator, BlobStore, Clock, Random};
@@ -78,7 +77,7 @@ impl Agents for OwnedAgents {
 }
 
 /// Runs the house until it is told to stop.
-pub fn serve(args: ServeArgs) -> Result<()> {
+pub(crate) fn serve(args: ServeArgs) -> Result<()> {
     let runtime = || {
         #[expect(clippy::expect_used, reason = "without a runtime there is nothing to go on with")]
         tokio::runtime::Builder::new_multi_thread()
@@ -112,7 +111,6 @@ async fn run(args: ServeArgs) -> Result<()> {
     if let Some(folder) = &args.examples {
         examples::offer(&house.jobs, folder).await?;
     }
-    let hub = start_live(&args, &log, &stop).await?;
     let authenticator: Arc<dyn Authenticator> = Arc::new(house.accounts.clone());
     let secure = args.public_url.starts_with("https:");
     let site = web::Data::new(Site::new(Arc::new(house.clone()), secure));
@@ -125,7 +123,6 @@ async fn run(args: ServeArgs) -> Result<()> {
             .app_data(web::Data::new(house.billing.clone()))
             .app_data(web::Data::new(house.auditor.clone()))
             .app_data(web::Data::new(log.clone()))
-            .app_data(web::Data::new(hub.clone()))
             .app_data(operator.clone())
             .app_data(site.clone())
             .wrap(http::default_headers())
@@ -205,17 +202,7 @@ async fn build(
     .map_err(ApiError::from)?;
     let signer = Signer::new(args.origin.clone(), &data.secret("log.key", random)?);
     let auditor = Auditor::new(pool.clone(), signer, clock.clone());
-    Ok(House { accounts, jobs, billing, auditor })
-}
-
-/// What pages see at once: the live projection into Redis, and the subscriptions out of it.
-async fn start_live(args: &ServeArgs, log: &EventLog, stop: &CancellationToken) -> Result<Hub> {
-    let hub = Hub::start(&args.redis_url, stop.clone()).await.context("could not reach Redis")?;
-    let (log, url) = (log.clone(), args.redis_url.clone());
-    supervise("jobs.live", stop.clone(), move || {
-        medusa_jobs::projection::live::run(log.clone(), url.clone())
-    });
-    Ok(hub)
+    Ok(House { accounts, jobs, billing, auditor, clock: clock.clone() })
 }
 
 async fn wait_for_end(with_stdin: bool, stop: &CancellationToken) {
@@ -225,12 +212,17 @@ async fn wait_for_end(with_stdin: bool, stop: &CancellationToken) {
     else {
         return;
     };
+    let (input_ended, input_end) = tokio::sync::oneshot::channel();
+    if with_stdin {
+        // A thread of its own: a blocked read must not hold up the end of the runtime.
+        std::thread::spawn(move || {
+            let read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _nobody_waits = input_ended.send(read.is_ok());
+        });
+    }
     let stdin_ends = async {
         if with_stdin {
-            let mut input = tokio::io::stdin();
-            let mut sink = tokio::io::sink();
-            // Whatever comes is not for us; the end of it is.
-            let _read = tokio::io::copy(&mut input, &mut sink).await;
+            let _end = input_end.await;
         } else {
             std::future::pending::<()>().await;
         }

@@ -81,11 +81,11 @@ fn scaled(n: u64, units: &[&str]) -> String {
         scale = scale.saturating_mul(1_000);
         unit = next;
     }
-    let tenths = n.saturating_mul(10).checked_div(scale).unwrap_or_default();
-    match (scale, tenths.checked_div(10), tenths.checked_rem(10)) {
-        (2.., Some(whole), Some(tenth)) => format!("{whole}.{tenth}{unit}"),
-        _ => format!("{n}{unit}"),
+    if scale == 1 {
+        return format!("{n}{unit}");
     }
+    let parts = n.saturating_mul(10).checked_div(scale).unwrap_or_default();
+    format!("{}{unit}", tenths(parts))
 }
 
 /// How much of a job is done in percent, rounded down.
@@ -100,10 +100,13 @@ pub(crate) fn rate(job: &Job) -> String {
         let ms = u64::try_from(end.ms_since(job.created_at)).ok()?;
         u64::from(job.counts.done()).saturating_mul(10_000).checked_div(ms)
     });
-    match tenths.map(|n| (n.checked_div(10), n.checked_rem(10))) {
-        Some((Some(whole), Some(tenth))) => format!("{whole}.{tenth}"),
-        _ => "\u{2013}".into(),
-    }
+    tenths.map_or_else(|| "\u{2013}".into(), self::tenths)
+}
+
+/// A count of tenths as a number with one place.
+pub(crate) fn tenths(n: u64) -> String {
+    let (whole, tenth) = (n.checked_div(10), n.checked_rem(10));
+    format!("{}.{}", whole.unwrap_or_default(), tenth.unwrap_or_default())
 }
 
 /// A digest that fits in a line.

@@ -22,9 +22,8 @@ export async function openChunk(job, index) {
   body.replaceChildren(el('p', { class: 'muted' }, 'One moment…'));
   if (!drawer.open) drawer.showModal();
   try {
-    // The cursor names the last chunk that is not wanted.
-    const after = index > 0 ? `&after=${index - 1}` : '';
-    const { items } = await get(`/v1/jobs/${job}/chunks?limit=1${after}`);
+    // The cursor of chunks is the index of the first one wanted.
+    const { items } = await get(`/v1/jobs/${job}/chunks?limit=1&after=${index}`);
     const chunk = items.find((item) => item.index === index);
     if (!chunk) throw new Error('this chunk is not known yet');
     body.replaceChildren(...details(chunk));

@@ -73,7 +73,6 @@ export function followWallet() {
       const value = wallet[key];
       if (value === undefined) continue;
       write(node, key === 'position' ? String(value) : credits(value));
-      if (key === 'position') node.href = `/app/events/${value}`;
     }
     document.dispatchEvent(new CustomEvent('medusa:wallet', { detail: wallet }));
   });

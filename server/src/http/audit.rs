@@ -11,12 +11,12 @@ use serde::Deserialize;
 use utoipa::OpenApi;
 
 /// Registers the routes.
-pub fn configure(cfg: &mut ServiceConfig) {
+pub(crate) fn configure(cfg: &mut ServiceConfig) {
     cfg.service(head).service(events).service(event).service(proof).service(verify);
 }
 
 /// The routes as an OpenAPI document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
@@ -86,7 +86,7 @@ async fn verify(log: Data<EventLog>, who: Principal) -> Result<Json<VerifyReport
 }
 
 /// An event that this person may see. Somebody else's looks like one that does not exist.
-pub async fn event_for(
+pub(crate) async fn event_for(
     auditor: &Auditor,
     who: &Principal,
     position: i64,

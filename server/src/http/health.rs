@@ -7,12 +7,12 @@ use medusa_platform::ApiError;
 use utoipa::OpenApi;
 
 /// Registers the routes.
-pub fn configure(cfg: &mut ServiceConfig) {
+pub(crate) fn configure(cfg: &mut ServiceConfig) {
     cfg.service(healthz).service(readyz).service(document);
 }
 
 /// The routes as an OpenAPI document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 

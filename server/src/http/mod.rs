@@ -1,29 +1,27 @@
 //! The HTTP surface: all services' routes, the website, health, and what every answer has.
 
-pub mod audit;
+pub(crate) mod audit;
 mod health;
 mod operator;
-mod streams;
 
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{Error, HttpRequest};
 use medusa_platform::ApiError;
 
-pub use operator::Operator;
+pub(crate) use operator::Operator;
 
 /// JSON bodies may not be larger.
 const JSON_BYTES_MAX: usize = 256 * 1024;
 
 /// Registers everything.
-pub fn configure(cfg: &mut ServiceConfig) {
+pub(crate) fn configure(cfg: &mut ServiceConfig) {
     cfg.app_data(JsonConfig::default().limit(JSON_BYTES_MAX).error_handler(refuse_json))
         .app_data(QueryConfig::default().error_handler(refuse_query))
         .app_data(PathConfig::default().error_handler(refuse_path))
         .configure(health::configure)
         .configure(operator::configure)
         .configure(audit::configure)
-        .configure(streams::configure)
         .configure(medusa_accounts::configure)
         .configure(medusa_jobs::http::configure)
         .configure(medusa_billing::http::configure)
@@ -47,7 +45,7 @@ fn refuse_path(_: actix_web::error::PathError, req: &HttpRequest) -> Error {
 }
 
 /// Headers that every answer has unless it has its own.
-pub fn default_headers() -> DefaultHeaders {
+pub(crate) fn default_headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add(("X-Content-Type-Options", "nosniff"))
         .add(("Referrer-Policy", "no-referrer"))
@@ -56,12 +54,11 @@ pub fn default_headers() -> DefaultHeaders {
 }
 
 /// The whole interface as one OpenAPI document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = medusa_accounts::openapi();
     document.merge(medusa_jobs::http::openapi());
     document.merge(medusa_billing::http::openapi());
     document.merge(audit::openapi());
-    document.merge(streams::openapi());
     document.merge(health::openapi());
     document.info = utoipa::openapi::InfoBuilder::new()
         .title("Medusa")

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use crate::admin::operator_token;
 
 /// Knows the operator's key.
-pub struct Operator {
+pub(crate) struct Operator {
     token: String,
 }
 
 impl Operator {
     /// With this key.
-    pub fn new(key: &[u8; 32]) -> Self {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self { token: operator_token(key) }
     }
 
@@ -31,7 +31,7 @@ impl Operator {
 }
 
 /// Registers the routes.
-pub fn configure(cfg: &mut ServiceConfig) {
+pub(crate) fn configure(cfg: &mut ServiceConfig) {
     cfg.service(grant_role);
 }
 

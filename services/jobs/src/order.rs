@@ -122,7 +122,8 @@ impl Orders {
             stdin: Some(stdin),
             files,
             strict: self.spec.strict,
-            deadline_ms: WALL_MS_MAX,
+            // Queueing and transfers come on top of the run itself.
+            deadline_ms: WALL_MS_MAX.saturating_mul(2),
             upload_path: self.upload_path(lease, agent, until),
         };
         Ok(Frame { message: Message::Lease(Box::new(lease)), payload: payload.freeze() })

@@ -7,7 +7,7 @@ use medusa_platform::ApiError;
 use medusa_types::Credits;
 use serde::Deserialize;
 
-use crate::ask::{Ask, Refusal};
+use crate::ask::Ask;
 use crate::port::{EventDetail, Paging};
 use crate::show;
 
@@ -70,7 +70,7 @@ pub(crate) async fn event(ask: Ask, position: web::Path<String>) -> HttpResponse
             .collect();
         let sum = postings.iter().fold(Credits::ZERO, |sum, (_, a)| sum.saturating_add(*a));
         let pretty = pretty(&detail.entry.body);
-        Ok::<_, Refusal>(ask.page(&EventPage { ask: &ask, detail, postings, sum, pretty })?)
+        ask.page(&EventPage { ask: &ask, detail, postings, sum, pretty })
     })
     .await
 }

@@ -16,22 +16,22 @@ use medusa_types::{
 use medusa_web::{Answer, Data, EventDetail, LoggedIn, Paging, Totals, Visitor};
 
 /// The cookie of an ordinary person.
-pub const PERSON: &str = "person";
+pub(crate) const PERSON: &str = "person";
 /// The cookie of an admin.
-pub const ADMIN: &str = "admin";
+pub(crate) const ADMIN: &str = "admin";
 /// The CSRF token of both.
-pub const CSRF: &str = "token-of-the-login";
+pub(crate) const CSRF: &str = "token-of-the-login";
 /// A job that runs.
-pub const RUNNING: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0001));
+pub(crate) const RUNNING: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0001));
 /// A job that is done.
-pub const DONE: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0002));
+pub(crate) const DONE: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0002));
 /// A text that would be markup if it were not escaped.
-pub const SHARP: &str = "<b>\"Sharp\"</b>";
+pub(crate) const SHARP: &str = "<b>\"Sharp\"</b>";
 
 const USER: UserId = UserId(Uuid::from_u128(0x0193_5c1e_0000_7000_8000_0000_0000_00aa));
 const NOW: Timestamp = Timestamp::from_micros(1_795_364_640_000_000);
 
-pub struct MadeUp;
+pub(crate) struct MadeUp;
 
 fn yes<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
     Box::pin(ready(Ok(value)))

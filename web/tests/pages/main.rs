@@ -1,5 +1,7 @@
 //! The pages as a browser gets them, over services that are made up.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod made_up;
 
 use std::sync::Arc;
