@@ -1,5 +1,7 @@
 //! The website's port over the services' handles.
 
+use std::net::IpAddr;
+
 use medusa_accounts::Accounts;
 use medusa_api::{
     Agent, AuditHead, ChunkPage, DeviceApproval, EventPage, Example, Job, JobPage, Login, Program,
@@ -60,11 +62,9 @@ impl Data for House {
         })
     }
 
-    fn log_in(&self, form: Login) -> Answer<'_, LoggedIn> {
+    fn log_in(&self, form: Login, from: IpAddr) -> Answer<'_, LoggedIn> {
         Box::pin(async move {
-            // The website's own handler does not hand on the visitor's address yet; the throttle
-            // of the account itself holds all the same.
-            let user = self.accounts.login(form, std::net::Ipv4Addr::UNSPECIFIED.into()).await?;
+            let user = self.accounts.login(form, from).await?;
             self.log_in_as(user).await
         })
     }

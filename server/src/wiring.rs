@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::{App, HttpServer, web};
 use anyhow::{Context as _, Result};
 use medusa_accounts::{Accounts, AccountsConfig, AccountsLimits, Welcome};
+use medusa_ads::{Ads, AdsConfig};
 use medusa_api::Tariff;
 use medusa_billing::{Billing, BillingConfig};
 use medusa_eventlog::{Auditor, EventLog, LogConfig, Progress, project};
@@ -108,6 +109,7 @@ async fn run(args: ServeArgs) -> Result<()> {
     let config = LogConfig { pool: pool.clone(), clock: clock.clone() };
     let log = medusa_eventlog::start(config, stop.clone()).await?;
     let house = build(&args, &data, &log, &clock, &random, &stop).await?;
+    let ads = Ads::start(AdsConfig::default(), log.clone(), clock.clone(), random.clone()).await?;
     if let Some(folder) = &args.examples {
         examples::offer(&house.jobs, folder).await?;
     }
@@ -121,6 +123,7 @@ async fn run(args: ServeArgs) -> Result<()> {
             .app_data(web::Data::new(house.accounts.clone()))
             .app_data(web::Data::new(house.jobs.clone()))
             .app_data(web::Data::new(house.billing.clone()))
+            .app_data(web::Data::new(ads.clone()))
             .app_data(web::Data::new(house.auditor.clone()))
             .app_data(web::Data::new(log.clone()))
             .app_data(operator.clone())

@@ -1,1 +1,31 @@
-//! end-to-end tests
+//! The whole house from outside: a real server with a database and a Redis of its own, real agents
+//! with their sandboxes, people who come in over HTTP, the command line and a browser.
+//!
+//! One file a story. Each test starts its own house and ends it; `harness` knows how.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
+mod cells;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod guests;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod inputs;
+#[cfg(test)]
+mod lies;
+#[cfg(test)]
+mod money;

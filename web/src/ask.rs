@@ -2,6 +2,7 @@
 //! security headers, as a redirect, or as a refusal in words.
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 
 use actix_web::body::BoxBody;
@@ -45,6 +46,8 @@ pub(crate) struct Ask {
     /// Scheme and host, as the visitor typed them.
     pub(crate) origin: String,
     same_site: bool,
+    /// The network address that the request came from.
+    pub(crate) from: IpAddr,
 }
 
 /// Why there is no page.
@@ -106,7 +109,9 @@ impl Ask {
         };
         let header = |name| req.headers().get(name).and_then(|v| v.to_str().ok());
         let scheme = if site.secure { "https" } else { "http" };
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
+            from: req.peer_addr().map_or(unknown, |peer| peer.ip()),
             visitor,
             cookie,
             theme,

@@ -121,11 +121,14 @@ mod tests {
 
     #[test]
     fn a_page_of_an_error_code_reads_well() {
-        let page = "# `jobs.x`\n\nWhat\nhappened. See [the docs](/docs).\n\n- one\n- two <b>\n\n```\na < b\n```\n";
+        let page = "# `jobs.x`\n\nWhat\nhappened. See [the docs](/docs).\n\n- one\n- two <b>\n\n\
+                    ```\na < b\n```\n";
         assert_eq!(
             html(page),
-            "<h1><code>jobs.x</code></h1>\n<p>What happened. See <a href=\"/docs\">the docs</a>.</p>\n\
-             <ul>\n<li>one<li>two &lt;b&gt;</ul>\n<pre class=\"code\"><code>a &lt; b\n</code></pre>\n"
+            "<h1><code>jobs.x</code></h1>\n\
+             <p>What happened. See <a href=\"/docs\">the docs</a>.</p>\n\
+             <ul>\n<li>one<li>two &lt;b&gt;</ul>\n\
+             <pre class=\"code\"><code>a &lt; b\n</code></pre>\n"
         );
     }
 

@@ -4,6 +4,8 @@
 //! Every method that takes a [`Principal`] answers only what that person may see, and refuses the
 //! rest; pages do not check twice.
 
+use std::net::IpAddr;
+
 use medusa_api::{
     Agent, AuditHead, ChunkPage, DeviceApproval, EventEntry, EventPage, Example, InclusionProof,
     Job, JobPage, Login, Program, SignUp, StatementPage, Tariff, TrialBalance, Wallet,
@@ -74,8 +76,8 @@ pub trait Data: Send + Sync {
     fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>>;
     /// Makes an account and a login.
     fn sign_up(&self, form: SignUp) -> Answer<'_, LoggedIn>;
-    /// Makes a login.
-    fn log_in(&self, form: Login) -> Answer<'_, LoggedIn>;
+    /// Makes a login, for a visitor from this network address.
+    fn log_in(&self, form: Login, from: IpAddr) -> Answer<'_, LoggedIn>;
     /// Ends the login of this cookie.
     fn log_out<'a>(&'a self, cookie: &'a str) -> Answer<'a, ()>;
     /// Enrols the machine that shows this code.

@@ -224,6 +224,28 @@ pub enum Fact {
         /// The job.
         job: JobId,
     },
+    /// An ad campaign got its budget.
+    #[serde(rename = "ads.campaign_funded")]
+    CampaignFunded {
+        /// The campaign: `cmp_` and 32 hexadecimal digits.
+        campaign: String,
+        /// How much.
+        budget: Credits,
+    },
+    /// A view of an ad was proven, and the campaign paid for it.
+    #[serde(rename = "ads.watch_rewarded")]
+    WatchRewarded {
+        /// The view: `wat_` and 32 hexadecimal digits.
+        watch: String,
+        /// Who watched.
+        user: UserId,
+        /// The campaign.
+        campaign: String,
+        /// What the campaign paid.
+        price: Credits,
+        /// The viewer's part of it, in ad credits.
+        reward: Credits,
+    },
 }
 
 impl Fact {
@@ -247,6 +269,8 @@ impl Fact {
             Self::ChunkVerified { .. } => "jobs.chunk_verified",
             Self::JobEnded { .. } => "jobs.job_ended",
             Self::MergeStarted { .. } => "jobs.merge_started",
+            Self::CampaignFunded { .. } => "ads.campaign_funded",
+            Self::WatchRewarded { .. } => "ads.watch_rewarded",
         }
     }
 }

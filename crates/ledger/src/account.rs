@@ -69,8 +69,12 @@ classes! {
     EscrowPromo 2202 "escrow.promo";
     /// Held for a job out of earnings.
     EscrowEarned 2203 "escrow.earned";
+    /// What an ad campaign has left for views.
+    CampaignReserve 2310 "campaign.reserve";
     /// The platform's fee on computing.
     IncomeComputeFee 4010 "income.compute_fee";
+    /// The platform's part of the price of an ad's view.
+    IncomeAdMargin 4020 "income.ad_margin";
     /// What the house gives away.
     ExpensePromoGrant 5050 "expense.promo_grant";
 }
@@ -133,6 +137,18 @@ impl Account {
     #[must_use]
     pub fn lender_pending(user: UserId) -> Self {
         Self { class: Class::LenderPending, subject: user.to_string() }
+    }
+
+    /// What an ad campaign has left for views; `campaign` is its id as text, never empty.
+    #[must_use]
+    pub fn campaign_reserve(campaign: &str) -> Self {
+        Self { class: Class::CampaignReserve, subject: campaign.to_owned() }
+    }
+
+    /// The platform's part of the price of an ad's view.
+    #[must_use]
+    pub const fn ad_margin() -> Self {
+        Self::global(Class::IncomeAdMargin)
     }
 
     /// The platform's fee on computing.

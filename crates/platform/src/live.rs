@@ -9,7 +9,7 @@
 //! Redis may be emptied or away at any time. Both ends notice, and write or ask for everything
 //! anew; nothing here is a record of anything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -255,8 +255,8 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     url: String,
     reader: ConnectionManager,
-    topics: Mutex<HashMap<String, broadcast::Sender<Heard>>>,
-    seats: Mutex<HashMap<UserId, u32>>,
+    topics: Mutex<BTreeMap<String, broadcast::Sender<Heard>>>,
+    seats: Mutex<BTreeMap<UserId, u32>>,
 }
 
 impl Hub {
@@ -312,12 +312,12 @@ impl Hub {
         Some(Seat { person, hub: self.clone() })
     }
 
-    fn seats(&self) -> MutexGuard<'_, HashMap<UserId, u32>> {
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<UserId, u32>> {
         // Every count is a sound one, also after a panic.
         self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn topics(&self) -> MutexGuard<'_, HashMap<String, broadcast::Sender<Heard>>> {
+    fn topics(&self) -> MutexGuard<'_, BTreeMap<String, broadcast::Sender<Heard>>> {
         // A map of senders is whole even when a holder panicked.
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }

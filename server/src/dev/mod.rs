@@ -19,4 +19,4 @@ mod stack;
 mod talk;
 mod up;
 
-pub use up::{UpArgs, up};
+pub(crate) use up::{UpArgs, up};

@@ -17,7 +17,7 @@ use super::{agents, example};
 
 /// Options of `dev up`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct UpArgs {
+pub(crate) struct UpArgs {
     /// Remove everything of earlier runs first
     #[arg(long)]
     reset: bool,
@@ -58,7 +58,7 @@ impl Signals {
 ///
 /// # Errors
 /// What did not start or what was wrong with the result; everything is stopped before.
-pub async fn up(args: UpArgs) -> Result<ExitCode> {
+pub(crate) async fn up(args: UpArgs) -> Result<ExitCode> {
     let talk = Talk::new();
     let home = Home::take(args.home.as_deref())?;
     let mut signals = Signals::listen()?;

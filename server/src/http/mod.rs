@@ -25,6 +25,7 @@ pub(crate) fn configure(cfg: &mut ServiceConfig) {
         .configure(medusa_accounts::configure)
         .configure(medusa_jobs::http::configure)
         .configure(medusa_billing::http::configure)
+        .configure(medusa_ads::configure)
         .configure(medusa_web::configure);
 }
 
@@ -58,6 +59,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = medusa_accounts::openapi();
     document.merge(medusa_jobs::http::openapi());
     document.merge(medusa_billing::http::openapi());
+    document.merge(medusa_ads::openapi());
     document.merge(audit::openapi());
     document.merge(health::openapi());
     document.info = utoipa::openapi::InfoBuilder::new()

@@ -98,7 +98,7 @@ pub(crate) async fn log_in_sent(ask: Ask, form: web::Form<Form>) -> HttpResponse
     ask.show(async {
         ask.own_origin()?;
         let wish = Login { email: form.email.trim().to_owned(), password: form.password.clone() };
-        Ok(enter(&ask, false, &form, ask.data().log_in(wish).await))
+        Ok(enter(&ask, false, &form, ask.data().log_in(wish, ask.from).await))
     })
     .await
 }

@@ -28,7 +28,7 @@ pub(crate) fn add(wallet: &mut Wallet, class: Class, amount: Credits) {
         Class::EscrowPaid | Class::EscrowAd | Class::EscrowPromo | Class::EscrowEarned => {
             (&mut wallet.held, false)
         }
-        Class::IncomeComputeFee | Class::ExpensePromoGrant => return,
+        _ => return,
     };
     *slot = slot.saturating_add(amount);
     if spendable {

@@ -13,6 +13,7 @@ pub(crate) fn in_words(fact: &Fact) -> String {
             format!("Earned for chunk {chunk} of {}", short(*job))
         }
         Fact::EscrowReleased { job, .. } => format!("Returned from {}", short(*job)),
+        Fact::WatchRewarded { .. } => "Watched an ad".to_owned(),
         other => other.kind().to_owned(),
     }
 }

@@ -141,6 +141,10 @@ pub(crate) struct Scheduler {
     jobs: BTreeMap<JobId, Addr<JobActor>>,
     /// Jobs in turn.
     turn: VecDeque<JobId>,
+    /// Owners of agents that were cut off and may come back.
+    missed: BTreeMap<AgentId, UserId>,
+    /// Agents of before a restart may still be on their way.
+    gathering: bool,
     clock: Clock,
     grace: Duration,
 }
@@ -148,12 +152,19 @@ pub(crate) struct Scheduler {
 impl Scheduler {
     pub(crate) fn new(clock: Clock, grace: Duration) -> Self {
         let (workers, jobs, turn) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        Self { workers, jobs, turn, clock, grace }
+        let (missed, gathering) = (BTreeMap::new(), true);
+        Self { workers, jobs, turn, missed, gathering, clock, grace }
     }
 
     fn fleet(&self) -> Fleet {
-        let active = self.workers.values().filter(|w| !w.paused);
-        Fleet { owners: active.map(|w| w.worker.lender).collect() }
+        let active = self.workers.values().filter(|w| !w.paused).map(|w| w.worker.lender);
+        let owners = active.chain(self.missed.values().copied()).collect();
+        Fleet { owners, gathering: self.gathering }
+    }
+
+    fn announce_fleet(&self) {
+        let fleet = self.fleet();
+        self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
     }
 
     fn tell_jobs(&self, event: impl Fn() -> JobEvent) {
@@ -237,6 +248,10 @@ impl Actor for Scheduler {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
+        ctx.run_later(self.grace, |act, _| {
+            act.gathering = false;
+            act.announce_fleet();
+        });
         // A safety net: every wake-up is also sent when it happens.
         ctx.run_interval(Duration::from_millis(500), |act, ctx| {
             act.tell_jobs(|| JobEvent::Tick);
@@ -264,8 +279,8 @@ impl Handler<WorkerUp> for Scheduler {
         {
             tracing::debug!(%agent, "an agent's earlier connection is gone already");
         }
-        let fleet = self.fleet();
-        self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
+        self.missed.remove(&agent);
+        self.announce_fleet();
         self.ask(agent, ctx);
     }
 }
@@ -278,13 +293,15 @@ impl Handler<WorkerDown> for Scheduler {
         if self.workers.get(&agent).is_none_or(|entry| entry.addr != msg.addr) {
             return;
         }
-        self.workers.remove(&agent);
-        let fleet = self.fleet();
-        self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
+        if let Some(entry) = self.workers.remove(&agent) {
+            self.missed.insert(agent, entry.worker.lender);
+        }
         // It may come back in a moment and go on with its leases.
         ctx.run_later(self.grace, move |act, ctx| {
             if !act.workers.contains_key(&agent) {
+                act.missed.remove(&agent);
                 act.tell_jobs(|| JobEvent::AgentGone(agent));
+                act.announce_fleet();
                 act.match_all(ctx);
             }
         });
@@ -305,8 +322,7 @@ impl Handler<WorkerPulse> for Scheduler {
         let Some(entry) = self.workers.get_mut(&msg.agent) else { return };
         if entry.paused != msg.paused {
             entry.paused = msg.paused;
-            let fleet = self.fleet();
-            self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
+            self.announce_fleet();
         }
         self.ask(msg.agent, ctx);
     }

@@ -57,16 +57,18 @@ pub struct Worker {
     pub lender: UserId,
 }
 
-/// The owners whose agents are connected and not paused.
+/// The owners whose agents are connected and not paused, or may be again in a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// Each once.
     pub owners: BTreeSet<UserId>,
+    /// The server has just started, and agents are still coming back.
+    pub gathering: bool,
 }
 
 impl Fleet {
     /// Whether an owner is there who is neither the consumer nor one of `without`.
     pub fn has_other(&self, consumer: UserId, without: impl Fn(UserId) -> bool) -> bool {
-        self.owners.iter().any(|owner| *owner != consumer && !without(*owner))
+        self.gathering || self.owners.iter().any(|owner| *owner != consumer && !without(*owner))
     }
 }

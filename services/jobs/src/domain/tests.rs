@@ -35,7 +35,7 @@ fn job(chunks: u32, copies: u32) -> Job {
 }
 
 fn fleet(owners: &[UserId]) -> Fleet {
-    Fleet { owners: owners.iter().copied().collect() }
+    Fleet { owners: owners.iter().copied().collect(), gathering: false }
 }
 
 fn worker(lender: UserId) -> Worker {
@@ -92,6 +92,16 @@ fn one_owner_alone_gives_an_unverified_result() {
         _ => None,
     });
     assert_eq!(verified, Some("unverified"));
+}
+
+#[test]
+fn a_result_waits_for_a_second_copy_while_agents_are_still_coming_back() {
+    let mut job = job(1, 2);
+    let gathering = Fleet { gathering: true, ..fleet(&[ANN]) };
+    lease(&mut job, ANN, 1, &gathering);
+    assert_eq!(kinds(&report(&mut job, 1, Outcome::Done, 5, &gathering)), ["attempt_reported"]);
+    let facts = job.conclude(0, &fleet(&[ANN]));
+    assert_eq!(kinds(&facts), ["chunk_verified", "chunk_settled"]);
 }
 
 #[test]

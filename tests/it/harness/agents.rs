@@ -1,0 +1,63 @@
+//! Real agents: the program as lenders run it, enrolled by the device flow.
+
+use std::process::Command;
+
+use medusa_api::{AgentState, DeviceApproval, DevicePoll, DeviceRequest, DeviceToken};
+
+use super::house::House;
+use super::people::Person;
+use super::process::{Folder, Process, program};
+use super::until;
+
+/// A running `medusa-agent`.
+pub(crate) struct RealAgent {
+    process: Process,
+    _folder: Folder,
+}
+
+impl House {
+    /// Enrols a machine of this person: it asks, its owner confirms, it gets its key.
+    pub(crate) async fn enrol(&self, owner: &Person, name: &str) -> DeviceToken {
+        let machine = self.client();
+        let code = machine.device(&DeviceRequest { name: name.to_owned() }).await.unwrap();
+        let approval = DeviceApproval { user_code: code.user_code, name: String::new() };
+        owner.client.approve_device(&approval).await.unwrap();
+        machine.poll_device(&DevicePoll { device_code: code.device_code }).await.unwrap()
+    }
+
+    /// Starts an agent of this person and waits until it is connected.
+    pub(crate) async fn agent(&self, owner: &Person) -> RealAgent {
+        let token = self.enrol(owner, "desk").await;
+        let folder = Folder::new();
+        let identity = serde_json::json!({
+            "server": self.url, "agent": token.agent, "name": token.name,
+            "agent_key": token.agent_key,
+        });
+        std::fs::write(folder.path().join("identity.json"), identity.to_string()).unwrap();
+        let mut command = Command::new(program("medusa-agent"));
+        command.args(["run", "--start", "--exit-with-stdin", "--port", "0", "--slots", "1"]);
+        command.arg("--data").arg(folder.path()).env_remove("RUST_LOG").env_remove("MEDUSA_SERVER");
+        let log = folder.path().join("agent.log");
+        let mut process = Process::start("an agent", &mut command, &log);
+        until("the agent's connection", async || {
+            process.must_live();
+            self.online(owner, &token).await
+        })
+        .await;
+        RealAgent { process, _folder: folder }
+    }
+
+    /// Something once the server knows that this machine is connected.
+    pub(crate) async fn online(&self, owner: &Person, token: &DeviceToken) -> Option<()> {
+        let agents = owner.client.agents().await.unwrap();
+        let agent = agents.iter().find(|agent| agent.id == token.agent).unwrap();
+        (agent.state != AgentState::Offline).then_some(())
+    }
+}
+
+impl RealAgent {
+    /// Ends it with SIGKILL, in the middle of whatever it does.
+    pub(crate) fn kill9(mut self) {
+        self.process.kill9();
+    }
+}

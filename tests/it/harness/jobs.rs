@@ -1,0 +1,80 @@
+//! From a program to a result, the way a consumer's program goes.
+
+use bytes::Bytes;
+use medusa_api::{
+    Chunk, Job, JobSpec, JobState, JobSubmit, MergeHow, MergeRule, ProgramUpload, QuoteRequest,
+    Split,
+};
+use medusa_client::{ClientError, operation_id};
+use medusa_types::{JobId, ProgramId, Sha256Hash};
+
+use super::people::Person;
+use super::until;
+
+/// A job of so many chunks over a range; chunk `i` reads `i 1` and a line feed, and what the chunks
+/// write comes one after the other into `out.txt`.
+pub(crate) fn range(chunks: u64, copies: u32) -> JobSpec {
+    let out =
+        MergeRule { file: String::new(), how: MergeHow::Concat, sort: 0, to: "out.txt".into() };
+    JobSpec {
+        name: "a range".into(),
+        args: Vec::new(),
+        split: Split::Range { from: 0, to: chunks, step: 1 },
+        merge: vec![out],
+        copies,
+        memory_mib: 64,
+        strict: false,
+    }
+}
+
+/// Uploads a module and makes it a program of this person.
+pub(crate) async fn add_program(
+    person: &Person,
+    wasm: Vec<u8>,
+) -> Result<ProgramId, ClientError> {
+    let blob = person.client.upload_bytes(Bytes::from(wasm)).await?;
+    let upload = ProgramUpload { sha256: blob.sha256, name: "guest".into() };
+    Ok(person.client.add_program(&upload).await?.id)
+}
+
+/// A request for this program without input.
+pub(crate) async fn request(person: &Person, wasm: Vec<u8>, spec: JobSpec) -> QuoteRequest {
+    let program = add_program(person, wasm).await.unwrap();
+    QuoteRequest { program, input: None::<Sha256Hash>, spec }
+}
+
+/// Asks for a quote and accepts it.
+pub(crate) async fn submit(person: &Person, request: &QuoteRequest) -> Result<Job, ClientError> {
+    let quote = person.client.quote(request).await?;
+    person.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await
+}
+
+/// The job once it has ended, however.
+pub(crate) async fn ended(person: &Person, job: JobId) -> Job {
+    until("the end of the job", async || {
+        let job = person.client.job(job).await.unwrap();
+        job.state.is_final().then_some(job)
+    })
+    .await
+}
+
+/// Submits, waits, and insists on a good end.
+pub(crate) async fn run(person: &Person, request: &QuoteRequest) -> Job {
+    let job = submit(person, request).await.unwrap();
+    let job = ended(person, job.id).await;
+    assert_eq!(job.state, JobState::Done, "{:?}", job.reason);
+    job
+}
+
+/// All chunks of a job.
+pub(crate) async fn chunks(person: &Person, job: JobId) -> Vec<Chunk> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = person.client.chunks(job, 200, after.as_deref()).await.unwrap();
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
