@@ -203,6 +203,7 @@ async fn build(
     })
     .await
     .map_err(ApiError::from)?;
+    medusa_jobs::revive_regularly(&jobs, stop.clone());
     let signer = Signer::new(args.origin.clone(), &data.secret("log.key", random)?);
     let auditor = Auditor::new(pool.clone(), signer, clock.clone());
     Ok(House { accounts, jobs, billing, auditor, clock: clock.clone() })

@@ -8,6 +8,7 @@ pub mod blob;
 pub mod clock;
 pub mod embedded;
 pub mod error;
+pub mod live;
 pub mod migrate;
 pub mod postgres;
 pub mod random;

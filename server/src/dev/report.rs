@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use medusa_api::{Job, Wallet};
+use medusa_api::Job;
 use medusa_client::Client;
-use medusa_types::Credits;
+use medusa_types::{Credits, JobId};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -18,41 +18,45 @@ use super::people::{People, Person};
 use super::stack::sibling;
 use super::talk::Talk;
 
-/// How long the lenders' wallets may take to show what the log says.
-const WALLET_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the lenders' statements may take to show what the log says.
+const STATEMENT_PATIENCE: Duration = Duration::from_secs(3);
+/// Lines of a page of a statement, and pages that are looked through.
+const STATEMENT_LINES: u32 = 100;
+const STATEMENT_PAGES_MAX: u32 = 100;
 
-/// Everything a lender ever earned that is still in the wallet.
-pub(super) async fn earned(lenders: &[Client]) -> Result<Vec<Wallet>> {
-    let mut wallets = Vec::new();
-    for lender in lenders {
-        wallets.push(lender.wallet().await?);
-    }
-    Ok(wallets)
-}
-
-/// What each lender earned since `before`, once the wallets are as new as the job.
-pub(super) async fn earned_since(
-    lenders: &[Client],
-    before: &[Wallet],
-    job: &Job,
-) -> Result<Vec<Credits>> {
+/// What each lender earned with the job, once their statements show as much as was paid.
+pub(super) async fn earned(lenders: &[Client], job: &Job) -> Result<Vec<Credits>> {
     let due = job.cost.spent.saturating_sub(job.cost.fee);
     let began = Instant::now();
     loop {
-        let now = earned(lenders).await?;
-        let pairs = before.iter().zip(&now);
-        let gains: Vec<Credits> =
-            pairs.map(|(old, new)| total(new).saturating_sub(total(old))).collect();
-        let sum = gains.iter().fold(Credits::ZERO, |sum, gain| sum.saturating_add(*gain));
-        if sum >= due || began.elapsed() > WALLET_PATIENCE {
-            return Ok(gains);
+        let mut shares = Vec::new();
+        for lender in lenders {
+            shares.push(earned_by(lender, job.id).await?);
+        }
+        let sum = shares.iter().fold(Credits::ZERO, |sum, share| sum.saturating_add(*share));
+        if sum >= due || began.elapsed() > STATEMENT_PATIENCE {
+            return Ok(shares);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-fn total(wallet: &Wallet) -> Credits {
-    wallet.earned.saturating_add(wallet.earned_pending)
+/// The sum of a lender's lines about the job. They are newest first, so those of an old job may
+/// be some pages down.
+async fn earned_by(lender: &Client, job: JobId) -> Result<Credits> {
+    let stream = job.to_string();
+    let (mut sum, mut after) = (Credits::ZERO, None);
+    for _ in 0..STATEMENT_PAGES_MAX {
+        let page = lender.statement(STATEMENT_LINES, after.as_deref()).await?;
+        for line in page.items.iter().filter(|line| line.stream.ends_with(&stream)) {
+            sum = sum.saturating_add(line.amount);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(sum)
 }
 
 /// What the report is about.
@@ -63,13 +67,13 @@ pub(super) struct Facts<'a> {
     pub(super) job: &'a Job,
     pub(super) folder: &'a Path,
     pub(super) cells: usize,
-    /// What each lender earned with this job; `None` for an earlier run.
-    pub(super) gains: Option<Vec<Credits>>,
+    /// What each lender earned with the job.
+    pub(super) earned: Vec<Credits>,
 }
 
 /// Prints it.
 pub(super) async fn print(talk: &Talk, facts: &Facts<'_>, admin: &Client) -> Result<()> {
-    let Facts { home, people, url, job, folder, cells, gains } = facts;
+    let Facts { home, people, url, job, folder, cells, earned } = facts;
     let say = |label: &str, text: &str| talk.report(&format!("  {label:<11}{text}"));
     talk.report(&format!(
         "\n{} cells found and outlined: exactly the known result of this picture.\n",
@@ -80,12 +84,9 @@ pub(super) async fn print(talk: &Talk, facts: &Facts<'_>, admin: &Client) -> Res
     let cost = &job.cost;
     say("cost", &format!("{} credits, of them {} the fee of the platform", cost.spent, cost.fee));
     say("", &format!("{} were held, {} came back", cost.held, cost.released));
-    for (index, lender) in people.lenders.iter().enumerate() {
+    for (index, (lender, share)) in people.lenders.iter().zip(earned).enumerate() {
         let label = if index == 0 { "earned" } else { "" };
-        match gains.as_ref().and_then(|gains| gains.get(index)) {
-            Some(gain) => say(label, &format!("{gain} credits by {}", lender.name)),
-            None => say(label, &format!("see the wallet of {}", lender.name)),
-        }
+        say(label, &format!("{share} credits by {}", lender.name));
     }
     let verified = admin.verify().await.context("the log could not be verified")?;
     if let Some(problem) = verified.problems.first() {

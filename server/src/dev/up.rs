@@ -122,22 +122,20 @@ async fn run(args: &UpArgs, home: &Home, talk: &Talk, stack: &mut Stack) -> Resu
     talk.step("a consumer, an admin and two lenders are logged in, two agents are started");
 
     let show = async {
-        let before = report::earned(&lenders).await?;
-        let (job, fresh) = match example::earlier(&consumer).await? {
-            Some(job) if !args.once || job.state != JobState::Done => (job, false),
-            _ => (example::submit(&consumer, talk).await?, true),
+        let job = match example::earlier(&consumer).await? {
+            Some(job) if !args.once || job.state != JobState::Done => job,
+            _ => example::submit(&consumer, talk).await?,
         };
         let was_done = job.state == JobState::Done;
         let job = if was_done { job } else { example::watch(&consumer, job.id, talk).await? };
         let folder = example::fetch(&consumer, &job, home).await?;
         let cells = example::check(&folder, home)?;
-        let gains =
-            if fresh { Some(report::earned_since(&lenders, &before, &job).await?) } else { None };
+        let earned = report::earned(&lenders, &job).await?;
         if was_done {
             talk.step("the example was run before: this is its result (--once runs it again)");
         }
         let facts =
-            Facts { home, people: &people, url: &url, job: &job, folder: &folder, cells, gains };
+            Facts { home, people: &people, url: &url, job: &job, folder: &folder, cells, earned };
         report::print(talk, &facts, &admin).await?;
         if !args.once {
             talk.step("serving until Ctrl-C");

@@ -41,7 +41,7 @@ const AGENTS_LOOK: Duration = Duration::from_secs(2);
 
 /// Registers the route.
 pub(crate) fn configure(cfg: &mut ServiceConfig) {
-    cfg.service(stream);
+    cfg.service(streams);
 }
 
 /// The route as an OpenAPI document.
@@ -50,7 +50,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(stream), components(schemas(LiveEvent)))]
+#[openapi(paths(streams), components(schemas(LiveEvent)))]
 struct Document;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -64,7 +64,7 @@ struct StreamQuery {
     (status = 200, body = LiveEvent, content_type = "text/event-stream"),
     (status = 400, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem)))]
 #[get("/v1/streams")]
-async fn stream(
+async fn streams(
     hub: Data<Hub>,
     jobs: Data<Jobs>,
     billing: Data<Billing>,
@@ -371,3 +371,7 @@ impl Live {
         self.ready.pop_front()
     }
 }
+
+#[cfg(test)]
+#[path = "streams_tests.rs"]
+mod tests;

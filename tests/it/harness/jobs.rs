@@ -28,10 +28,7 @@ pub(crate) fn range(chunks: u64, copies: u32) -> JobSpec {
 }
 
 /// Uploads a module and makes it a program of this person.
-pub(crate) async fn add_program(
-    person: &Person,
-    wasm: Vec<u8>,
-) -> Result<ProgramId, ClientError> {
+pub(crate) async fn add_program(person: &Person, wasm: Vec<u8>) -> Result<ProgramId, ClientError> {
     let blob = person.client.upload_bytes(Bytes::from(wasm)).await?;
     let upload = ProgramUpload { sha256: blob.sha256, name: "guest".into() };
     Ok(person.client.add_program(&upload).await?.id)

@@ -19,7 +19,7 @@ pub(crate) use browser::Browser;
 pub(crate) use house::House;
 pub(crate) use jobs::{add_program, chunks, ended, range, request, run, submit};
 pub(crate) use people::Person;
-pub(crate) use process::{Folder, Process, program};
+pub(crate) use process::{Folder, program};
 pub(crate) use programs::{echo, guest, in_first_chunk, slow_echo};
 pub(crate) use scripted::ScriptedAgent;
 

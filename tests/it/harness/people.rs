@@ -2,14 +2,12 @@
 
 use medusa_api::{Login, SignUp};
 use medusa_client::{Client, Session};
-use medusa_types::UserId;
 
 use super::house::House;
 
 /// Somebody with an account, logged in.
 pub(crate) struct Person {
     pub(crate) client: Client,
-    pub(crate) id: UserId,
     pub(crate) email: String,
     pub(crate) password: String,
     pub(crate) token: String,
@@ -24,8 +22,7 @@ impl House {
         let tokens = self.client().signup(&form).await.unwrap();
         let token = tokens.access_token.clone();
         let client = self.client().with_session(Some(Session::begin(tokens)));
-        let id = client.me().await.unwrap().user;
-        Person { client, id, email, password, token }
+        Person { client, email, password, token }
     }
 
     /// A new person who runs the place.

@@ -1,6 +1,7 @@
 //! Services that answer with one made-up person's jobs and credits. Pages are tested against them.
 
 use std::future::ready;
+use std::net::IpAddr;
 
 use medusa_api::{
     Agent, AgentState, AuditHead, Chunk, ChunkPage, ChunkState, Cost, Counts, DeviceApproval,
@@ -157,7 +158,7 @@ impl Data for MadeUp {
         no(error)
     }
 
-    fn log_in(&self, form: Login) -> Answer<'_, LoggedIn> {
+    fn log_in(&self, form: Login, _: IpAddr) -> Answer<'_, LoggedIn> {
         if form.password == "right password" {
             return yes(LoggedIn { cookie: PERSON.into(), seconds: 1_209_600 });
         }

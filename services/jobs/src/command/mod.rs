@@ -126,12 +126,14 @@ impl Jobs {
             random: parts.random.clone(),
         };
         let spec = submission.spec;
-        let addr = actix::Actor::start_in_arbiter(&self.arbiter, move |_| {
-            JobActor::new(context, orders, plan, spec, job)
-        });
+        // Looked up and started under one lock: a job never has two actors.
         let mut registry = self.lock_registry();
         registry.retain(|_, addr| addr.connected());
-        registry.insert(id, addr);
+        registry.entry(id).or_insert_with(|| {
+            actix::Actor::start_in_arbiter(&self.arbiter, move |_| {
+                JobActor::new(context, orders, plan, spec, job)
+            })
+        });
     }
 
     fn lock_registry(

@@ -1,0 +1,5 @@
+//! Periodic, idempotent tasks.
+
+mod revive;
+
+pub use revive::revive_regularly;

@@ -1,0 +1,137 @@
+//! A headless Chromium, spoken to over WebDriver.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::process::{Folder, Process};
+use super::until;
+
+const DRIVER: &str = "/usr/bin/chromedriver";
+const BROWSERS: [&str; 3] =
+    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+/// The key of an element's id in the protocol.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// An open window on one house.
+pub(crate) struct Browser {
+    http: reqwest::Client,
+    listen: String,
+    session: String,
+    house: String,
+    _driver: Process,
+    _folder: Folder,
+}
+
+impl Browser {
+    /// Opens one. Nothing, said loudly, where there is none: only in CI that is a failure.
+    pub(crate) async fn open(house: &super::House) -> Option<Self> {
+        let browser = BROWSERS.iter().find(|path| Path::new(path).is_file());
+        let Some(browser) = browser.filter(|_| Path::new(DRIVER).is_file()) else {
+            assert!(std::env::var_os("CI").is_none(), "CI needs chromium and chromedriver");
+            eprintln!("LEFT OUT: there is no {DRIVER} or no Chromium on this machine");
+            return None;
+        };
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let folder = Folder::new();
+        let mut command = Command::new(DRIVER);
+        command.arg(format!("--port={}", listen.port()));
+        let mut driver =
+            Process::start("chromedriver", &mut command, &folder.path().join("driver.log"));
+        let http = house.http();
+        let url = format!("http://{listen}/session");
+        let wishes = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": { "binary": browser, "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--window-size=1280,900",
+                format!("--user-data-dir={}", folder.path().join("profile").display()),
+            ] },
+        } } });
+        let answer = until("a browser", async || {
+            driver.must_live();
+            http.post(&url).json(&wishes).send().await.ok()
+        })
+        .await;
+        let answer: Value = answer.json().await.unwrap();
+        let session = answer["value"]["sessionId"].as_str();
+        let session = session.unwrap_or_else(|| panic!("no session: {answer}")).to_owned();
+        let (listen, house) = (listen.to_string(), house.url.clone());
+        Some(Self { http, listen, session, house, _driver: driver, _folder: folder })
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("http://{}/session/{}/{path}", self.listen, self.session);
+        let answer = self.http.post(url).json(&body).send().await.unwrap();
+        let good = answer.status().is_success();
+        let mut answer: Value = answer.json().await.unwrap();
+        assert!(good, "{path} {body}: {answer}");
+        answer["value"].take()
+    }
+
+    /// Opens a page of the house.
+    pub(crate) async fn goto(&self, path: &str) {
+        self.post("url", json!({ "url": format!("{}{path}", self.house) })).await;
+    }
+
+    /// What a piece of script in the page returns.
+    pub(crate) async fn js(&self, script: &str) -> Value {
+        self.post("execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// Waits until an expression is true in the page.
+    pub(crate) async fn until(&self, expression: &str) {
+        let script = format!("return Boolean({expression})");
+        until(expression, async || (self.js(&script).await == true).then_some(())).await;
+    }
+
+    async fn element(&self, css: &str) -> String {
+        let found = self.post("element", json!({ "using": "css selector", "value": css })).await;
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    /// Clicks what is found first.
+    pub(crate) async fn click(&self, css: &str) {
+        let element = self.element(css).await;
+        self.post(&format!("element/{element}/click"), json!({})).await;
+    }
+
+    /// Types into what is found first.
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
+        let element = self.element(css).await;
+        self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
+    }
+
+    /// Makes it a telephone of this width in CSS pixels.
+    pub(crate) async fn be_narrow(&self, width: u32) {
+        let params =
+            json!({ "width": width, "height": 740, "deviceScaleFactor": 2, "mobile": true });
+        let command = "Emulation.setDeviceMetricsOverride";
+        self.post("goog/cdp/execute", json!({ "cmd": command, "params": params })).await;
+    }
+
+    /// Errors on the console since the last look.
+    pub(crate) async fn errors(&self) -> Vec<String> {
+        let log = self.post("se/log", json!({ "type": "browser" })).await;
+        let lines = log.as_array().unwrap().iter();
+        lines.filter(|line| line["level"] == "SEVERE").map(|line| line.to_string()).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver ends the browser when it is asked to, and not when it is killed.
+        let request =
+            format!("DELETE /session/{} HTTP/1.0\r\nHost: {}\r\n\r\n", self.session, self.listen);
+        if let Ok(mut socket) = TcpStream::connect(&self.listen) {
+            socket.set_read_timeout(Some(Duration::from_secs(10))).ok();
+            socket.write_all(request.as_bytes()).ok();
+            socket.read_to_end(&mut Vec::new()).ok();
+        }
+    }
+}
