@@ -1,3 +1,74 @@
-//! bench
+//! `medusa-bench`: measures the house as its users meet it, with the programs of the release build
+//! beside it and a database that keeps what it confirms. Prints one JSON line for each figure; what
+//! goes on is told on standard error. `bench/RESULTS.md` keeps the history.
 
-fn main() {}
+mod browser;
+mod figure;
+mod house;
+mod jobs;
+mod launcher;
+mod pixel;
+mod process;
+mod restart;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+/// Measures Medusa; prints a JSON line for each figure.
+#[derive(Parser)]
+#[command(name = "medusa-bench", version)]
+struct Args {
+    /// What to measure: everything, or one group of figures
+    #[arg(value_enum, default_value = "main")]
+    name: Name,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// All of the following
+    Main,
+    /// `up_cold_s` and `up_warm_s`
+    Up,
+    /// `submit_to_first_chunk_ms`
+    First,
+    /// `noop_chunks_per_s`
+    Noop,
+    /// `commit_to_pixel_p95_ms`
+    Pixel,
+    /// `restart_s`
+    Restart,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let name = Args::parse().name;
+    let wanted = |one| name == Name::Main || name == one;
+    figure::machine();
+    let mut good = true;
+    if wanted(Name::Up) {
+        good &= done("up", Box::pin(launcher::measure()).await);
+    }
+    if wanted(Name::First) {
+        good &= done("first", Box::pin(jobs::first_chunk()).await);
+    }
+    if wanted(Name::Noop) {
+        good &= done("noop", Box::pin(jobs::noop_chunks()).await);
+    }
+    if wanted(Name::Pixel) {
+        good &= done("pixel", Box::pin(pixel::measure()).await);
+    }
+    if wanted(Name::Restart) {
+        good &= done("restart", Box::pin(restart::measure()).await);
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One group that fails does not hide the others.
+fn done(group: &str, result: Result<()>) -> bool {
+    if let Err(error) = &result {
+        figure::say(&format!("{group} could not be measured: {error:#}"));
+    }
+    result.is_ok()
+}

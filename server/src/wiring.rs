@@ -16,6 +16,7 @@ use medusa_jobs::projection::job::JobsProjection;
 use medusa_jobs::{Jobs, JobsConfig, JobsParts};
 use medusa_ledger::Move;
 use medusa_platform::auth::BoxFuture;
+use medusa_platform::live::Hub;
 use medusa_platform::supervise::supervise;
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{ApiError, Authenticator, BlobStore, Clock, Random};
@@ -113,6 +114,7 @@ async fn run(args: ServeArgs) -> Result<()> {
     if let Some(folder) = &args.examples {
         examples::offer(&house.jobs, folder).await?;
     }
+    let hub = start_live(&args, &log, &stop).await?;
     let authenticator: Arc<dyn Authenticator> = Arc::new(house.accounts.clone());
     let secure = args.public_url.starts_with("https:");
     let site = web::Data::new(Site::new(Arc::new(house.clone()), secure));
@@ -126,6 +128,7 @@ async fn run(args: ServeArgs) -> Result<()> {
             .app_data(web::Data::new(ads.clone()))
             .app_data(web::Data::new(house.auditor.clone()))
             .app_data(web::Data::new(log.clone()))
+            .app_data(web::Data::new(hub.clone()))
             .app_data(operator.clone())
             .app_data(site.clone())
             .wrap(http::default_headers())
@@ -207,6 +210,20 @@ async fn build(
     let signer = Signer::new(args.origin.clone(), &data.secret("log.key", random)?);
     let auditor = Auditor::new(pool.clone(), signer, clock.clone());
     Ok(House { accounts, jobs, billing, auditor, clock: clock.clone() })
+}
+
+/// What pages see at once: the live projections into Redis, and the subscription out of it.
+async fn start_live(args: &ServeArgs, log: &EventLog, stop: &CancellationToken) -> Result<Hub> {
+    let hub = Hub::start(&args.redis_url, stop.clone()).await.context("could not reach Redis")?;
+    let (jobs_log, url) = (log.clone(), args.redis_url.clone());
+    supervise("jobs.live", stop.clone(), move || {
+        medusa_jobs::projection::live::run(jobs_log.clone(), url.clone())
+    });
+    let (wallet_log, url) = (log.clone(), args.redis_url.clone());
+    supervise("billing.live", stop.clone(), move || {
+        medusa_billing::projection::live::run(wallet_log.clone(), url.clone())
+    });
+    Ok(hub)
 }
 
 async fn wait_for_end(with_stdin: bool, stop: &CancellationToken) {

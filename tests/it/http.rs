@@ -36,7 +36,6 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("post", "/v1/device/token", Anybody),
     ("get", "/v1/examples", Anybody),
     ("get", "/v1/tariff", Anybody),
-    ("get", "/v1/audit/head", Anybody),
     ("get", "/v1/me", Person),
     ("post", "/v1/device/approve", Person),
     ("post", "/v1/blobs", Person),
@@ -55,7 +54,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("get", "/v1/wallet/statement", Person),
     ("get", "/v1/agents", Person),
     ("get", "/v1/streams", Person),
+    ("get", "/v1/audit/events/{position}", Person),
     ("get", "/v1/audit/proof/{position}", Person),
+    ("post", "/v1/ads/offers", Person),
+    ("post", "/v1/ads/offers/{id}/claim", Person),
+    ("get", "/v1/audit/head", Admin),
     ("get", "/v1/audit/events", Admin),
     ("get", "/v1/admin/trial-balance", Admin),
     ("post", "/v1/admin/verify", Admin),
@@ -69,6 +72,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
 fn filled(path: &str) -> String {
     path.replace("{sha256}", &"0".repeat(64))
         .replace("/jobs/{id}", &format!("/jobs/job_{}", "0".repeat(32)))
+        .replace("{id}", &"0".repeat(32))
         .replace("{lease}", &format!("lse_{}", "0".repeat(32)))
         .replace("{name}", "out.txt")
         .replace("{position}", "1")

@@ -279,7 +279,8 @@ impl Hub {
     pub fn listen(&self, kind: &str, id: impl Display) -> Listener {
         let topic = format!("{kind}:{id}");
         let mut topics = self.topics();
-        let sender = topics.entry(topic.clone()).or_insert_with(|| broadcast::Sender::new(BEHIND_MAX));
+        let sender =
+            topics.entry(topic.clone()).or_insert_with(|| broadcast::Sender::new(BEHIND_MAX));
         Listener { messages: sender.subscribe(), topic, hub: self.clone() }
     }
 
@@ -356,7 +357,8 @@ impl Hub {
                 }
             }
             PushKind::PMessage => {
-                if let [_, Value::BulkString(channel), Value::BulkString(text)] = push.data.as_slice()
+                if let [_, Value::BulkString(channel), Value::BulkString(text)] =
+                    push.data.as_slice()
                 {
                     self.tell(channel, text);
                 }
@@ -368,7 +370,9 @@ impl Hub {
     /// Hands a message to the listeners of its topic. Without any it is not even decoded.
     fn tell(&self, channel: &[u8], text: &[u8]) {
         let topic = std::str::from_utf8(channel).ok().and_then(|c| c.strip_prefix(CHANNELS));
-        let Some(sender) = topic.and_then(|topic| self.topics().get(topic).cloned()) else { return };
+        let Some(sender) = topic.and_then(|topic| self.topics().get(topic).cloned()) else {
+            return;
+        };
         let heard = match serde_json::from_slice(text) {
             Ok(event) => Heard::Event(Arc::new(event)),
             Err(error) => {

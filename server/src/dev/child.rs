@@ -33,7 +33,7 @@ impl Child {
             .append(true)
             .open(log)
             .with_context(|| format!("could not open {}", log.display()))?;
-        command.stdin(Stdio::piped()).stdout(out.try_clone()?).stderr(out);
+        command.env("NO_COLOR", "1").stdin(Stdio::piped()).stdout(out.try_clone()?).stderr(out);
         let mut process = command
             .process_group(0)
             .kill_on_drop(true)

@@ -48,9 +48,10 @@ async fn earned_by(lender: &Client, job: JobId) -> Result<Credits> {
     let (mut sum, mut after) = (Credits::ZERO, None);
     for _ in 0..STATEMENT_PAGES_MAX {
         let page = lender.statement(STATEMENT_LINES, after.as_deref()).await?;
-        for line in page.items.iter().filter(|line| line.stream.ends_with(&stream)) {
-            sum = sum.saturating_add(line.amount);
-        }
+        let lines = page.items.iter().filter(|line| line.stream.ends_with(&stream));
+        // What becomes available later is the same money once more.
+        let earned = lines.filter(|line| line.account.starts_with("lender.pending"));
+        sum = earned.fold(sum, |sum, line| sum.saturating_add(line.amount.max(Credits::ZERO)));
         after = page.next;
         if after.is_none() {
             break;

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 mod health;
 mod operator;
+mod streams;
 
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig};
@@ -22,6 +23,7 @@ pub(crate) fn configure(cfg: &mut ServiceConfig) {
         .configure(health::configure)
         .configure(operator::configure)
         .configure(audit::configure)
+        .configure(streams::configure)
         .configure(medusa_accounts::configure)
         .configure(medusa_jobs::http::configure)
         .configure(medusa_billing::http::configure)
@@ -61,6 +63,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(medusa_billing::http::openapi());
     document.merge(medusa_ads::openapi());
     document.merge(audit::openapi());
+    document.merge(streams::openapi());
     document.merge(health::openapi());
     document.info = utoipa::openapi::InfoBuilder::new()
         .title("Medusa")

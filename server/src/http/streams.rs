@@ -126,7 +126,8 @@ fn refused() -> ApiError {
 }
 
 fn too_many() -> ApiError {
-    let detail = "ten live streams are open for your account; close a page or a watch, then try again";
+    let detail =
+        "ten live streams are open for your account; close a page or a watch, then try again";
     let mut error = ApiError::new(429, "platform.too_many_streams", "too many streams", detail);
     error.0.retry_after = Some(5);
     error
@@ -320,11 +321,7 @@ impl Sent {
 }
 
 /// What a message about a job tells a client that has seen everything up to `seen`.
-async fn news(
-    house: &House,
-    seen: i64,
-    event: &LiveEvent,
-) -> Result<Option<LiveEvent>, ApiError> {
+async fn news(house: &House, seen: i64, event: &LiveEvent) -> Result<Option<LiveEvent>, ApiError> {
     let (LiveEvent::Snapshot(live) | LiveEvent::Delta(live)) = event else { return Ok(None) };
     let whole = matches!(event, LiveEvent::Snapshot(_));
     if live.position < seen || (live.position == seen && !whole) {

@@ -10,6 +10,7 @@ mod config;
 mod domain;
 mod error;
 pub mod http;
+pub mod projection;
 mod store;
 #[cfg(test)]
 mod tests;

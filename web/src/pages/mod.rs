@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod docs;
+mod earn;
 mod home;
 mod lend;
 mod routes;

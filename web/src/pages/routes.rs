@@ -4,7 +4,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use medusa_platform::ApiError;
 
-use super::{account, admin, docs, home, lend, wallet, work};
+use super::{account, admin, docs, earn, home, lend, wallet, work};
 use crate::Site;
 use crate::ask::Ask;
 
@@ -27,6 +27,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/app/wallet", web::get().to(wallet::wallet))
         .route("/app/events/{position}", web::get().to(wallet::event))
         .route("/app/lend", web::get().to(lend::lend))
+        .route("/app/earn", web::get().to(earn::earn))
         .route("/device", web::get().to(lend::device))
         .route("/device", web::post().to(lend::device_sent))
         .route("/admin", web::get().to(admin::admin))

@@ -45,7 +45,14 @@ fn all_pages() -> Vec<(String, Option<&'static str>)> {
         ("/admin".to_owned(), Some(ADMIN)),
         ("/admin?from=12".to_owned(), Some(ADMIN)),
     ];
-    let own = ["/app", "/app/jobs", "/app/jobs/new?example=cells", "/app/wallet", "/app/lend"];
+    let own = [
+        "/app",
+        "/app/jobs",
+        "/app/jobs/new?example=cells",
+        "/app/wallet",
+        "/app/lend",
+        "/app/earn",
+    ];
     pages.extend(own.map(|path| (path.to_owned(), Some(PERSON))));
     pages.extend(["/device?code=WDJB-MJHT", "/app/events/1204"].map(|p| (p.into(), Some(PERSON))));
     for id in [RUNNING, DONE] {
@@ -89,7 +96,8 @@ async fn what_people_typed_is_text_on_every_page() {
 
 #[actix_web::test]
 async fn who_is_not_logged_in_is_asked_to_and_comes_back() {
-    for path in ["/app", "/app/jobs/new?example=cells", "/app/wallet", "/device", "/admin"] {
+    let own = ["/app", "/app/jobs/new?example=cells", "/app/wallet", "/app/earn"];
+    for path in own.into_iter().chain(["/device", "/admin"]) {
         let answer = visit(TestRequest::get().uri(path), None).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
         assert_eq!(header(&answer, "location"), format!("/login?next={path}"));
@@ -162,6 +170,25 @@ async fn a_machine_is_confirmed_by_its_code() {
         assert_eq!(answer.status(), status);
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
         assert!(html.contains(text), "{code}");
+    }
+}
+
+#[actix_web::test]
+async fn who_watches_an_ad_knows_before_what_it_gives_and_what_it_does_not() {
+    let (_, html) = get("/app/earn", Some(PERSON)).await;
+    for words in [
+        "<a href=\"/app/earn\" aria-current=\"page\">Earn</a>",
+        "a credit buys about 13 core-minutes",
+        "<b>Skipping gives nothing.</b>",
+        "<b>For computing only.</b>",
+        "waits while this tab is hidden",
+        // Until the script has an offer, there is nothing to start.
+        "id=\"watch\" disabled>Watch</button>",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+    for part in ["seconds", "reward", "left", "buys"] {
+        assert!(html.contains(&format!("data-part=\"{part}\"")), "{part}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The service over a real log and database.
 
 mod http;
+mod live;
 mod money;
 mod world;

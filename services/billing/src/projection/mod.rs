@@ -1,0 +1,3 @@
+//! Events to what changes by the second.
+
+pub mod live;

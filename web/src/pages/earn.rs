@@ -1,0 +1,61 @@
+//! The page for watching an ad of the house. The offer and its terms come by script from `/v1`;
+//! what a credit buys is worked out here, from the tariff.
+
+use actix_web::HttpResponse;
+use askama::Template;
+use medusa_api::{Tariff, Wallet};
+use medusa_types::{Credits, MICROS_PER_CREDIT};
+
+use crate::ask::Ask;
+use crate::show;
+
+/// Fuel that counts as one core-minute, in billions. The tariff is made with it in mind: an hour of
+/// one core costs about 2 credits.
+const CORE_MINUTE_GFUEL: i64 = 300;
+
+#[derive(Template)]
+#[template(path = "earn.html")]
+struct Earn<'a> {
+    ask: &'a Ask,
+    wallet: Wallet,
+    /// Core-minutes that one credit buys, where there is a tariff.
+    minutes: Option<i64>,
+}
+
+pub(crate) async fn earn(ask: Ask) -> HttpResponse {
+    ask.show(async {
+        let wallet = ask.data().wallet(ask.who()?).await?;
+        // The page comes even when the price does not.
+        let tariff = ask.data().tariff().await.ok();
+        let minutes = tariff.and_then(|tariff| core_minutes(&tariff));
+        ask.page(&Earn { ask: &ask, wallet, minutes })
+    })
+    .await
+}
+
+/// Core-minutes that one credit buys, rounded down.
+fn core_minutes(tariff: &Tariff) -> Option<i64> {
+    let minute = tariff.per_gfuel.checked_mul(CORE_MINUTE_GFUEL)?;
+    let credit = Credits::from_micros(MICROS_PER_CREDIT);
+    credit.micros().checked_div(minute.micros()).filter(|minutes| *minutes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_minutes_follow_the_tariff() {
+        for (per_gfuel, expected) in
+            [(111, Some(30)), (250, Some(13)), (3_333, Some(1)), (3_334, None), (0, None)]
+        {
+            let tariff = Tariff {
+                meter: "wt48-1".into(),
+                per_gfuel: Credits::from_micros(per_gfuel),
+                per_start: Credits::from_micros(20),
+                fee_permille: 150,
+            };
+            assert_eq!(core_minutes(&tariff), expected, "{per_gfuel}");
+        }
+    }
+}
