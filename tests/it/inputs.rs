@@ -1,4 +1,5 @@
-//! Uploads that are cut, altered or empty, and archives that mean harm: nothing of them is kept, and
+//! Uploads that are cut, altered or empty, and archives that mean harm: nothing of them is kept,
+//! and
 //! the refusal says what to do.
 
 use std::io::{Cursor, Read as _, Write as _};

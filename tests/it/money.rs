@@ -1,4 +1,5 @@
-//! Submitting and cancelling: nothing is paid twice, nothing without cover, and the rest comes back.
+//! Submitting and cancelling: nothing is paid twice, nothing without cover, and the rest comes
+//! back.
 
 use medusa_api::{JobState, JobSubmit, ProgramUpload};
 use medusa_client::operation_id;

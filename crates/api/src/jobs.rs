@@ -260,7 +260,8 @@ pub enum ChunkState {
 }
 
 impl ChunkState {
-    /// One byte for the chunk map: `0` waiting, `1` leased, `2` verified, `3` unverified, `4` failed.
+    /// One byte for the chunk map: `0` waiting, `1` leased, `2` verified, `3` unverified, `4`
+    /// failed.
     #[must_use]
     pub const fn digit(self) -> u8 {
         match self {

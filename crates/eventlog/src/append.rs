@@ -119,7 +119,8 @@ impl EventLog {
     /// receiver tells what became of it.
     ///
     /// # Errors
-    /// [`AppendError::Busy`] when the queue is full, [`AppendError::Unknown`] after the writer ended.
+    /// [`AppendError::Busy`] when the queue is full, [`AppendError::Unknown`] after the writer
+    /// ended.
     pub fn enqueue(
         &self,
         append: Append,

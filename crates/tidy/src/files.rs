@@ -96,15 +96,18 @@ fn shape(path: &str, text: &str) -> Vec<String> {
         found.push(format!("{path}: {lines} lines, at most {max}"));
     }
     for (number, line) in (1..).zip(text.lines()) {
-        if line.chars().count() > COLUMNS_MAX {
+        // Code that is longer is what rustfmt cannot break: a text, or an attribute with one.
+        if line.trim_start().starts_with("//") && line.chars().count() > COLUMNS_MAX {
             found.push(format!("{path}:{number}: longer than {COLUMNS_MAX} columns"));
         }
         if [concat!("TO", "DO"), concat!("FIX", "ME")].iter().any(|mark| line.contains(mark)) {
             found.push(format!("{path}:{number}: do it, or describe it as an issue"));
         }
     }
-    if path.ends_with("/mod.rs") && !tests && code(text).any(|(_, line)| line.contains("fn ")) {
-        found.push(format!("{path}: a mod.rs holds docs, mod and pub use"));
+    let listed = ["/domain/mod.rs", "/actor/mod.rs", "/projection/mod.rs", "/reconcile/mod.rs"];
+    let lists = listed.iter().any(|end| path.ends_with(end));
+    if lists && code(text).any(|(_, line)| line.contains("fn ")) {
+        found.push(format!("{path}: holds docs, mod and pub use"));
     }
     found
 }
@@ -186,7 +189,7 @@ fn what_is_out_of_shape_is_refused() {
         ("a/src/lib.rs", long.as_str()),
         ("a/src/lib.rs", &format!("//! Doc.\n//{}", "é".repeat(COLUMNS_MAX))),
         ("a/src/lib.rs", concat!("//! Doc.\n// TO", "DO: more\n")),
-        ("a/src/b/mod.rs", "//! Doc.\nfn body() {}\n"),
+        ("a/src/domain/mod.rs", "//! Doc.\nfn body() {}\n"),
     ] {
         assert_eq!(shape(path, text).len(), 1, "{text}");
     }

@@ -46,7 +46,7 @@ proptest! {
         let index = index % size;
         let root = root_of(&leaves);
         let path = inclusion_path(&leaves, index).unwrap();
-        let (n, at) = (size as u64, index as u64);
+        let (n, at) = (u64::try_from(size).unwrap(), u64::try_from(index).unwrap());
         prop_assert!(verify_inclusion(leaves[index], at, n, &path, &root));
         let other = other % size;
         prop_assert_eq!(verify_inclusion(leaves[other], at, n, &path, &root), other == index);

@@ -81,7 +81,8 @@ impl Credits {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// This amount times `part / whole`, rounded towards nothing. `None` when `whole` is not positive
+    /// This amount times `part / whole`, rounded towards nothing. `None` when `whole` is not
+    /// positive
     /// or the result leaves the range.
     #[must_use]
     pub fn share_floor(self, part: u64, whole: u64) -> Option<Self> {

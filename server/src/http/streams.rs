@@ -368,7 +368,3 @@ impl Live {
         self.ready.pop_front()
     }
 }
-
-#[cfg(test)]
-#[path = "streams_tests.rs"]
-mod tests;

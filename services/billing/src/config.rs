@@ -17,8 +17,8 @@ impl Default for BillingConfig {
         Self {
             tariff: Tariff {
                 meter: METER.to_owned(),
-                per_gfuel: Credits::from_micros(111),
-                per_start: Credits::from_micros(20),
+                per_gfuel: Credits::from_micros(28),
+                per_start: Credits::from_micros(3),
                 fee_permille: 150,
             },
             welcome: Credits::from_micros(100_000_000),

@@ -125,7 +125,8 @@ pub(crate) async fn settlements(house: &House, job: JobId) -> Vec<i64> {
     .unwrap()
 }
 
-/// Checks that a consumer who came with the welcome credits lost exactly what these ended jobs cost,
+/// Checks that a consumer who came with the welcome credits lost exactly what these ended jobs
+/// cost,
 /// that lenders and the fee got exactly that, and that every rule of the ledger holds.
 pub(crate) async fn add_up(house: &House, consumer: &Person, lenders: &[&Person], jobs: &[JobId]) {
     let sum = |amounts: &[Credits]| -> i64 { amounts.iter().map(|c| c.micros()).sum() };

@@ -1,4 +1,5 @@
-//! A server with a database and a Redis of its own. Nothing is shared with other tests, so it may be
+//! A server with a database and a Redis of its own. Nothing is shared with other tests, so it may
+//! be
 //! killed, and its Redis flushed.
 
 use std::net::TcpListener;

@@ -1,4 +1,5 @@
-//! Child processes of a test. Each ends with its handle, by its own id; when the test fails, the end
+//! Child processes of a test. Each ends with its handle, by its own id; when the test fails, the
+//! end
 //! of its log is shown.
 
 use std::fs::OpenOptions;

@@ -181,7 +181,7 @@ async fn who_watches_an_ad_knows_before_what_it_gives_and_what_it_does_not() {
         "a credit buys about 13 core-minutes",
         "<b>Skipping gives nothing.</b>",
         "<b>For computing only.</b>",
-        "waits while this tab is hidden",
+        "stands still while this tab is hidden",
         // Until the script has an offer, there is nothing to start.
         "id=\"watch\" disabled>Watch</button>",
     ] {

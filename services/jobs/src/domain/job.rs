@@ -405,7 +405,8 @@ impl Job {
         self.end_with(EndState::Done, None, results)
     }
 
-    /// Ends the job: its leases end, and the rest of the hold goes back. Changes nothing when it has
+    /// Ends the job: its leases end, and the rest of the hold goes back. Changes nothing when it
+    /// has
     /// ended before.
     pub fn end(&mut self, state: EndState, code: Option<&str>) -> Vec<Fact> {
         self.end_with(state, code, Vec::new())

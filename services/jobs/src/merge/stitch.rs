@@ -1,4 +1,5 @@
-//! `tiles`: the cores of a picture's tiles put together to one PNG picture. Pure but for the writer.
+//! `tiles`: the cores of a picture's tiles put together to one PNG picture. Pure but for the
+//! writer.
 //!
 //! Cores come row by row, so that only one row of tiles is held at a time. The encoder's settings
 //! are fixed: equal tiles give equal files.

@@ -312,7 +312,8 @@ fn tar_file<R: Read>(
     Ok(name.map(|name| (name, entry.size())))
 }
 
-/// Lets the visitor read a file, and sees to it that it is read to its end and as long as announced.
+/// Lets the visitor read a file, and sees to it that it is read to its end and as long as
+/// announced.
 fn read_out(
     name: &str,
     announced: u64,

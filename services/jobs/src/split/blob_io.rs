@@ -1,6 +1,7 @@
 //! Blobs as `std::io` readers and writers, for the decoders and encoders that know nothing else.
 //!
-//! Both block, so they work on threads of the blocking pool only. Both hold at most a few MiB. What the
+//! Both block, so they work on threads of the blocking pool only. Both hold at most a few MiB.
+//! What the
 //! store said is kept aside in a [`Trouble`], because decoders wrap or drop the cause of an error.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
