@@ -160,11 +160,20 @@ async fn the_table_of_events_refuses_changes() {
 #[tokio::test]
 async fn an_audit_names_the_first_bad_position() {
     let tampers = [
-        ("update event set body = replace(convert_from(body, 'UTF8'), '\"why\":\"test\"', '\"why\":\"tesT\"')::bytea where position = 3", "event 3:"),
+        (
+            "update event set body = replace(convert_from(body, 'UTF8'), '\"why\":\"test\"', '\"why\":\"tesT\"')::bytea where position = 3",
+            "event 3:",
+        ),
         ("delete from event where position = 3", "event 3: is missing"),
         ("delete from event where position = 5", "event 4: is the last one"),
-        ("update ledger_account set balance = balance + 1 where account like 'consumer%'", "the balance of consumer.promo"),
-        ("update log_head set root = leaf from event where event.position = 1", "the recomputed root"),
+        (
+            "update ledger_account set balance = balance + 1 where account like 'consumer%'",
+            "the balance of consumer.promo",
+        ),
+        (
+            "update log_head set root = leaf from event where event.position = 1",
+            "the recomputed root",
+        ),
     ];
     for (tamper, found) in tampers {
         let w = world().await;

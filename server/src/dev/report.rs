@@ -100,7 +100,7 @@ pub(super) async fn print(talk: &Talk, facts: &Facts<'_>, admin: &Client) -> Res
     say("check it", &format!("MEDUSA_CONFIG={config} {medusa} --server {url} audit verify"));
     talk.report("");
     say("website", &format!("{url}/"));
-    say("this job", &format!("{url}/jobs/{}", job.id));
+    say("this job", &format!("{url}/app/jobs/{}", job.id));
     for number in [1, 2] {
         if let Some(page) = agents::page(home, number) {
             say(&format!("agent {number}"), &page);

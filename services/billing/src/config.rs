@@ -17,6 +17,8 @@ impl Default for BillingConfig {
         Self {
             tariff: Tariff {
                 meter: METER.to_owned(),
+                // The example programs use about 20 units of fuel a nanosecond on one desktop core,
+                // so that an hour of it costs about 2 credits.
                 per_gfuel: Credits::from_micros(28),
                 per_start: Credits::from_micros(3),
                 fee_permille: 150,

@@ -22,7 +22,9 @@ async fn revive_for_ever(jobs: Jobs, end: CancellationToken) -> Result<(), JobsE
     loop {
         tokio::time::sleep(PAUSE).await;
         if !jobs.scheduler.connected() {
-            tracing::error!("the scheduler has died; ending, so that a new start finds a sound state");
+            tracing::error!(
+                "the scheduler has died; ending, so that a new start finds a sound state"
+            );
             end.cancel();
             return Ok(());
         }
