@@ -143,7 +143,7 @@ impl Data for House {
 
     fn event<'a>(&'a self, who: &'a Principal, position: i64) -> Answer<'a, EventDetail> {
         Box::pin(async move {
-            let entry = event_for(&self.auditor, who, position).await?;
+            let entry = event_for(&self.auditor, &self.billing, who, position).await?;
             let proof = self.auditor.proof(position).await?;
             Ok(EventDetail { entry, proof })
         })

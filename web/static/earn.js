@@ -170,6 +170,7 @@ async function unpaid(error) {
     // Its clock is ahead of ours: the rest is shown, and then it can be claimed.
     say('A little longer, says the server’s clock.');
     run(wait ?? 1);
+    skip.focus();
     return;
   }
   refuse('The reward was not paid.', error);

@@ -138,6 +138,7 @@ impl State {
         let changed = draft.into_changed();
         let operation = append.operation.as_ref().map(|o| o.key.clone());
         let mut all = Vec::with_capacity(chain.len());
+        let mut moved_at: BTreeMap<Account, i64> = BTreeMap::new();
         for (event, version, postings, balances) in chain {
             self.position = self.position.saturating_add(1);
             let envelope = Envelope {
@@ -152,13 +153,18 @@ impl State {
                 postings: postings.clone(),
                 fact: event.fact.clone(),
             };
+            for Posting(account, _) in &postings {
+                moved_at.insert(account.clone(), self.position);
+            }
             decided.seal(envelope, &balances);
             self.streams.insert(event.stream.clone(), version);
             decided.streams.insert(event.stream.clone(), version);
             all.push(postings);
         }
-        for (account, balance) in &changed {
-            decided.balances.insert(account.clone(), (*balance, self.position));
+        for (account, position) in moved_at {
+            if let Some(balance) = changed.get(&account) {
+                decided.balances.insert(account, (*balance, position));
+            }
         }
         self.book.keep(changed);
         Ok(Appended { position: self.position, replayed: false, postings: all })

@@ -368,3 +368,7 @@ impl Live {
         self.ready.pop_front()
     }
 }
+
+#[cfg(test)]
+#[path = "streams_tests.rs"]
+mod tests;

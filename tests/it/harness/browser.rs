@@ -126,8 +126,10 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         // The driver ends the browser when it is asked to, and not when it is killed.
-        let request =
-            format!("DELETE /session/{} HTTP/1.0\r\nHost: {}\r\n\r\n", self.session, self.listen);
+        let request = format!(
+            "DELETE /session/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.session, self.listen
+        );
         if let Ok(mut socket) = TcpStream::connect(&self.listen) {
             socket.set_read_timeout(Some(Duration::from_secs(10))).ok();
             socket.write_all(request.as_bytes()).ok();
