@@ -6,6 +6,7 @@ use medusa_types::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::billing::Tariff;
 use crate::spec::JobSpec;
 
 /// A stored blob.
@@ -92,6 +93,8 @@ pub struct Quote {
     pub verification: Credits,
     /// Part of `likely` that is the platform's fee.
     pub fee: Credits,
+    /// The prices that the job will be settled by.
+    pub tariff: Tariff,
     /// Fuel of the sample chunk.
     pub sample_fuel: Fuel,
     /// Standard error of the sample chunk.

@@ -4,14 +4,14 @@
 use actix_web::HttpResponse;
 use askama::Template;
 use medusa_api::{Tariff, Wallet};
-use medusa_types::{Credits, MICROS_PER_CREDIT};
+use medusa_types::MICROS_PER_CREDIT;
 
 use crate::ask::Ask;
 use crate::show;
 
-/// Fuel that counts as one core-minute, in billions. The tariff is made with it in mind: an hour of
-/// one core costs about 2 credits.
-const CORE_MINUTE_GFUEL: i64 = 300;
+/// Fuel that counts as one core-minute, in billions: about 20 units a nanosecond on one desktop
+/// core, which is what the tariff is made for.
+const CORE_MINUTE_GFUEL: i64 = 1_200;
 
 #[derive(Template)]
 #[template(path = "earn.html")]
@@ -33,21 +33,23 @@ pub(crate) async fn earn(ask: Ask) -> HttpResponse {
     .await
 }
 
-/// Core-minutes that one credit buys, rounded down.
+/// Core-minutes that one credit buys, to the nearest whole one; nothing where that is none.
 fn core_minutes(tariff: &Tariff) -> Option<i64> {
-    let minute = tariff.per_gfuel.checked_mul(CORE_MINUTE_GFUEL)?;
-    let credit = Credits::from_micros(MICROS_PER_CREDIT);
-    credit.micros().checked_div(minute.micros()).filter(|minutes| *minutes > 0)
+    let minute = tariff.per_gfuel.checked_mul(CORE_MINUTE_GFUEL)?.micros();
+    let half = minute.checked_div(2)?;
+    MICROS_PER_CREDIT.checked_add(half)?.checked_div(minute).filter(|minutes| *minutes > 0)
 }
 
 #[cfg(test)]
 mod tests {
+    use medusa_types::Credits;
+
     use super::*;
 
     #[test]
     fn core_minutes_follow_the_tariff() {
         for (per_gfuel, expected) in
-            [(111, Some(30)), (250, Some(13)), (3_333, Some(1)), (3_334, None), (0, None)]
+            [(28, Some(30)), (250, Some(3)), (1_666, Some(1)), (1_667, None), (0, None)]
         {
             let tariff = Tariff {
                 meter: "wt48-1".into(),

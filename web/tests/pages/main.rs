@@ -178,7 +178,7 @@ async fn who_watches_an_ad_knows_before_what_it_gives_and_what_it_does_not() {
     let (_, html) = get("/app/earn", Some(PERSON)).await;
     for words in [
         "<a href=\"/app/earn\" aria-current=\"page\">Earn</a>",
-        "a credit buys about 13 core-minutes",
+        "a credit buys about 3 core-minutes",
         "<b>Skipping gives nothing.</b>",
         "<b>For computing only.</b>",
         "stands still while this tab is hidden",

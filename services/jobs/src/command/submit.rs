@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use medusa_api::{Job as JobView, Program, Quote, QuoteRequest};
-use medusa_eventlog::{Append, NewEvent, Operation};
+use medusa_api::{Job as JobView, JobState, Program, Quote, QuoteRequest};
+use medusa_eventlog::{Append, AppendError, Expect, NewEvent, Operation};
 use medusa_events::Fact;
 use medusa_types::{Fuel, JobId, Sha256Hash, UserId, Uuid};
 
@@ -108,6 +108,7 @@ impl Jobs {
             hold,
             verification: likely.saturating_sub(once),
             fee: prices.fee(likely),
+            tariff,
             sample_fuel: ran.fuel,
             sample_stderr: ran.stderr,
             seconds: seconds(ran.cpu_ms, chunks, copies, fleet.slots),
@@ -123,7 +124,12 @@ impl Jobs {
     ///
     /// # Errors
     /// `billing.credits_short` when the wallet does not cover the hold.
-    pub async fn submit(&self, user: UserId, quote: &str) -> Result<JobView, JobsError> {
+    pub async fn submit(
+        &self,
+        user: UserId,
+        key: &str,
+        quote: &str,
+    ) -> Result<JobView, JobsError> {
         let parts = &self.parts;
         let id = parse_quote(quote).ok_or(JobsError::Missing("quote"))?;
         let mut db = parts.log.pool().acquire().await?;
@@ -143,7 +149,7 @@ impl Jobs {
         store::submission::insert(&mut db, job, &submission).await?;
         drop(db);
         let submitted = self.submitted(job, user, program.sha256, &stored, &submission.plan)?;
-        let position = self.hold(&submitted, quote).await?;
+        let position = self.hold(&submitted, key, quote).await?;
         if self.lock_registry().get(&job).is_none_or(|addr| !addr.connected())
             && let Some((folded, at)) = start::fold(&parts.log, job).await?
             && folded.ended().is_none()
@@ -178,33 +184,48 @@ impl Jobs {
             copies: stored.spec.copies,
             fuel_limit: Fuel(limit.max(FUEL_MIN)),
             hold: quote.hold,
-            prices: Prices::from(&self.parts.escrows.tariff()),
+            prices: Prices::from(&quote.tariff),
         })
     }
 
-    async fn hold(&self, submitted: &Submitted, quote: &str) -> Result<i64, JobsError> {
+    /// Begins the job and holds its price. Under another key too the same quote begins one job only:
+    /// its stream must not exist.
+    async fn hold(
+        &self,
+        submitted: &Submitted,
+        key: &str,
+        quote: &str,
+    ) -> Result<i64, JobsError> {
         let (job, owner, amount) = (submitted.id, submitted.owner, submitted.hold);
         let stream = format!("job-{job}");
         let held = Fact::EscrowHeld { job, owner, amount };
         let moves = self.parts.escrows.moves(&held);
+        let begin = NewEvent::new(stream.clone(), submitted.fact()).by(owner);
         let events = vec![
-            NewEvent::new(stream.clone(), submitted.fact()).by(owner),
+            NewEvent { expect: Expect::Version(0), ..begin },
             NewEvent::new(stream, held).by(owner).moving(moves),
         ];
-        let operation =
-            Operation { key: format!("submit:{quote}"), request: Sha256Hash::of(quote.as_bytes()) };
+        let request = Sha256Hash::of(format!("submit {quote}").as_bytes());
+        let operation = Operation { key: format!("{owner}:{key}"), request };
         let append = Append { operation: Some(operation), events };
-        Ok(self.parts.log.append(append).await?.position)
+        match self.parts.log.append(append).await {
+            Ok(appended) => Ok(appended.position),
+            Err(AppendError::Version { .. }) => Ok(self.parts.log.head()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Stops a job; what was not spent goes back.
     ///
     /// # Errors
-    /// [`JobsError::Ended`] when it has ended already.
+    /// [`JobsError::Ended`] when it is done or has failed.
     pub async fn cancel(&self, user: UserId, id: JobId) -> Result<JobView, JobsError> {
         let view = self.job(user, id).await?;
-        if view.state.is_final() {
-            return Err(JobsError::Ended);
+        match view.state {
+            // Asked twice: it is as it was wished.
+            JobState::Cancelled => return Ok(view),
+            state if state.is_final() => return Err(JobsError::Ended),
+            _ => {}
         }
         let position = self.actor(id).await?.send(CancelJob { actor: user }).await??;
         self.parts.progress.reached(position).await;

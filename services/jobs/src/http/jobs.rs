@@ -45,8 +45,8 @@ pub(crate) async fn submit(
     req: HttpRequest,
     body: web::Json<JobSubmit>,
 ) -> Result<HttpResponse, ApiError> {
-    idempotency_key(&req)?;
-    let job = jobs.submit(who.user, &body.quote).await?;
+    let key = idempotency_key(&req)?;
+    let job = jobs.submit(who.user, &key, &body.quote).await?;
     Ok(HttpResponse::Created()
         .insert_header(("Location", format!("/v1/jobs/{}", job.id)))
         .insert_header(("X-Medusa-Pos", job.position.to_string()))
