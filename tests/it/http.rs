@@ -92,13 +92,26 @@ async fn status(house: &House, method: &str, path: &str, token: Option<&str>) ->
     request.body("{}").send().await.unwrap().status().as_u16()
 }
 
+async fn document(house: &House) -> Value {
+    let answer = house.http().get(format!("{}/v1/openapi.json", house.url)).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_committed_document_is_the_one_that_is_served() {
+    let house = House::open().await;
+    let committed = std::fs::read(checkout().join("docs/openapi.json")).unwrap();
+    let committed: Value = serde_json::from_slice(&committed).unwrap();
+    let same = document(&house).await == committed;
+    assert!(same, "docs/openapi.json is old: `medusa-server openapi` prints it");
+}
+
 #[tokio::test]
 async fn every_route_is_known_and_open_only_to_those_who_may_call_it() {
     let house = House::open().await;
     let (consumer, admin) = (house.person("carla").await, house.admin().await);
     let agent = house.enrol(&consumer, "desk").await;
-    let answer = house.http().get(format!("{}/v1/openapi.json", house.url)).send().await.unwrap();
-    let document: Value = answer.json().await.unwrap();
+    let document = document(&house).await;
     let mut told = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         told.extend(methods.as_object().unwrap().keys().map(|m| (m.clone(), path.clone())));
@@ -106,9 +119,6 @@ async fn every_route_is_known_and_open_only_to_those_who_may_call_it() {
     let known: BTreeSet<(String, String)> =
         ROUTES.iter().map(|(m, p, _)| ((*m).to_owned(), (*p).to_owned())).collect();
     assert_eq!(told, known, "the table of who may call which route has all of them");
-    let committed = std::fs::read(checkout().join("docs/openapi.json")).unwrap();
-    let committed: Value = serde_json::from_slice(&committed).unwrap();
-    assert_eq!(document, committed, "write docs/openapi.json with `medusa-server openapi`");
 
     let callers = [
         (None, "nobody"),
@@ -304,4 +314,17 @@ async fn a_foreign_topic_is_refused() {
     let url = format!("{}/v1/streams?topics=job:{}", house.url, job.id);
     let answer = house.http().get(url).bearer_auth(&other.token).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 404);
+}
+
+#[tokio::test]
+async fn streams_that_were_left_do_not_keep_new_ones_out() {
+    let house = House::open().await;
+    let consumer = house.person("carla").await;
+    // Somebody who clicks through the pages, each with its own stream.
+    for page in 0..15 {
+        let url = format!("{}/v1/streams?topics=wallet", house.url);
+        let mut answer = house.http().get(url).bearer_auth(&consumer.token).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "page {page}");
+        answer.chunk().await.unwrap().expect("the first words of the stream");
+    }
 }

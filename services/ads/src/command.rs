@@ -74,8 +74,8 @@ impl Ads {
         Ok(ads)
     }
 
-    /// Offers an ad. Somebody who has an open offer gets that one again, unless too little is left
-    /// of it to show the card from the beginning.
+    /// Offers an ad. Somebody who has an open offer gets that one again, and its time begins anew:
+    /// what counts is the last time that the card was shown from its beginning.
     ///
     /// # Errors
     /// [`AdsError::CapReached`] and [`AdsError::NoneLeft`].
@@ -99,9 +99,7 @@ impl Ads {
             offered_at: now,
             proven_at: None,
         };
-        let shown_ms = i64::from(house.seconds).saturating_mul(1_000);
-        let fresh_from = now.plus_ms(shown_ms.saturating_sub(limits.offer_ms));
-        let (offer, reward) = watches::open(&mut db, &new, fresh_from).await?;
+        let (offer, reward) = watches::open(&mut db, &new).await?;
         db.commit().await?;
         Ok(AdOffer {
             offer,

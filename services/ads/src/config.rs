@@ -52,7 +52,7 @@ impl Default for AdsConfig {
                    starts paused, runs other people's programs behind walls, and every credit it \
                    earns is in a log that anybody can check."
                 .to_owned(),
-            link: "/lend".to_owned(),
+            link: "/app/lend".to_owned(),
             budget: Credits::from_micros(1_000_000_000),
             price: Credits::from_micros(1_250_000),
             reward: Credits::from_micros(1_000_000),

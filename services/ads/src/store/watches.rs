@@ -36,25 +36,14 @@ pub(crate) async fn proven_times(
     Ok(times.into_iter().map(Timestamp::from_utc).collect())
 }
 
-/// Writes an offer, unless the person has an open one that was made at or after `fresh_from`:
-/// answers the one that stands, its id and its reward. An older open offer is forgotten.
-pub(crate) async fn open(
-    db: &mut PgConnection,
-    new: &Watch,
-    fresh_from: Timestamp,
-) -> sqlx::Result<(WatchId, Credits)> {
-    sqlx::query!(
-        "delete from watch where user_id = $1 and proven_at is null and offered_at < $2",
-        new.user.0,
-        fresh_from.to_utc(),
-    )
-    .execute(&mut *db)
-    .await?;
-    // The update changes nothing: it only makes the open row the one that is returned.
+/// Writes an offer. A person who has an open one keeps it, and its time begins anew: answers the
+/// one that stands, its id and its reward.
+pub(crate) async fn open(db: &mut PgConnection, new: &Watch) -> sqlx::Result<(WatchId, Credits)> {
     let row = sqlx::query!(
         "insert into watch (watch_id, user_id, campaign_id, price, reward, offered_at)
          values ($1, $2, $3, $4, $5, $6)
-         on conflict (user_id) where proven_at is null do update set user_id = excluded.user_id
+         on conflict (user_id) where proven_at is null
+             do update set offered_at = excluded.offered_at
          returning watch_id, reward",
         new.id.0,
         new.user.0,

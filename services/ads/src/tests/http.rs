@@ -52,7 +52,7 @@ async fn a_person_watches_and_is_paid() {
     let (status, _, offer) = post(&world, "ann", "/v1/ads/offers").await;
     assert_eq!(status, 201, "{offer}");
     assert_eq!((&offer["reward"], &offer["left_today"]), (&json!("1.00"), &json!(5)));
-    assert_eq!((&offer["title"], &offer["link"]), (&json!("Medusa itself"), &json!("/lend")));
+    assert_eq!((&offer["title"], &offer["link"]), (&json!("Medusa itself"), &json!("/app/lend")));
     let claim = format!("/v1/ads/offers/{}/claim", offer["offer"].as_str().unwrap());
     let (status, after, problem) = post(&world, "ann", &claim).await;
     assert_eq!((status, after.as_deref()), (409, Some("15")));

@@ -87,23 +87,21 @@ async fn an_offer_of_somebody_else_is_unknown() {
 }
 
 #[actix_web::test]
-async fn a_person_has_one_open_offer_until_it_cannot_be_watched_any_more() {
+async fn a_person_has_one_open_offer_whose_time_begins_anew_when_it_is_asked_for() {
     let world = World::new().await;
     let ask = || world.ads.offer(user(1));
     let (one, two) = tokio::join!(ask(), ask());
     let one = one.unwrap();
     assert_eq!(one, two.unwrap());
     assert_ne!(world.ads.offer(user(2)).await.unwrap().offer, one.offer);
-    world.wait(585);
-    assert_eq!(ask().await.unwrap(), one, "fifteen seconds are left");
+    world.wait(14);
+    assert_eq!(ask().await.unwrap(), one);
+    world.wait(14);
+    let early = code(world.ads.claim(user(1), one.offer).await);
+    assert_eq!(early, ("ads.too_early".into(), Some(1)), "the first fourteen seconds are void");
     world.wait(1);
-    let next = ask().await.unwrap();
-    assert_ne!(next.offer, one.offer);
-    let old = world.ads.claim(user(1), one.offer).await;
-    assert_eq!(code(old).0, "platform.not_found");
-    world.wait(15);
-    world.ads.claim(user(1), next.offer).await.unwrap();
-    assert_ne!(ask().await.unwrap().offer, next.offer);
+    world.ads.claim(user(1), one.offer).await.unwrap();
+    assert_ne!(ask().await.unwrap().offer, one.offer);
 }
 
 #[actix_web::test]

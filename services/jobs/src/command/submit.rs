@@ -124,12 +124,7 @@ impl Jobs {
     ///
     /// # Errors
     /// `billing.credits_short` when the wallet does not cover the hold.
-    pub async fn submit(
-        &self,
-        user: UserId,
-        key: &str,
-        quote: &str,
-    ) -> Result<JobView, JobsError> {
+    pub async fn submit(&self, user: UserId, key: &str, quote: &str) -> Result<JobView, JobsError> {
         let parts = &self.parts;
         let id = parse_quote(quote).ok_or(JobsError::Missing("quote"))?;
         let mut db = parts.log.pool().acquire().await?;
@@ -190,12 +185,7 @@ impl Jobs {
 
     /// Begins the job and holds its price. Under another key too the same quote begins one job only:
     /// its stream must not exist.
-    async fn hold(
-        &self,
-        submitted: &Submitted,
-        key: &str,
-        quote: &str,
-    ) -> Result<i64, JobsError> {
+    async fn hold(&self, submitted: &Submitted, key: &str, quote: &str) -> Result<i64, JobsError> {
         let (job, owner, amount) = (submitted.id, submitted.owner, submitted.hold);
         let stream = format!("job-{job}");
         let held = Fact::EscrowHeld { job, owner, amount };
