@@ -166,7 +166,7 @@ impl World {
         let program = self.jobs.examples().await.unwrap().first().unwrap().program;
         let request = QuoteRequest { program, input: None, spec };
         let quote = self.jobs.quote(ANN, request).await.unwrap();
-        self.jobs.submit(ANN, &quote.id).await.unwrap().id
+        self.jobs.submit(ANN, &quote.id, &quote.id).await.unwrap().id
     }
 
     /// Somebody begins to compute a chunk.
