@@ -184,6 +184,12 @@ fn submit_rows() -> Vec<Row> {
         hold: credits("2"),
         verification: credits("0.7"),
         fee: credits("0.1"),
+        tariff: medusa_api::Tariff {
+            meter: "wt48-1".into(),
+            per_gfuel: Credits::from_micros(28),
+            per_start: Credits::from_micros(3),
+            fee_permille: 150,
+        },
         sample_fuel: Fuel(5),
         sample_stderr: String::new(),
         seconds: Some(70),
