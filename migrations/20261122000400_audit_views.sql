@@ -19,9 +19,11 @@ from ledger_entry;
 create view audit.balances as
 select account as account_id, balance, position as as_of_pos from ledger_account;
 
+-- One row for each of a job's four escrow accounts.
 create view audit.jobs as
-select job_id as id, owner_id as owner, state, 'escrow:job_' || replace(job_id::text, '-', '') as escrow_account
-from job;
+select job_id as id, owner_id as owner, state,
+       'escrow.' || bucket || ':job_' || replace(job_id::text, '-', '') as escrow_account
+from job cross join unnest(array['promo', 'ad', 'paid', 'earned']) as bucket;
 
 create view audit.chunks as
 select job_id::text || '/' || index as id, job_id, state, attempts as replicas from chunk;

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 /// Runs at the same time.
 const RUNS_MAX: usize = 2;
 /// A sample that takes longer is refused; the chunks have to become smaller.
-const WALL_MS_MAX: u64 = 60_000;
+const WALL_MS_MAX: u64 = 30_000;
 
 /// The sandbox of this server.
 pub(crate) struct ServerRunner {

@@ -3,7 +3,7 @@
 use crate::harness::{Browser, House};
 
 /// Pages that anybody or anybody with an account may open.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/",
     "/docs",
     "/docs/errors",
@@ -13,8 +13,17 @@ const PAGES: [&str; 10] = [
     "/app/jobs/new",
     "/app/wallet",
     "/app/lend",
+    "/app/earn",
     "/device",
 ];
+
+/// Fails when a page has to be scrolled to the side.
+async fn fits(browser: &Browser, page: &str) {
+    let widths = "return [document.documentElement.scrollWidth, innerWidth]";
+    let widths = browser.js(widths).await;
+    assert_eq!(widths[1], 360, "{page}");
+    assert!(widths[0].as_u64().unwrap() <= 360, "{page} is {widths} wide");
+}
 
 #[tokio::test]
 async fn a_newcomer_signs_up_starts_the_example_watches_its_map_and_sees_the_picture() {
@@ -57,10 +66,7 @@ async fn a_newcomer_signs_up_starts_the_example_watches_its_map_and_sees_the_pic
     browser.be_narrow(360).await;
     for page in PAGES.into_iter().chain([job, &format!("{job}/chunks")]) {
         browser.goto(page).await;
-        let widths = "return [document.documentElement.scrollWidth, innerWidth]";
-        let widths = browser.js(widths).await;
-        assert_eq!(widths[1], 360, "{page}");
-        assert!(widths[0].as_u64().unwrap() <= 360, "{page} is {widths} wide");
+        fits(&browser, page).await;
     }
     drop(agents);
 }
@@ -81,4 +87,7 @@ async fn an_admin_presses_verify_and_reads_that_everything_agrees() {
     let said = browser.js("return document.querySelector('#report').innerText").await;
     assert!(said.as_str().unwrap().contains("Everything agrees"), "{said}");
     assert_eq!(browser.errors().await, [""; 0]);
+    browser.be_narrow(360).await;
+    browser.goto("/admin").await;
+    fits(&browser, "/admin").await;
 }

@@ -9,7 +9,7 @@
 //! Redis may be emptied or away at any time. Both ends notice, and write or ask for everything
 //! anew; nothing here is a record of anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -256,7 +256,8 @@ struct Inner {
     url: String,
     reader: ConnectionManager,
     topics: Mutex<BTreeMap<String, broadcast::Sender<Heard>>>,
-    seats: Mutex<BTreeMap<UserId, u32>>,
+    /// Open connections of each person, oldest first.
+    seats: Mutex<BTreeMap<UserId, VecDeque<CancellationToken>>>,
 }
 
 impl Hub {
@@ -300,21 +301,25 @@ impl Hub {
         Ok(found.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// A place for one more connection of a person; none when there are `most` already. It is given
-    /// back by dropping it.
+    /// A place for one more connection of a person. Beyond `most` of them the oldest has to go: a
+    /// connection that was left is noticed late, and must not keep a new one out.
     #[must_use]
-    pub fn seat(&self, person: UserId, most: u32) -> Option<Seat> {
+    pub fn seat(&self, person: UserId, most: usize) -> Seat {
+        let token = CancellationToken::new();
         let mut seats = self.seats();
         let taken = seats.entry(person).or_default();
-        if *taken >= most {
-            return None;
+        taken.push_back(token.clone());
+        while taken.len() > most.max(1) {
+            if let Some(oldest) = taken.pop_front() {
+                oldest.cancel();
+            }
         }
-        *taken = taken.saturating_add(1);
-        Some(Seat { person, hub: self.clone() })
+        drop(seats);
+        Seat { person, token, hub: self.clone() }
     }
 
-    fn seats(&self) -> MutexGuard<'_, BTreeMap<UserId, u32>> {
-        // Every count is a sound one, also after a panic.
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<UserId, VecDeque<CancellationToken>>> {
+        // Every state of the lists is a sound one, also after a panic.
         self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -416,15 +421,25 @@ impl Drop for Listener {
 /// One of the connections that a person may have.
 pub struct Seat {
     person: UserId,
+    token: CancellationToken,
     hub: Hub,
+}
+
+impl Seat {
+    /// Waits until newer connections need the place.
+    pub async fn lost(&self) {
+        self.token.cancelled().await;
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        // Marks the own entry, which has no other name.
+        self.token.cancel();
         let mut seats = self.hub.seats();
         if let Some(taken) = seats.get_mut(&self.person) {
-            *taken = taken.saturating_sub(1);
-            if *taken == 0 {
+            taken.retain(|token| !token.is_cancelled());
+            if taken.is_empty() {
                 seats.remove(&self.person);
             }
         }

@@ -20,7 +20,8 @@ impl Default for JobsConfig {
         Self {
             agent_grace: Duration::from_secs(5),
             blob_bytes_max: 2 * 1024 * 1024 * 1024,
-            sample_fuel_max: 50_000_000_000,
+            // Far more than the sample's real time allows: that limit is the one that is met.
+            sample_fuel_max: 2_000_000_000_000,
             quote_ttl: Duration::from_secs(60 * 60),
         }
     }

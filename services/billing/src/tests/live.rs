@@ -1,5 +1,6 @@
 //! Wallets as they change, over a Redis that is emptied and taken away.
 
+use futures_util::FutureExt as _;
 use std::time::Duration;
 
 use medusa_api::{LiveEvent, Wallet};
@@ -184,9 +185,12 @@ async fn a_wallet_is_told_at_most_every_40_ms() {
 #[tokio::test]
 async fn a_person_has_only_so_many_seats() {
     let live = Live::new().await;
-    let taken: Vec<_> = (0..3).map(|_| live.hub.seat(user(1), 3).expect("a free seat")).collect();
-    assert!(live.hub.seat(user(1), 3).is_none());
-    assert!(live.hub.seat(user(2), 3).is_some());
-    drop(taken);
-    assert!(live.hub.seat(user(1), 3).is_some());
+    let mut taken: Vec<_> = (0..3).map(|_| live.hub.seat(user(1), 3)).collect();
+    let _other = live.hub.seat(user(2), 3);
+    taken.remove(1);
+    let _third = live.hub.seat(user(1), 3);
+    assert!(taken[0].lost().now_or_never().is_none(), "a place was given back");
+    let _fourth = live.hub.seat(user(1), 3);
+    assert!(taken[0].lost().now_or_never().is_some(), "the oldest has to go");
+    assert!(taken[1].lost().now_or_never().is_none());
 }
