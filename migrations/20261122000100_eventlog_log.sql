@@ -14,6 +14,8 @@ create table event (
 ) partition by range (position);
 
 create table event_p0 partition of event for values from (1) to (10000001);
+-- What has no partition of its own yet still has a place.
+create table event_rest partition of event default;
 create index event_stream on event (stream, version);
 create index event_at on event using brin (at);
 

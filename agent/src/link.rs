@@ -269,10 +269,16 @@ impl Mouth<'_> {
         self.send(encoded).await
     }
 
-    /// Says that this agent lives, and asks the same of the server.
+    /// Says that this agent lives, and asks the same of the server. What is finished is told before:
+    /// a lease that is neither worked on nor reported counts as lost.
     async fn pulse(&mut self) -> Result<(), Cut> {
         let paused = *self.link.board.watch_paused().borrow();
         let running = self.link.board.leases();
+        let mut finished = Vec::new();
+        while let Ok(report) = self.link.reports.try_recv() {
+            finished.push(report);
+        }
+        self.write(finished).await?;
         let pulse = Frame::of(Message::Pulse(Pulse { paused, running }));
         let ping = WsMessage::Ping(Bytes::new());
         self.send(vec![WsMessage::Binary(pulse.encode()), ping]).await

@@ -1,7 +1,5 @@
 //! The server's own sandbox behind the port of jobs: inspection, quotes, referee. Each run is a
-//! fresh worker process, and only a few run at the same time.
-
-use std::sync::Arc;
+//! fresh worker process.
 
 use bytes::Bytes;
 use medusa_jobs::port::{Ran, Run, Runner};
@@ -9,28 +7,20 @@ use medusa_platform::auth::BoxFuture;
 use medusa_platform::{ApiError, BlobStore};
 use medusa_sandbox::{CompileError, Modules, Refusal, Task, Worker, WorkerError};
 use medusa_types::Fuel;
-use tokio::sync::Semaphore;
-
-/// Runs at the same time.
-const RUNS_MAX: usize = 2;
-/// A sample that takes longer is refused; the chunks have to become smaller.
-const WALL_MS_MAX: u64 = 30_000;
 
 /// The sandbox of this server.
 pub(crate) struct ServerRunner {
     modules: Modules,
     blobs: BlobStore,
-    turns: Arc<Semaphore>,
 }
 
 impl ServerRunner {
     /// With compiled programs in this cache.
     pub(crate) fn new(modules: Modules, blobs: BlobStore) -> Self {
-        Self { modules, blobs, turns: Arc::new(Semaphore::new(RUNS_MAX)) }
+        Self { modules, blobs }
     }
 
     async fn run_once(&self, run: Run) -> Result<Ran, ApiError> {
-        let _turn = self.turns.acquire().await.map_err(|_| ApiError::busy(5))?;
         let compiled = match self.modules.find(run.program, run.strict).await {
             Ok(Some(compiled)) => compiled,
             Ok(None) => {
@@ -40,8 +30,6 @@ impl ServerRunner {
             }
             Err(error) => return Err(compile_problem(&error)),
         };
-        let mut limits = run.limits;
-        limits.wall_ms = limits.wall_ms.min(WALL_MS_MAX);
         let task = Task {
             args: run.args,
             env: run.env,
@@ -49,7 +37,7 @@ impl ServerRunner {
             files: run.files.into_iter().map(|(path, bytes)| (path, bytes.to_vec())).collect(),
             seed: run.seed,
             clock_ms: run.clock_ms,
-            limits,
+            limits: run.limits,
         };
         let mut worker = Worker::start(&self.modules, &compiled).await.map_err(broken)?;
         let report = worker.run(task).await.map_err(broken)?;

@@ -11,6 +11,8 @@ pub struct JobsConfig {
     pub blob_bytes_max: u64,
     /// Fuel that the sample chunk of a quote may use.
     pub sample_fuel_max: u64,
+    /// Real time that the sample chunk may take, in milliseconds.
+    pub sample_wall_ms: u64,
     /// How long a quote holds.
     pub quote_ttl: Duration,
 }
@@ -22,6 +24,7 @@ impl Default for JobsConfig {
             blob_bytes_max: 2 * 1024 * 1024 * 1024,
             // Far more than the sample's real time allows: that limit is the one that is met.
             sample_fuel_max: 2_000_000_000_000,
+            sample_wall_ms: 30_000,
             quote_ttl: Duration::from_secs(60 * 60),
         }
     }

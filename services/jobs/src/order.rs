@@ -11,17 +11,22 @@ use medusa_protocol::{Blob, FilePart, Frame, INLINE_BYTES_MAX, Lease, Message, P
 use medusa_types::{AgentId, Fuel, JobId, LeaseId, Limits, Sha256Hash, Timestamp};
 
 use crate::error::JobsError;
-use crate::port::Run;
+use crate::port::{Ran, Run, Runner};
 use crate::split::{Inputs, Source};
 
 /// Output of one run: standard output and files together.
 pub(crate) const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Names and frame of a bundle come on top of what the guest may write.
+pub(crate) const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Standard error that is kept of one run.
 const STDERR_BYTES_MAX: u64 = 16 * 1024;
 /// Real time of one run.
 const WALL_MS_MAX: u64 = 30 * 60 * 1000;
 /// A ticket outlives its lease by renewals of it.
 const TICKET_MS: i64 = 60 * 60 * 1000;
+
+/// Runs in the server's own sandbox at the same time.
+static TURNS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 
 /// The orders of one job.
 pub(crate) struct Orders {
@@ -59,15 +64,25 @@ impl Orders {
         u64::try_from(self.submitted_at.ms_since(Timestamp::from_micros(0))).unwrap_or_default()
     }
 
-    /// The run of a chunk in the server's own sandbox.
-    pub(crate) async fn run(&self, chunk: u32, fuel: Fuel) -> Result<Run, JobsError> {
+    /// Runs a chunk in the server's own sandbox, with a shorter limit of real time if there is one.
+    pub(crate) async fn run(
+        &self,
+        runner: &dyn Runner,
+        chunk: u32,
+        fuel: Fuel,
+        wall_ms: Option<u64>,
+    ) -> Result<Ran, JobsError> {
+        // The turn comes before the input is loaded: inputs of all who wait would fill the memory.
+        let _turn = TURNS.acquire().await.map_err(|_| JobsError::Busy)?;
         let resolved = self.inputs.resolve(chunk).await?;
         let mut files = Vec::with_capacity(resolved.files.len());
         for (path, source) in resolved.files {
             files.push((path, self.bytes(source).await?));
         }
         let seed = seed(self.job, chunk);
-        Ok(Run {
+        let mut limits = limits(&self.spec, fuel);
+        limits.wall_ms = wall_ms.map_or(limits.wall_ms, |ms| ms.min(limits.wall_ms));
+        let run = Run {
             program: self.program,
             args: self.spec.args.clone(),
             env: guest_env(chunk, self.chunks, seed),
@@ -75,9 +90,10 @@ impl Orders {
             files,
             seed,
             clock_ms: self.clock_ms(),
-            limits: limits(&self.spec, fuel),
+            limits,
             strict: self.spec.strict,
-        })
+        };
+        Ok(runner.run(run).await?)
     }
 
     async fn bytes(&self, source: Source) -> Result<Bytes, JobsError> {

@@ -12,26 +12,34 @@ const PAGE: i64 = 2_000;
 /// Leases from before a restart get this long to be heard of again.
 const REVIVE_MS: i64 = 20_000;
 
-/// Folds a job's stream; `None` when there is no such job.
-pub(crate) async fn fold_job(log: &EventLog, id: JobId) -> Result<Option<Job>, JobsError> {
-    Ok(fold(log, id).await?.map(|(job, _)| job))
+/// A job as its stream tells it.
+pub(crate) struct Folded {
+    pub(crate) job: Job,
+    /// When it was submitted.
+    pub(crate) at: Timestamp,
+    /// Version of its stream.
+    pub(crate) version: i64,
 }
 
-/// Folds a job's stream; also gives the time of its first event.
-pub(crate) async fn fold(log: &EventLog, id: JobId) -> Result<Option<(Job, Timestamp)>, JobsError> {
+/// Folds a job's stream; `None` when there is no such job.
+pub(crate) async fn fold(log: &EventLog, id: JobId) -> Result<Option<Folded>, JobsError> {
     let stream = format!("job-{id}");
-    let mut folded: Option<(Job, Timestamp)> = None;
+    let mut folded: Option<Folded> = None;
     let mut version = 0;
     loop {
         let page = read_stream(log.pool(), &stream, version, PAGE).await?;
         for event in &page {
+            version = event.envelope.version;
             match &mut folded {
-                Some((job, _)) => job.apply(&event.envelope.fact),
+                Some(folded) => {
+                    folded.job.apply(&event.envelope.fact);
+                    folded.version = version;
+                }
                 None => {
-                    folded = Job::begin(&event.envelope.fact).map(|job| (job, event.envelope.at));
+                    let begun = Job::begin(&event.envelope.fact);
+                    folded = begun.map(|job| Folded { job, at: event.envelope.at, version });
                 }
             }
-            version = event.envelope.version;
         }
         if i64::try_from(page.len()).unwrap_or_default() < PAGE {
             return Ok(folded);

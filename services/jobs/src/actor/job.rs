@@ -2,26 +2,26 @@
 //! wakes the scheduler, withdraws leases, calls the referee, merges. When the log does not take its
 //! facts, it folds the log again and goes on from there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use medusa_api::JobSpec;
-use medusa_eventlog::{Append, EventLog, NewEvent, Operation};
-use medusa_events::{EndState, Fact, FileRef};
+use medusa_eventlog::{Append, AppendError, EventLog, Expect, NewEvent, Operation};
+use medusa_events::{EndState, Fact};
 use medusa_platform::{BlobStore, Clock, Random};
 use medusa_types::{AgentId, JobId, LeaseId, Outcome, Sha256Hash, UserId};
 
 use super::MAILBOX_MAX;
 use super::message::{CancelJob, Granted, JobEvent, NextLease, Reported};
 use super::scheduler::{JobDown, JobUp, SchedulerHandle, Withdraw};
-use crate::domain::{Fleet, Job, Refereed};
+use crate::domain::{Fleet, Job};
 use crate::error::JobsError;
-use crate::merge;
 use crate::order::Orders;
 use crate::port::{Escrows, Runner};
 use crate::split::Plan;
-use crate::store;
+use crate::{start, store};
 
 /// Notes about an ended job are written within this time; then its actor leaves.
 const LEAVE_AFTER: Duration = Duration::from_millis(500);
@@ -41,19 +41,25 @@ pub(crate) struct JobContext {
 /// The log did not take the facts: what this actor believes is not so.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Refold;
+pub(super) struct Refold;
 
 /// One open job.
 pub(crate) struct JobActor {
-    context: JobContext,
-    orders: Arc<Orders>,
-    plan: Arc<Plan>,
-    spec: JobSpec,
-    job: Job,
-    fleet: Fleet,
-    /// A merge or a referee's run is under way.
-    working: bool,
-    last_stderr: String,
+    pub(super) context: JobContext,
+    pub(super) orders: Arc<Orders>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) spec: JobSpec,
+    pub(super) job: Job,
+    /// Version of the job's stream once all facts that were handed over are written. The log
+    /// refuses what is built on facts that it did not take.
+    version: i64,
+    pub(super) fleet: Fleet,
+    /// Results are being put together.
+    pub(super) merging: bool,
+    /// Chunks that are being run here.
+    pub(super) refereeing: BTreeSet<u32>,
+    /// What the consumer is told when the job fails.
+    pub(super) last_words: String,
 }
 
 impl JobActor {
@@ -62,19 +68,33 @@ impl JobActor {
         orders: Orders,
         plan: Arc<Plan>,
         spec: JobSpec,
-        job: Job,
+        (job, version): (Job, i64),
     ) -> Self {
-        let (fleet, last_stderr) = (Fleet::default(), String::new());
-        let orders = Arc::new(orders);
-        Self { context, orders, plan, spec, job, fleet, working: false, last_stderr }
+        Self {
+            context,
+            orders: Arc::new(orders),
+            plan,
+            spec,
+            job,
+            version,
+            fleet: Fleet::default(),
+            merging: false,
+            refereeing: BTreeSet::new(),
+            last_words: String::new(),
+        }
     }
 
-    fn id(&self) -> JobId {
+    pub(super) fn id(&self) -> JobId {
         self.job.submitted().id
     }
 
     /// Hands facts that the domain has decided to the log, and acts on them.
-    fn record(&mut self, facts: Vec<Fact>, actor: Option<UserId>, ctx: &mut Context<Self>) {
+    pub(super) fn record(
+        &mut self,
+        facts: Vec<Fact>,
+        actor: Option<UserId>,
+        ctx: &mut Context<Self>,
+    ) {
         if facts.is_empty() {
             return;
         }
@@ -99,7 +119,7 @@ impl JobActor {
         self.act_on(&facts, ctx);
     }
 
-    fn append(&self, facts: &[Fact], actor: Option<UserId>) -> Append {
+    fn append(&mut self, facts: &[Fact], actor: Option<UserId>) -> Append {
         let stream = format!("job-{}", self.id());
         let key = facts.iter().find_map(|fact| match fact {
             Fact::ChunkSettled { job, chunk, .. } => Some(format!("settle:{job}:{chunk}")),
@@ -113,7 +133,13 @@ impl JobActor {
             NewEvent { actor, ..event }
         };
         let operation = key.map(|key| Operation { key, request });
-        Append { operation, events: facts.iter().map(event).collect() }
+        let mut events: Vec<NewEvent> = facts.iter().map(event).collect();
+        if let Some(first) = events.first_mut() {
+            first.expect = Expect::Version(self.version);
+        }
+        let written = i64::try_from(events.len()).unwrap_or_default();
+        self.version = self.version.saturating_add(written);
+        Append { operation, events }
     }
 
     fn act_on(&mut self, facts: &[Fact], ctx: &mut Context<Self>) {
@@ -129,7 +155,7 @@ impl JobActor {
             return;
         }
         if wake {
-            self.call_referee(facts, ctx);
+            self.call_referee(ctx);
             self.wake(ctx);
         }
         if let Some(fact) = self.job.start_merge() {
@@ -151,7 +177,7 @@ impl JobActor {
             tracing::debug!("the scheduler forgets the job when it does not answer");
         }
         let words = match code {
-            Some(_) => self.last_stderr.clone(),
+            Some(_) => self.last_words.clone(),
             None => String::new(),
         };
         if words.is_empty() {
@@ -179,12 +205,12 @@ impl JobActor {
         }
     }
 
-    fn live(&self) -> Vec<(AgentId, LeaseId)> {
+    pub(super) fn live(&self) -> Vec<(AgentId, LeaseId)> {
         self.job.leases().map(|l| (l.agent, l.id)).collect()
     }
 
     /// Records facts and withdraws the leases that they ended without a report.
-    fn record_and_withdraw(
+    pub(super) fn record_and_withdraw(
         &mut self,
         before: Vec<(AgentId, LeaseId)>,
         facts: Vec<Fact>,
@@ -206,58 +232,6 @@ impl JobActor {
         self.record(facts, actor, ctx);
     }
 
-    /// Runs contradicted chunks here.
-    fn call_referee(&mut self, facts: &[Fact], ctx: &mut Context<Self>) {
-        let chunk = facts.iter().find_map(|fact| match fact {
-            Fact::AttemptReported { chunk, .. } if self.job.needs_referee(chunk.0) => Some(chunk.0),
-            _ => None,
-        });
-        let Some(chunk) = chunk else { return };
-        tracing::info!(job = %self.id(), chunk, "reports contradict each other; running it here");
-        let (orders, context) = (Arc::clone(&self.orders), self.context.clone());
-        let limit = self.job.submitted().fuel_limit;
-        let run = async move {
-            let run = orders.run(chunk, limit).await?;
-            let ran = context.runner.run(run).await?;
-            let output = context.blobs.put(ran.output).await?;
-            Ok::<_, JobsError>(Refereed { outcome: ran.outcome, output, fuel: ran.fuel })
-        };
-        ctx.spawn(run.into_actor(self).map(move |result, act, ctx| match result {
-            Ok(refereed) => {
-                let before = act.live();
-                let facts = act.job.refereed(chunk, refereed);
-                act.record_and_withdraw(before, facts, None, ctx);
-            }
-            Err(error) => {
-                tracing::error!(%error, "the referee could not run a chunk");
-                ctx.notify_later(Refold, Duration::from_secs(2));
-            }
-        }));
-    }
-
-    fn merge(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.working, true) {
-            return;
-        }
-        let (blobs, plan) = (self.context.blobs.clone(), Arc::clone(&self.plan));
-        let (rules, outputs) = (self.spec.merge.clone(), self.job.outputs());
-        let work = async move { merge::merge(&blobs, &rules, &plan, &outputs).await };
-        ctx.spawn(work.into_actor(self).map(|merged, act, ctx| act.merged(merged, ctx)));
-    }
-
-    fn merged(&mut self, merged: Result<Vec<FileRef>, merge::MergeError>, ctx: &mut Context<Self>) {
-        self.working = false;
-        let facts = match merged {
-            Ok(results) => self.job.finish(results),
-            Err(error) => {
-                tracing::info!(job = %self.id(), %error, "the results could not be merged");
-                self.last_stderr = error.to_string();
-                self.job.end(EndState::Failed, Some(error.code()))
-            }
-        };
-        self.record(facts, None, ctx);
-    }
-
     fn reported(&mut self, reported: Reported, ctx: &mut Context<Self>) {
         let Some(lease) = self.job.live_lease(reported.lease) else { return };
         if lease.agent != reported.agent {
@@ -269,7 +243,7 @@ impl JobActor {
         let result = (reported.outcome, reported.output, reported.output_bytes, reported.fuel);
         let facts = self.job.report(reported.lease, result, &self.fleet);
         if reported.outcome != Outcome::Done {
-            self.last_stderr = reported.failure_words();
+            self.last_words = reported.failure_words();
         }
         if !reported.stderr.is_empty() {
             self.keep_stderr(reported, chunk, ctx);
@@ -296,6 +270,18 @@ impl JobActor {
         self.record_and_withdraw(before, facts, None, ctx);
     }
 
+    fn end_if_starved(&mut self, ctx: &mut Context<Self>) {
+        if !self.job.is_starved(&self.fleet) {
+            return;
+        }
+        self.last_words =
+            "the credits that were held are spent before the chunks are done, because \
+            they need more than the sample; ask for a new quote with smaller chunks"
+                .to_owned();
+        let facts = self.job.end(EndState::Failed, Some("jobs.hold_spent"));
+        self.record(facts, None, ctx);
+    }
+
     /// Takes the steps that do not come with a message: after a start, and after the fleet changed.
     fn look_around(&mut self, ctx: &mut Context<Self>) {
         for chunk in self.job.stale_reports() {
@@ -303,6 +289,7 @@ impl JobActor {
             let facts = self.job.conclude(chunk, &self.fleet);
             self.record_and_withdraw(before, facts, None, ctx);
         }
+        self.call_referee(ctx);
         if self.job.merging() && self.job.ended().is_none() {
             self.merge(ctx);
         } else if let Some(fact) = self.job.start_merge() {
@@ -331,6 +318,9 @@ impl Handler<NextLease> for JobActor {
 
     fn handle(&mut self, msg: NextLease, ctx: &mut Self::Context) -> Self::Result {
         self.fleet = msg.fleet;
+        if msg.worker.memory_bytes < self.spec.memory_bytes() {
+            return Box::pin(fut::ready(None));
+        }
         let now = self.context.clock.now();
         let id = LeaseId(self.context.random.id());
         let Some(fact) = self.job.lease(msg.worker, &self.fleet, id, now) else {
@@ -377,6 +367,7 @@ impl Handler<JobEvent> for JobActor {
             JobEvent::Tick => {
                 let expired = self.job.expired(self.context.clock.now());
                 self.lose(&expired, "expired", ctx);
+                self.end_if_starved(ctx);
             }
         }
     }
@@ -393,10 +384,15 @@ impl Handler<CancelJob> for JobActor {
         }
         self.withdraw(&before);
         let append = self.append(&facts, Some(msg.actor));
-        let log = self.context.log.clone();
-        let write = async move { log.append(append).await };
+        let queued = self.context.log.enqueue(append);
         self.act_on(&facts, ctx);
-        Box::pin(write.into_actor(self).map(|appended, _, ctx| match appended {
+        let written = async move {
+            match queued {
+                Ok(answer) => answer.await.unwrap_or(Err(AppendError::Unknown)),
+                Err(error) => Err(error),
+            }
+        };
+        Box::pin(written.into_actor(self).map(|appended, _, ctx| match appended {
             Ok(appended) => {
                 ctx.notify_later(Leave, LEAVE_AFTER);
                 Ok(appended.position)
@@ -410,28 +406,30 @@ impl Handler<CancelJob> for JobActor {
 }
 
 impl Handler<Refold> for JobActor {
-    type Result = ResponseActFuture<Self, ()>;
+    type Result = AtomicResponse<Self, ()>;
 
+    /// Nothing else is handled meanwhile: it would build on what is not so.
     fn handle(&mut self, _: Refold, _: &mut Self::Context) -> Self::Result {
         let (log, id) = (self.context.log.clone(), self.id());
-        let fold = async move { crate::start::fold_job(&log, id).await };
-        Box::pin(fold.into_actor(self).map(|folded, act, ctx| match folded {
-            Ok(Some(job)) if job.ended().is_some() => {
-                act.job = job;
-                ctx.notify(Leave);
-            }
-            Ok(Some(job)) => {
-                act.job = job;
-                act.working = false;
-                act.look_around(ctx);
-                act.wake(ctx);
+        let fold = async move { start::fold(&log, id).await };
+        AtomicResponse::new(Box::pin(fold.into_actor(self).map(|folded, act, ctx| match folded {
+            Ok(Some(folded)) => {
+                act.job = folded.job;
+                act.version = folded.version;
+                start::revive(&mut act.job, act.context.clock.now());
+                if act.job.ended().is_some() {
+                    ctx.notify(Leave);
+                } else {
+                    act.look_around(ctx);
+                    act.wake(ctx);
+                }
             }
             Ok(None) => ctx.notify(Leave),
             Err(error) => {
                 tracing::warn!(%error, "could not fold a job again");
                 ctx.notify_later(Refold, Duration::from_secs(1));
             }
-        }))
+        })))
     }
 }
 

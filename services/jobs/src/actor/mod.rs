@@ -4,6 +4,7 @@
 mod job;
 mod message;
 mod scheduler;
+mod work;
 mod worker;
 
 pub(crate) use job::{JobActor, JobContext};

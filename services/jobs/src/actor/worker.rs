@@ -1,14 +1,14 @@
 //! One connected agent. It turns frames into messages and back, and stores what comes inline. Its
 //! outbox is bounded: an agent that does not read is disconnected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
 use medusa_platform::{BlobStore, Clock};
 use medusa_protocol::{Cancel, Frame, GONE_MS, HEARTBEAT_MS, Message as Says, Report, Welcome};
-use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash, Timestamp};
+use medusa_types::{AgentId, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
 use tokio::sync::mpsc;
 
 use super::MAILBOX_MAX;
@@ -16,10 +16,19 @@ use super::job::JobActor;
 use super::message::{Granted, JobEvent, Reported};
 use super::scheduler::{Freed, Orphan, SchedulerHandle, WorkerDown, WorkerPulse, WorkerUp};
 use crate::domain::Worker;
+use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX};
+
+/// Reports of one agent whose outputs are stored at the same time.
+const DELIVERING_MAX: usize = 1_024;
+/// Leases that one pulse can name.
+const LEASES_TOLD_MAX: usize = 2_048;
+/// Standard error that is kept of a report.
+const STDERR_CHARS_MAX: usize = 16 * 1024;
 
 /// What a worker actor needs.
 pub(crate) struct WorkerConfig {
-    pub(crate) worker: Worker,
+    pub(crate) agent: AgentId,
+    pub(crate) lender: UserId,
     pub(crate) name: String,
     pub(crate) outbox: mpsc::Sender<Bytes>,
     pub(crate) scheduler: SchedulerHandle,
@@ -57,24 +66,26 @@ pub(crate) struct WorkerActor {
     heard_at: Timestamp,
     greeted: bool,
     leases: HashMap<LeaseId, Addr<JobActor>>,
+    /// Reports whose output is being stored.
+    delivering: HashSet<LeaseId>,
 }
 
 impl WorkerActor {
     pub(crate) fn new(config: WorkerConfig) -> Self {
         let now = config.clock.now();
-        let leases = HashMap::new();
-        Self { config, connected_at: now, heard_at: now, greeted: false, leases }
+        let (leases, delivering) = (HashMap::new(), HashSet::new());
+        Self { config, connected_at: now, heard_at: now, greeted: false, leases, delivering }
     }
 
     fn send(&self, frame: &Frame, ctx: &mut Context<Self>) {
         if self.config.outbox.try_send(frame.encode()).is_err() {
-            tracing::info!(agent = %self.config.worker.agent, "an agent does not read; disconnected");
+            tracing::info!(agent = %self.config.agent, "an agent does not read; disconnected");
             ctx.stop();
         }
     }
 
     fn greet(&mut self, hello: &medusa_protocol::Hello, ctx: &mut Context<Self>) {
-        let agent = self.config.worker.agent;
+        let agent = self.config.agent;
         if hello.meter != medusa_types::METER {
             tracing::info!(%agent, meter = hello.meter, "an agent of another meter was sent away");
             ctx.stop();
@@ -89,7 +100,7 @@ impl WorkerActor {
         };
         self.send(&Frame::of(Says::Welcome(welcome)), ctx);
         let up = WorkerUp {
-            worker: self.config.worker,
+            worker: Worker { agent, lender: self.config.lender, memory_bytes: hello.memory_bytes },
             slots: hello.slots,
             paused: hello.paused,
             addr: ctx.address(),
@@ -104,8 +115,14 @@ impl WorkerActor {
             ctx.stop();
             return;
         };
+        if self.delivering.len() >= DELIVERING_MAX {
+            tracing::info!(agent = %self.config.agent, "an agent floods the server; disconnected");
+            ctx.stop();
+            return;
+        }
+        self.delivering.insert(lease);
         let job = self.leases.remove(&lease);
-        let (agent, blobs) = (self.config.worker.agent, self.config.blobs.clone());
+        let (agent, blobs) = (self.config.agent, self.config.blobs.clone());
         let scheduler = self.config.scheduler.clone();
         let deliver = async move {
             let reported = store_report(&blobs, agent, lease, report, payload).await;
@@ -120,14 +137,18 @@ impl WorkerActor {
             }
             let _closed = scheduler.send(Freed { agent, lease }).await;
         };
-        ctx.spawn(deliver.into_actor(self));
+        ctx.spawn(deliver.into_actor(self).map(move |(), act, _| {
+            act.delivering.remove(&lease);
+        }));
     }
 
     fn pulse(&self, pulse: &medusa_protocol::Pulse) {
+        // A report that is on its way to its job is as good as a lease that is worked on.
+        let running = pulse.running.iter().take(LEASES_TOLD_MAX).filter_map(|id| id.parse().ok());
         let msg = WorkerPulse {
-            agent: self.config.worker.agent,
+            agent: self.config.agent,
             paused: pulse.paused,
-            running: pulse.running.iter().filter_map(|id| id.parse().ok()).collect(),
+            running: running.chain(self.delivering.iter().copied()).collect(),
             connected_at: self.connected_at,
         };
         if self.config.scheduler.try_send(msg).is_err() {
@@ -140,7 +161,7 @@ impl WorkerActor {
 /// fault of the agent.
 async fn store_report(
     blobs: &BlobStore,
-    agent: medusa_types::AgentId,
+    agent: AgentId,
     lease: LeaseId,
     report: Report,
     payload: Bytes,
@@ -153,18 +174,31 @@ async fn store_report(
         output,
         output_bytes: report.output_bytes,
         fuel: Fuel(report.fuel),
-        stderr: report.stderr,
+        stderr: plain_end(&report.stderr),
     };
+    let fits = report.output_bytes <= OUTPUT_BYTES_MAX.saturating_add(BUNDLE_BYTES_MAX);
+    let inline = u64::try_from(payload.len()).ok() == Some(report.output_bytes);
     let kept = if report.uploaded {
-        blobs.size(output).await.ok() == Some(report.output_bytes)
+        fits && blobs.size(output).await.ok() == Some(report.output_bytes)
     } else {
-        Sha256Hash::of(&payload) == output && blobs.put(payload).await.is_ok()
+        inline && Sha256Hash::of(&payload) == output && blobs.put(payload).await.is_ok()
     };
     if !kept && reported.outcome != Outcome::AgentFault {
         reported.outcome = Outcome::AgentFault;
         reported.stderr = "the agent's output did not arrive as announced".into();
     }
+    if !reported.outcome.is_verdict() && reported.outcome != Outcome::AgentFault {
+        // What ends without a verdict is not paid, so its words are not given away either.
+        reported.stderr = String::new();
+    }
     reported
+}
+
+/// The end of a text, without control characters that could steer a reader's terminal.
+fn plain_end(text: &str) -> String {
+    let skip = text.chars().count().saturating_sub(STDERR_CHARS_MAX);
+    let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().skip(skip).filter(plain).collect()
 }
 
 impl Actor for WorkerActor {
@@ -175,14 +209,14 @@ impl Actor for WorkerActor {
         ctx.run_interval(Duration::from_millis(HEARTBEAT_MS), |act, ctx| {
             let silent = act.config.clock.now().ms_since(act.heard_at);
             if u64::try_from(silent).is_ok_and(|ms| ms > GONE_MS) {
-                tracing::info!(agent = %act.config.worker.agent, "an agent fell silent");
+                tracing::info!(agent = %act.config.agent, "an agent fell silent");
                 ctx.stop();
             }
         });
     }
 
     fn stopped(&mut self, ctx: &mut Self::Context) {
-        let down = WorkerDown { agent: self.config.worker.agent, addr: ctx.address() };
+        let down = WorkerDown { agent: self.config.agent, addr: ctx.address() };
         if self.config.scheduler.try_send(down).is_err() {
             tracing::warn!("the scheduler did not hear of a lost agent");
         }
@@ -199,7 +233,7 @@ impl Handler<Inbound> for WorkerActor {
             Says::Report(report) if self.greeted => self.report(report, frame.payload, ctx),
             Says::Pulse(pulse) if self.greeted => self.pulse(&pulse),
             _ => {
-                tracing::info!(agent = %self.config.worker.agent, "an agent spoke out of turn");
+                tracing::info!(agent = %self.config.agent, "an agent spoke out of turn");
                 ctx.stop();
             }
         }

@@ -13,17 +13,17 @@ use actix::Addr;
 use medusa_eventlog::{EventLog, Progress};
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{BlobStore, Clock, Random};
-use medusa_types::{JobId, Timestamp};
+use medusa_types::JobId;
 
 use crate::actor::{JobActor, JobContext, Scheduler, SchedulerHandle};
 use crate::config::JobsConfig;
-use crate::domain::Job;
 use crate::error::JobsError;
 use crate::order::Orders;
 use crate::port::{Agents, Escrows, Runner};
 use crate::split::Inputs;
+use crate::start::{self, Folded};
+use crate::store;
 use crate::store::submission::Submission;
-use crate::{start, store};
 
 /// What the service is made of.
 pub struct JobsParts {
@@ -77,16 +77,16 @@ impl Jobs {
         let open = store::job::open(&mut db).await?;
         drop(db);
         for id in open {
-            jobs.revive(id).await?;
+            jobs.try_revive(id).await;
         }
         Ok(jobs)
     }
 
     async fn revive(&self, id: JobId) -> Result<(), JobsError> {
-        let Some((mut job, submitted_at)) = start::fold(&self.parts.log, id).await? else {
+        let Some(mut folded) = start::fold(&self.parts.log, id).await? else {
             return Ok(());
         };
-        if job.ended().is_some() {
+        if folded.job.ended().is_some() {
             return Ok(());
         }
         let mut db = self.parts.log.pool().acquire().await?;
@@ -94,14 +94,22 @@ impl Jobs {
             tracing::error!(job = %id, "a job without its submission cannot go on");
             return Ok(());
         };
-        start::revive(&mut job, self.parts.clock.now());
-        let program_bytes = self.parts.blobs.size(job.submitted().program).await?;
+        start::revive(&mut folded.job, self.parts.clock.now());
+        let program_bytes = self.parts.blobs.size(folded.job.submitted().program).await?;
         tracing::info!(job = %id, "a job goes on");
-        self.start_actor(job, submission, program_bytes, submitted_at);
+        self.start_actor(folded, submission, program_bytes);
         Ok(())
     }
 
-    fn start_actor(&self, job: Job, submission: Submission, program_bytes: u64, at: Timestamp) {
+    /// One job that cannot go on must not keep the others from it.
+    async fn try_revive(&self, id: JobId) {
+        if let Err(error) = self.revive(id).await {
+            tracing::error!(job = %id, %error, "a job cannot go on yet");
+        }
+    }
+
+    fn start_actor(&self, folded: Folded, submission: Submission, program_bytes: u64) {
+        let Folded { job, at, version } = folded;
         let id = job.submitted().id;
         let parts = &self.parts;
         let plan = Arc::new(submission.plan);
@@ -131,7 +139,7 @@ impl Jobs {
         registry.retain(|_, addr| addr.connected());
         registry.entry(id).or_insert_with(|| {
             actix::Actor::start_in_arbiter(&self.arbiter, move |_| {
-                JobActor::new(context, orders, plan, spec, job)
+                JobActor::new(context, orders, plan, spec, (job, version))
             })
         });
     }
@@ -164,7 +172,7 @@ impl Jobs {
         for id in store::job::open(&mut db).await? {
             let alive = self.lock_registry().get(&id).is_some_and(Addr::connected);
             if !alive {
-                self.revive(id).await?;
+                self.try_revive(id).await;
             }
         }
         store::quote::sweep(&mut db, self.parts.clock.now().plus_ms(-86_400_000)).await?;

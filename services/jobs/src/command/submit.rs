@@ -81,9 +81,9 @@ impl Jobs {
         };
         // The middle chunk: ends are often smaller.
         let sample = chunks >> 1;
-        let run = orders.run(sample, Fuel(parts.config.sample_fuel_max)).await?;
-        let sample_bytes = run_bytes(&run);
-        let ran = parts.runner.run(run).await?;
+        let (fuel, wall) = (Fuel(parts.config.sample_fuel_max), Some(parts.config.sample_wall_ms));
+        let ran = orders.run(parts.runner.as_ref(), sample, fuel, wall).await?;
+        let sample_bytes = plan.bytes_of_chunk(sample);
         if ran.outcome != medusa_types::Outcome::Done {
             let words = ran.outcome.in_words();
             return Err(JobsError::Sample(format!("{words}\n{}", ran.stderr.trim_end())));
@@ -146,10 +146,10 @@ impl Jobs {
         let submitted = self.submitted(job, user, program.sha256, &stored, &submission.plan)?;
         let position = self.hold(&submitted, key, quote).await?;
         if self.lock_registry().get(&job).is_none_or(|addr| !addr.connected())
-            && let Some((folded, at)) = start::fold(&parts.log, job).await?
-            && folded.ended().is_none()
+            && let Some(folded) = start::fold(&parts.log, job).await?
+            && folded.job.ended().is_none()
         {
-            self.start_actor(folded, submission, program.size, at);
+            self.start_actor(folded, submission, program.size);
         }
         parts.progress.reached(position).await;
         self.job(user, job).await
@@ -225,11 +225,6 @@ impl Jobs {
 
 fn parse_quote(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text.strip_prefix("quo_")?).ok()
-}
-
-fn run_bytes(run: &crate::port::Run) -> u64 {
-    let files: usize = run.files.iter().map(|(_, bytes)| bytes.len()).sum();
-    u64::try_from(run.stdin.len().max(files)).unwrap_or(u64::MAX)
 }
 
 /// How long all copies take on so many slots, from the processor time of one.

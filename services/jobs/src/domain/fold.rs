@@ -28,9 +28,20 @@ impl Job {
                 self.reserve(lease.fuel_limit);
                 self.leases.insert(lease.id, lease);
             }
-            Fact::LeaseEnded { chunk, lease, .. } => self.drop_lease(chunk.0, *lease),
+            Fact::LeaseEnded { chunk, lease, why, .. } => {
+                if why != "not_needed" {
+                    self.mark_faulted(chunk.0, *lease);
+                }
+                self.drop_lease(chunk.0, *lease);
+            }
             Fact::AttemptReported { chunk, lease, outcome, output, fuel, .. } => {
                 let Some(found) = self.leases.get(lease).cloned() else { return };
+                // Running out of less fuel than usual says nothing about the program.
+                let short =
+                    *outcome == Outcome::FuelOut && found.fuel_limit < self.submitted.fuel_limit;
+                if !outcome.is_verdict() {
+                    self.mark_faulted(chunk.0, *lease);
+                }
                 self.drop_lease(chunk.0, *lease);
                 let attempt = Attempt {
                     lease: found.id,
@@ -40,7 +51,7 @@ impl Job {
                     output: *output,
                     fuel: *fuel,
                 };
-                if outcome.is_verdict() {
+                if outcome.is_verdict() && !short {
                     self.reserve(attempt.fuel);
                     if let Some(chunk) = self.chunk_mut(chunk.0) {
                         chunk.attempts.push(attempt);
@@ -63,6 +74,13 @@ impl Job {
             Fact::MergeStarted { .. } => self.merging = true,
             Fact::JobEnded { state, .. } => self.ended = Some(*state),
             _ => {}
+        }
+    }
+
+    fn mark_faulted(&mut self, chunk: u32, lease: LeaseId) {
+        let Some(lender) = self.leases.get(&lease).map(|l| l.lender) else { return };
+        if let Some(chunk) = self.chunk_mut(chunk) {
+            chunk.faulted.insert(lender);
         }
     }
 

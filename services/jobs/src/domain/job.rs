@@ -21,6 +21,8 @@ use super::verdict::{Refereed, Verdict, judge, judge_by};
 const LEASES_MAX: u32 = 8;
 /// A lease lasts at least this long without a sign of life.
 pub(super) const LEASE_MS: i64 = 60_000;
+/// However lively its agent, a lease does not last longer.
+const LEASE_MAX_MS: i64 = 60 * 60 * 1000;
 /// What is left to spend must allow a run of at least this part (in tenths) of the usual limit.
 const AFFORDABLE_TENTHS: u64 = 5;
 
@@ -45,6 +47,8 @@ pub enum ChunkStatus {
 pub(super) struct Chunk {
     pub(super) status: ChunkStatus,
     pub(super) live: Vec<LeaseId>,
+    /// Owners whose agents could not run it; others come first.
+    pub(super) faulted: BTreeSet<UserId>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) leases: u32,
 }
@@ -64,13 +68,25 @@ pub struct Job {
     pub(super) ended: Option<EndState>,
 }
 
+impl Chunk {
+    /// Whether it was handed out as often as it may be, and nobody works on it.
+    fn is_exhausted(&self) -> bool {
+        self.leases >= LEASES_MAX && self.live.is_empty()
+    }
+}
+
 impl Job {
     /// The job that begins with this fact; `None` when it is another one.
     #[must_use]
     pub fn begin(fact: &Fact) -> Option<Self> {
         let submitted = Submitted::from_fact(fact)?;
-        let chunk =
-            Chunk { status: ChunkStatus::Open, live: Vec::new(), attempts: Vec::new(), leases: 0 };
+        let chunk = Chunk {
+            status: ChunkStatus::Open,
+            live: Vec::new(),
+            faulted: BTreeSet::new(),
+            attempts: Vec::new(),
+            leases: 0,
+        };
         let count = usize::try_from(submitted.chunks).unwrap_or_default();
         Some(Self {
             chunks: vec![chunk; count],
@@ -191,22 +207,17 @@ impl Job {
         let wanted = self.submitted.fuel_limit;
         let within = self.submitted.prices.fuel_for(self.free());
         let least = wanted.0.saturating_mul(AFFORDABLE_TENTHS).div_ceil(10);
-        // The last runs may be given less than the usual limit, but never a hopeless one while
-        // other leases could still free some of the hold.
-        if within >= wanted {
-            Some(wanted)
-        } else if within.0 >= least || (self.leases.is_empty() && within.0 > 0) {
-            Some(within)
-        } else {
-            None
-        }
+        // The last runs may be given less than the usual limit, but not a hopeless one.
+        (within.0 >= least).then_some(within.min(wanted))
     }
 
     fn wants(&self, chunk: &Chunk, lender: UserId, fleet: &Fleet) -> bool {
         if !matches!(chunk.status, ChunkStatus::Open) || chunk.leases >= LEASES_MAX {
             return false;
         }
-        if self.touched(chunk, lender) {
+        let faulted = |owner| chunk.faulted.contains(&owner);
+        let fresh = || fleet.has_other(self.submitted.owner, faulted);
+        if self.touched(chunk, lender) || (faulted(lender) && fresh()) {
             return false;
         }
         let have = chunk.live.len().saturating_add(chunk.attempts.len());
@@ -251,15 +262,29 @@ impl Job {
         if !matches!(chunk.status, ChunkStatus::Open) || self.ended.is_some() {
             return Vec::new();
         }
-        let exhausted = chunk.leases >= LEASES_MAX && chunk.live.is_empty();
-        let other = fleet.has_other(self.submitted.owner, |owner| self.touched(chunk, owner));
-        let more = !exhausted && (other || !chunk.live.is_empty());
-        match judge(&chunk.attempts, self.submitted.copies, more) {
-            Verdict::Open if exhausted => {
+        match self.verdict(chunk, fleet) {
+            Verdict::Open if chunk.is_exhausted() => {
                 self.end(EndState::Failed, Some("jobs.too_many_attempts"))
             }
             verdict => self.believe(index, verdict),
         }
+    }
+
+    fn verdict(&self, chunk: &Chunk, fleet: &Fleet) -> Verdict {
+        let other = fleet.has_other(self.submitted.owner, |owner| self.touched(chunk, owner));
+        let more = !chunk.is_exhausted() && (other || !chunk.live.is_empty());
+        judge(&chunk.attempts, self.submitted.copies, more)
+    }
+
+    /// Whether the hold is spent before the chunks are done: nothing runs, and nothing can be
+    /// leased any more.
+    #[must_use]
+    pub fn is_starved(&self, fleet: &Fleet) -> bool {
+        let idle = self.ended.is_none() && !self.merging && self.leases.is_empty();
+        let judged = |i: &u32| self.needs_referee(*i, fleet);
+        idle && !self.open.is_empty()
+            && self.affordable().is_none()
+            && !self.open.iter().any(judged)
     }
 
     fn fold(&mut self, facts: &mut Vec<Fact>, fact: Fact) {
@@ -274,12 +299,13 @@ impl Job {
         self.open.iter().copied().filter(reported).collect()
     }
 
-    /// Whether the chunk's reports contradict each other.
+    /// Whether the server has to run the chunk itself: its reports contradict each other, or one
+    /// agent alone says that the program failed.
     #[must_use]
-    pub fn needs_referee(&self, index: u32) -> bool {
-        self.chunk(index).is_some_and(|c| {
-            matches!(c.status, ChunkStatus::Open)
-                && judge(&c.attempts, self.submitted.copies, true) == Verdict::Referee
+    pub fn needs_referee(&self, index: u32, fleet: &Fleet) -> bool {
+        self.chunk(index).is_some_and(|chunk| {
+            matches!(chunk.status, ChunkStatus::Open)
+                && self.verdict(chunk, fleet) == Verdict::Referee
         })
     }
 
@@ -374,7 +400,8 @@ impl Job {
     pub fn renew(&mut self, agent: AgentId, known: &[LeaseId], now: Timestamp) {
         for lease in self.leases.values_mut() {
             if lease.agent == agent && known.contains(&lease.id) {
-                lease.expires_at = lease.expires_at.max(now.plus_ms(LEASE_MS));
+                let last = lease.granted_at.plus_ms(LEASE_MAX_MS);
+                lease.expires_at = lease.expires_at.max(now.plus_ms(LEASE_MS).min(last));
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct Worker {
     pub agent: AgentId,
     /// Its owner.
     pub lender: UserId,
+    /// Memory that it lends, in bytes.
+    pub memory_bytes: u64,
 }
 
 /// The owners whose agents are connected and not paused, or may be again in a moment.

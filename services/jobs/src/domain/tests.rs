@@ -39,7 +39,7 @@ fn fleet(owners: &[UserId]) -> Fleet {
 }
 
 fn worker(lender: UserId) -> Worker {
-    Worker { agent: AgentId(lender.0), lender }
+    Worker { agent: AgentId(lender.0), lender, memory_bytes: u64::MAX }
 }
 
 /// Leases a chunk to the lender; the lease's id is `n`.
@@ -112,7 +112,7 @@ fn a_contradiction_goes_to_the_referee_and_the_liar_is_not_paid() {
     lease(&mut job, BOB, 2, &both);
     report(&mut job, 1, Outcome::Done, 5, &both);
     report(&mut job, 2, Outcome::Done, 6, &both);
-    assert!(job.needs_referee(0));
+    assert!(job.needs_referee(0, &both));
     let own =
         Refereed { outcome: Outcome::Done, output: Sha256Hash([5; 32]), fuel: Fuel(500_000_000) };
     let facts = job.refereed(0, own);
@@ -159,11 +159,13 @@ fn a_chunk_that_is_lost_again_and_again_fails_the_job() {
 
 #[test]
 fn a_failing_program_ends_the_job_and_is_paid_for() {
-    let mut job = job(2, 1);
-    let alone = fleet(&[ANN]);
-    lease(&mut job, ANN, 1, &alone);
-    lease(&mut job, ANN, 2, &alone);
-    let facts = report(&mut job, 1, Outcome::Exit(3), 0, &alone);
+    let mut job = job(2, 2);
+    let both = fleet(&[ANN, BOB]);
+    for (n, who) in [(1, ANN), (2, BOB), (3, ANN)] {
+        lease(&mut job, who, n, &both).unwrap();
+    }
+    report(&mut job, 1, Outcome::Exit(3), 0, &both);
+    let facts = report(&mut job, 2, Outcome::Exit(3), 0, &both);
     assert_eq!(
         kinds(&facts),
         [
@@ -177,7 +179,63 @@ fn a_failing_program_ends_the_job_and_is_paid_for() {
     );
     assert_eq!(job.ended(), Some(EndState::Failed));
     assert_eq!(job.leases().count(), 0);
-    assert_eq!(lease(&mut job, ANN, 3, &alone), None);
+    assert_eq!(lease(&mut job, ANN, 4, &both), None);
+}
+
+#[test]
+fn one_agent_alone_cannot_fail_a_job() {
+    let mut job = job(1, 1);
+    let alone = fleet(&[ANN]);
+    lease(&mut job, ANN, 1, &alone);
+    assert_eq!(kinds(&report(&mut job, 1, Outcome::Trap, 0, &alone)), ["attempt_reported"]);
+    assert!(job.needs_referee(0, &alone));
+    let own =
+        Refereed { outcome: Outcome::Done, output: Sha256Hash([5; 32]), fuel: Fuel(500_000_000) };
+    assert_eq!(kinds(&job.refereed(0, own)), ["chunk_verified"]);
+    assert!(job.complete());
+}
+
+#[test]
+fn an_agent_that_fails_leaves_the_chunk_to_others() {
+    let mut job = job(1, 1);
+    let both = fleet(&[ANN, BOB]);
+    lease(&mut job, ANN, 1, &both).unwrap();
+    report(&mut job, 1, Outcome::AgentFault, 0, &both);
+    assert_eq!(lease(&mut job, ANN, 2, &both), None, "another owner is there");
+    assert_eq!(lease(&mut job, BOB, 3, &both), Some(0));
+    report(&mut job, 3, Outcome::AgentFault, 0, &both);
+    assert_eq!(lease(&mut job, ANN, 4, &both), Some(0), "nobody is left who has not failed");
+}
+
+#[test]
+fn a_lease_is_not_renewed_for_ever() {
+    let mut job = job(1, 1);
+    lease(&mut job, ANN, 1, &fleet(&[ANN])).unwrap();
+    let id = LeaseId(Uuid::from_u128(1));
+    for minutes in 0..120 {
+        job.renew(AgentId(ANN.0), &[id], NOW.plus_ms(minutes * 60_000));
+    }
+    assert!(job.expired(NOW.plus_ms(59 * 60_000)).is_empty());
+    assert_eq!(job.expired(NOW.plus_ms(62 * 60_000)), [id]);
+}
+
+#[test]
+fn a_spent_hold_starves_the_job_and_blames_nobody() {
+    // The hold pays one run at the limit (110) and nearly another.
+    let mut job = Job::begin(&submitted(2, 1, 200).fact()).unwrap();
+    let alone = fleet(&[ANN]);
+    lease(&mut job, ANN, 1, &alone).unwrap();
+    let id = LeaseId(Uuid::from_u128(1));
+    job.report(id, (Outcome::Done, Sha256Hash([1; 32]), 1, Fuel(1_000_000_000)), &alone);
+    assert_eq!(lease(&mut job, ANN, 2, &alone), Some(1));
+    let id = LeaseId(Uuid::from_u128(2));
+    let short = job.live_lease(id).unwrap().fuel_limit;
+    assert!(short < Fuel(1_000_000_000));
+    let facts = job.report(id, (Outcome::FuelOut, Sha256Hash([0; 32]), 0, short), &alone);
+    assert_eq!(kinds(&facts), ["attempt_reported"], "less fuel than usual is no verdict");
+    assert!(!job.is_starved(&alone), "the rest of the hold allows another try");
+    let poor = Job::begin(&submitted(1, 1, 50).fact()).unwrap();
+    assert!(poor.is_starved(&alone));
 }
 
 #[test]

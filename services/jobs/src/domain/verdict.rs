@@ -51,6 +51,10 @@ pub(super) fn judge(attempts: &[Attempt], copies: u32, more: bool) -> Verdict {
     if attempts.len() < wanted && more {
         return Verdict::Open;
     }
+    // One stranger alone cannot fail a job.
+    if attempts.len() == 1 && first.outcome != Outcome::Done {
+        return Verdict::Referee;
+    }
     let why = if attempts.len() > 1 { "agreed" } else { "unverified" };
     believed(why, first.outcome, (first.output, first.fuel), attempts)
 }

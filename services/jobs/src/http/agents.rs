@@ -9,7 +9,7 @@ use medusa_types::{LeaseId, Sha256Hash};
 use super::blobs::send_blob;
 use crate::command::Jobs;
 use crate::error::JobsError;
-use crate::order::OUTPUT_BYTES_MAX;
+use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX};
 
 fn refused() -> ApiError {
     let detail = "the ticket is not for this, or it has ended; the lease has to be given anew";
@@ -71,8 +71,7 @@ pub(crate) async fn output(
     if !parts.tickets.check("put", &subject, who.agent, &ticket, parts.clock.now()) {
         return Err(refused());
     }
-    // Names and frame of a bundle come on top of the bytes that the guest may write.
-    let limit = OUTPUT_BYTES_MAX.saturating_add(16 * 1024 * 1024);
+    let limit = OUTPUT_BYTES_MAX.saturating_add(BUNDLE_BYTES_MAX);
     let (sha256, size) =
         parts.blobs.put_stream(&parts.random, body, limit, None).await.map_err(JobsError::Blob)?;
     Ok(HttpResponse::Created().json(BlobInfo { sha256, size }))

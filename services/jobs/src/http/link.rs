@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 
 use crate::actor::{Inbound, WorkerActor, WorkerConfig};
 use crate::command::Jobs;
-use crate::domain::Worker;
 
 /// Frames that wait for an agent that reads slowly.
 const OUTBOX_MAX: usize = 512;
@@ -41,7 +40,8 @@ pub(crate) async fn link(
         .max_continuation_size(MAX_FRAME_BYTES);
     let (outbox, frames) = mpsc::channel(OUTBOX_MAX);
     let config = WorkerConfig {
-        worker: Worker { agent: who.agent, lender: who.owner },
+        agent: who.agent,
+        lender: who.owner,
         name: who.name,
         outbox,
         scheduler: jobs.scheduler.clone(),

@@ -2,7 +2,7 @@
 //! few statements, whatever its size.
 #![expect(clippy::as_conversions, reason = "the query macros name a parameter's type with `as`")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use medusa_eventlog::{Projection, StoredEvent};
@@ -323,20 +323,24 @@ impl Batch {
         Ok(())
     }
 
+    /// A chain can be cut by the end of a batch: verdict and payment are written as they come.
     async fn pay_leases(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if self.verified.is_empty() {
+        let leases: BTreeSet<LeaseId> =
+            self.verified.keys().chain(self.paid.keys()).copied().collect();
+        if leases.is_empty() {
             return Ok(());
         }
-        let ids: Vec<Uuid> = self.verified.keys().map(|id| id.0).collect();
-        let positions: Vec<i64> = self.verified.values().copied().collect();
-        let paid: Vec<Option<i64>> =
-            self.verified.keys().map(|id| self.paid.get(id).copied()).collect();
+        let ids: Vec<Uuid> = leases.iter().map(|id| id.0).collect();
+        let positions: Vec<Option<i64>> =
+            leases.iter().map(|id| self.verified.get(id).copied()).collect();
+        let paid: Vec<Option<i64>> = leases.iter().map(|id| self.paid.get(id).copied()).collect();
         sqlx::query!(
-            "update lease set verified_position = v.position, paid = v.paid
+            "update lease set verified_position = coalesce(v.position, lease.verified_position),
+                 paid = coalesce(v.paid, lease.paid)
              from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as v (id, position, paid)
              where lease.lease_id = v.id",
             &ids,
-            &positions,
+            &positions as &[Option<i64>],
             &paid as &[Option<i64>]
         )
         .execute(db)

@@ -127,6 +127,13 @@ impl Plan {
         self.chunks.iter().map(|chunk| self.bytes_of(chunk)).max().unwrap_or_default()
     }
 
+    /// Bytes of one chunk's input.
+    #[must_use]
+    pub fn bytes_of_chunk(&self, index: u32) -> u64 {
+        let chunk = usize::try_from(index).ok().and_then(|i| self.chunks.get(i));
+        chunk.map_or(0, |chunk| self.bytes_of(chunk))
+    }
+
     fn bytes_of(&self, chunk: &ChunkInput) -> u64 {
         let text = |text: String| u64::try_from(text.len()).unwrap_or(u64::MAX);
         match chunk {
