@@ -16,6 +16,8 @@ use super::talk::Talk;
 
 /// The folder in `examples/` and the address of the example.
 const EXAMPLE: &str = "cells";
+/// How long the read model may lie behind the live events.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(10);
 /// The result file that is compared with the known one.
 const COMPARED: &str = "cells.csv";
 /// How many of the consumer's newest jobs are looked through for an earlier run.
@@ -66,13 +68,25 @@ pub(super) async fn watch(consumer: &Client, job: JobId, talk: &Talk) -> Result<
         }
     }
     view.bar.finish_and_clear();
-    let job = consumer.job(job).await?;
+    let job = final_state(consumer, job).await?;
     if job.state != JobState::Done {
         let reason = job.reason.as_deref().unwrap_or("the server gives no reason");
         bail!("the example {}: {reason}", job.state.as_str());
     }
     talk.step(&format!("{} tiles computed, verified, paid and merged", job.counts.done()));
     Ok(job)
+}
+
+/// The job once its read model has caught up with the live event that ended it.
+async fn final_state(consumer: &Client, id: JobId) -> Result<Job> {
+    let began = Instant::now();
+    loop {
+        let job = consumer.job(id).await?;
+        if job.state.is_final() || began.elapsed() > CATCH_UP_LIMIT {
+            return Ok(job);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Downloads the results into `.medusa/results/<job>`.

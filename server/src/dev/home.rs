@@ -113,18 +113,37 @@ impl Home {
     }
 
     /// The port for the website: the wished one, the one of the last run, or the next free one.
-    pub(super) fn port(&self, wished: u16) -> Result<u16> {
+    pub(super) fn port(&self, wished: u16) -> Result<Port> {
         let file = self.path("port");
         let last = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
         if let Some(last) = last
-            && is_free_soon(last)
+            && let Some(port) = Port::claim(last).filter(|_| is_free_soon(last))
         {
-            return Ok(last);
+            return Ok(port);
         }
-        let found = (wished..=wished.saturating_add(PORTS_TRIED)).find(|port| is_free(*port));
+        let mut range = wished..=wished.saturating_add(PORTS_TRIED);
+        let found = range.find_map(|port| Port::claim(port).filter(|_| is_free(port)));
         let port = found.with_context(|| format!("no port is free from {wished} on"))?;
-        fs::write(&file, port.to_string())?;
+        fs::write(&file, port.number.to_string())?;
         Ok(port)
+    }
+}
+
+/// A port that no other launcher of this machine chooses meanwhile: between the choice and the
+/// server's first breath it is free for everybody.
+pub(super) struct Port {
+    pub(super) number: u16,
+    _claim: File,
+}
+
+impl Port {
+    fn claim(number: u16) -> Option<Self> {
+        let path = std::env::temp_dir().join(format!("medusa-port-{number}"));
+        let new = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        // Another person's file cannot be written, but it can be locked.
+        let file = new.or_else(|_| File::open(&path)).ok()?;
+        file.try_lock().ok()?;
+        Some(Self { number, _claim: file })
     }
 }
 
@@ -190,10 +209,10 @@ mod tests {
         let home = Home::take(Some(&scratch.0)).unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let wished = taken.local_addr().unwrap().port();
-        let chosen = home.port(wished).unwrap();
+        let chosen = home.port(wished).unwrap().number;
         assert_ne!(chosen, wished);
         drop(taken);
-        assert_eq!(home.port(wished).unwrap(), chosen);
+        assert_eq!(home.port(wished).unwrap().number, chosen);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::agents;
 use super::child::Child;
-use super::home::Home;
+use super::home::{Home, Port};
 use super::talk::Talk;
 
 /// How long the server may take until it is ready, migrations included.
@@ -23,7 +23,7 @@ pub(super) struct Stack {
     redis: Redis,
     server: Option<Child>,
     agents: Vec<Child>,
-    port: u16,
+    port: Port,
 }
 
 impl Stack {
@@ -39,7 +39,7 @@ impl Stack {
 
     /// Address of the website and of the API.
     pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.number)
     }
 
     /// This program with the settings of the server that runs here.
@@ -50,7 +50,7 @@ impl Stack {
             .env("REDIS_URL", self.redis.url())
             .env("MEDUSA_DATA", home.private_dir("data")?)
             .env("MEDUSA_EXAMPLES", home.checkout.join("examples"))
-            .env("MEDUSA_LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("MEDUSA_LISTEN", format!("127.0.0.1:{}", self.port.number))
             .env("MEDUSA_PUBLIC_URL", self.url());
         Ok(command)
     }
