@@ -269,7 +269,8 @@ impl Mouth<'_> {
         self.send(encoded).await
     }
 
-    /// Says that this agent lives, and asks the same of the server. What is finished is told before:
+    /// Says that this agent lives, and asks the same of the server. What is finished is told
+    /// before:
     /// a lease that is neither worked on nor reported counts as lost.
     async fn pulse(&mut self) -> Result<(), Cut> {
         let paused = *self.link.board.watch_paused().borrow();

@@ -1,4 +1,5 @@
-//! What a job's actor does itself beside handing out chunks: it referees contradictions and puts the
+//! What a job's actor does itself beside handing out chunks: it referees contradictions and puts
+//! the
 //! results together. Both run beside the mailbox; what they come to is checked against the job as
 //! it is then.
 

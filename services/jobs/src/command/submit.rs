@@ -183,7 +183,8 @@ impl Jobs {
         })
     }
 
-    /// Begins the job and holds its price. Under another key too the same quote begins one job only:
+    /// Begins the job and holds its price. Under another key too the same quote begins one job
+    /// only:
     /// its stream must not exist.
     async fn hold(&self, submitted: &Submitted, key: &str, quote: &str) -> Result<i64, JobsError> {
         let (job, owner, amount) = (submitted.id, submitted.owner, submitted.hold);
