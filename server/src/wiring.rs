@@ -134,6 +134,7 @@ async fn run(args: ServeArgs) -> Result<()> {
             .wrap(http::default_headers())
             .wrap(actix_web::middleware::Compress::default())
             .wrap(tracing_actix_web::TracingLogger::default())
+            .wrap(actix_web::middleware::from_fn(http::head_as_get))
             .configure(http::configure)
     })
     .workers(HTTP_WORKERS)

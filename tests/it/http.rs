@@ -328,3 +328,31 @@ async fn streams_that_were_left_do_not_keep_new_ones_out() {
         answer.chunk().await.unwrap().expect("the first words of the stream");
     }
 }
+
+#[tokio::test]
+async fn head_is_answered_like_get_without_a_body() {
+    let house = House::open().await;
+    for path in ["/", "/login", "/healthz", "/v1/tariff"] {
+        let answer = house.http().head(format!("{}{path}", house.url)).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        assert!(answer.bytes().await.unwrap().is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_json_are_told_apart() {
+    let house = House::open().await;
+    let url = format!("{}/v1/login", house.url);
+    let large = format!("{{\"email\":\"{}\"}}", "a".repeat(300 * 1024));
+    for (media_type, body, status, code) in [
+        ("text/plain", "{}".to_owned(), 415, "platform.media_type"),
+        ("application/json", large, 413, "platform.body_too_large"),
+        ("application/json", "{".to_owned(), 422, "platform.json_refused"),
+    ] {
+        let request = house.http().post(&url).header("content-type", media_type).body(body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], code);
+    }
+}

@@ -5,7 +5,11 @@ mod health;
 mod operator;
 mod streams;
 
-use actix_web::middleware::DefaultHeaders;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::JsonPayloadError;
+use actix_web::http::Method;
+use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{Error, HttpRequest};
 use medusa_platform::ApiError;
@@ -31,10 +35,32 @@ pub(crate) fn configure(cfg: &mut ServiceConfig) {
         .configure(medusa_web::configure);
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that actix asks for")]
-fn refuse_json(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> Error {
-    let detail = format!("the body is not the expected JSON: {error}");
-    ApiError::new(422, "platform.json_refused", "bad JSON", detail).into()
+fn refuse_json(error: JsonPayloadError, _: &HttpRequest) -> Error {
+    match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            let detail = format!("a JSON body has at most {JSON_BYTES_MAX} bytes");
+            ApiError::new(413, "platform.body_too_large", "too large", detail).into()
+        }
+        JsonPayloadError::ContentType => {
+            let detail = "send JSON, with the header Content-Type: application/json";
+            ApiError::new(415, "platform.media_type", "not JSON", detail).into()
+        }
+        error => {
+            let detail = format!("the body is not the expected JSON: {error}");
+            ApiError::new(422, "platform.json_refused", "bad JSON", detail).into()
+        }
+    }
+}
+
+/// Answers `HEAD` as `GET`; the connection leaves the body out.
+pub(crate) async fn head_as_get(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if req.method() == Method::HEAD {
+        req.head_mut().method = Method::GET;
+    }
+    next.call(req).await
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that actix asks for")]

@@ -26,6 +26,9 @@ pub enum JobsError {
     /// The sample chunk failed.
     #[error("the program failed on a sample chunk: {0}")]
     Sample(String),
+    /// This person's last sample still runs.
+    #[error("another sample is running")]
+    SampleRunning,
     /// The quote has ended.
     #[error("the quote has ended")]
     QuoteEnded,
@@ -89,6 +92,16 @@ impl From<JobsError> for ApiError {
                 "the program failed on a sample chunk",
                 format!("nothing was charged; {how}"),
             ),
+            JobsError::SampleRunning => {
+                let mut problem = Self::new(
+                    429,
+                    "jobs.sample_running",
+                    "one sample at a time",
+                    "the sample chunk of your last quote still runs; wait for it, half a minute at most",
+                );
+                problem.0.retry_after = Some(5);
+                problem
+            }
             JobsError::QuoteEnded => Self::new(
                 409,
                 "jobs.quote_ended",

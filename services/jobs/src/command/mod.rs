@@ -13,7 +13,7 @@ use actix::Addr;
 use medusa_eventlog::{EventLog, Progress};
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{BlobStore, Clock, Random};
-use medusa_types::JobId;
+use medusa_types::{JobId, UserId};
 
 use crate::actor::{JobActor, JobContext, Scheduler, SchedulerHandle};
 use crate::config::JobsConfig;
@@ -56,6 +56,8 @@ pub struct Jobs {
     pub(crate) scheduler: SchedulerHandle,
     registry: Arc<std::sync::Mutex<std::collections::HashMap<JobId, Addr<JobActor>>>>,
     arbiter: actix::ArbiterHandle,
+    /// People whose sample chunk is running.
+    sampling: Arc<std::sync::Mutex<std::collections::HashSet<UserId>>>,
 }
 
 impl Jobs {
@@ -70,7 +72,8 @@ impl Jobs {
         let (clock, grace) = (parts.clock.clone(), parts.config.agent_grace);
         let scheduler =
             actix::Actor::start_in_arbiter(&arbiter, move |_| Scheduler::new(clock, grace));
-        let jobs = Self { parts, scheduler, registry: Arc::default(), arbiter };
+        let (registry, sampling) = Default::default();
+        let jobs = Self { parts, scheduler, registry, arbiter, sampling };
         // The read model must know every job that the log knows.
         jobs.parts.progress.reached(jobs.parts.log.head()).await;
         let mut db = jobs.parts.log.pool().acquire().await?;
@@ -151,6 +154,15 @@ impl Jobs {
         self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Takes the one place that a person has for a sample; it is given back by dropping it.
+    fn take_sample_turn(&self, user: UserId) -> Result<SampleTurn, JobsError> {
+        let mut sampling = self.sampling.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !sampling.insert(user) {
+            return Err(JobsError::SampleRunning);
+        }
+        Ok(SampleTurn { jobs: self.clone(), user })
+    }
+
     /// A job's actor, started again from the log when it died of a panic.
     async fn actor(&self, id: JobId) -> Result<Addr<JobActor>, JobsError> {
         for _ in 0..2 {
@@ -182,5 +194,18 @@ impl Jobs {
     /// Where the actors run.
     pub(crate) fn arbiter(&self) -> actix::ArbiterHandle {
         self.arbiter.clone()
+    }
+}
+
+/// A person's place for one running sample.
+struct SampleTurn {
+    jobs: Jobs,
+    user: UserId,
+}
+
+impl Drop for SampleTurn {
+    fn drop(&mut self) {
+        let sampling = self.jobs.sampling.lock();
+        sampling.unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.user);
     }
 }

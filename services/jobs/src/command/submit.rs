@@ -42,6 +42,7 @@ impl Jobs {
             return Err(JobsError::Missing("input"));
         }
         drop(db);
+        let _turn = self.take_sample_turn(user)?;
         let plan = split::plan(&parts.blobs, &request.spec.split, request.input).await?;
         let quote = self.price(user, &program, &request, &plan).await?;
         let mut db = parts.log.pool().acquire().await?;
