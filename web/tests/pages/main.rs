@@ -163,7 +163,7 @@ async fn forms_of_another_site_are_refused() {
 async fn a_machine_is_confirmed_by_its_code() {
     for (code, status, text) in [
         ("WDJB-MJHT", StatusCode::OK, "attic is yours"),
-        ("XXXX-XXXX", StatusCode::NOT_FOUND, "No machine is waiting with this code."),
+        ("BBBB-BBBB", StatusCode::NOT_FOUND, "No machine is waiting with this code."),
     ] {
         let form = [("code", code), ("name", ""), ("csrf", CSRF)];
         let answer = visit(TestRequest::post().uri("/device").set_form(form), Some(PERSON)).await;

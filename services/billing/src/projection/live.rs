@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use medusa_api::{LiveEvent, Wallet};
-use medusa_eventlog::{EventLog, LogError};
+use medusa_eventlog::{EventLog, LiveError, show};
 use medusa_events::{Envelope, Fact};
 use medusa_ledger::{Account, Class, Posting};
-use medusa_platform::live::{Post, Publisher, Shown};
+use medusa_platform::live::{Post, Shown};
 use medusa_types::{JobId, UserId};
 
 use crate::domain::add;
@@ -15,39 +15,12 @@ use crate::domain::add;
 /// The first part of the topic `wallet:usr_…`.
 pub const KIND: &str = "wallet";
 
-/// Why wallets are not kept current any more. Start again; it folds the log anew.
-#[derive(Debug, thiserror::Error)]
-pub enum LiveError {
-    /// The log could not be read.
-    #[error("the log could not be read")]
-    Log(#[from] LogError),
-    /// The address of Redis is wrong.
-    #[error("the address of redis is wrong")]
-    Redis(#[from] redis::RedisError),
-}
-
 /// Keeps the wallets in Redis current, for ever, and tells who listens to `wallet:usr_…`.
 ///
 /// # Errors
 /// [`LiveError`]; that Redis is away is not one.
 pub async fn run(log: EventLog, url: String) -> Result<(), LiveError> {
-    let mut publisher = Publisher::new(KIND, &url)?;
-    let mut wallets = Wallets::default();
-    let mut tail = log.tail(0);
-    // What was before the start is told when it is all there.
-    let start = log.head();
-    loop {
-        tokio::select! {
-            events = tail.next() => for event in events? {
-                for user in wallets.fold(&event.envelope) {
-                    publisher.touch(user);
-                }
-            },
-            () = publisher.due(), if tail.position() >= start => {
-                publisher.flush(&mut wallets, tail.position()).await;
-            }
-        }
-    }
+    show(log, url, KIND, Wallets::default(), |wallets, envelope, _| wallets.fold(envelope)).await
 }
 
 /// All wallets, and whose credits an open job holds.

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use medusa_api::{ChunkState, Cost, Counts, JobLive, JobState, LiveEvent};
-use medusa_eventlog::{EventLog, LogError};
+use medusa_eventlog::{EventLog, LiveError, show};
 use medusa_events::{EndState, Envelope, Fact};
 use medusa_ledger::Posting;
-use medusa_platform::live::{Post, Publisher, Shown};
+use medusa_platform::live::{Post, Shown};
 use medusa_types::{Credits, JobId, Outcome, Timestamp, UserId};
 
 use crate::command::Jobs;
@@ -19,41 +19,20 @@ use crate::error::JobsError;
 /// The first part of the topic `job:job_…`.
 pub const KIND: &str = "job";
 
-/// Why jobs are not kept current any more. Start again; it folds the log anew.
-#[derive(Debug, thiserror::Error)]
-pub enum LiveError {
-    /// The log could not be read.
-    #[error("the log could not be read")]
-    Log(#[from] LogError),
-    /// The address of Redis is wrong.
-    #[error("the address of redis is wrong")]
-    Redis(#[from] redis::RedisError),
-}
-
 /// Keeps the jobs in Redis current, for ever, and tells who listens to `job:job_…`.
 ///
 /// # Errors
 /// [`LiveError`]; that Redis is away is not one.
 pub async fn run(log: EventLog, url: String) -> Result<(), LiveError> {
-    let mut publisher = Publisher::new(KIND, &url)?;
-    let mut board = Board::default();
-    let mut tail = log.tail(0);
-    // Jobs that ended before the start are told to nobody.
-    let start = log.head();
-    loop {
-        tokio::select! {
-            events = tail.next() => for event in events? {
-                let Some(job) = board.fold(&event.envelope) else { continue };
-                publisher.touch(job);
-                if event.envelope.position <= start {
-                    board.drop_ended(job);
-                }
-            },
-            () = publisher.due(), if tail.position() >= start => {
-                publisher.flush(&mut board, tail.position()).await;
-            }
+    show(log, url, KIND, Board::default(), |board, envelope, earlier| {
+        let job = board.fold(envelope);
+        // Jobs that ended before the start are told to nobody.
+        if let Some(job) = job.filter(|_| earlier) {
+            board.drop_ended(job);
         }
-    }
+        job
+    })
+    .await
 }
 
 /// A chunk of a job that has not ended.
