@@ -47,6 +47,39 @@ pub(crate) fn rate(name: &str, count: u32, time: Duration, unit: &str) {
     print(name, f64::from(count) / time.as_secs_f64(), unit, None);
 }
 
+/// So many a second.
+pub(crate) fn per_second(name: &str, value: f64) {
+    print(name, value, "/s", None);
+}
+
+/// How many a second these are.
+#[expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
+pub(crate) fn per_second_of(count: usize, time: Duration) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / time.as_secs_f64()
+}
+
+/// One figure by another of the same run.
+pub(crate) fn ratio(name: &str, value: f64) {
+    print(name, value, "ratio", None);
+}
+
+/// A time in milliseconds.
+pub(crate) fn ms(name: &str, value: f64) {
+    print(name, value, "ms", None);
+}
+
+/// So many bytes.
+pub(crate) fn bytes(name: &str, value: f64) {
+    print(name, value, "bytes", None);
+}
+
+/// The middle one of some values.
+pub(crate) fn middle(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() >> 1).copied().unwrap_or_default()
+}
+
 /// What the figures were measured on, and how busy it was before.
 pub(crate) fn machine() {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);

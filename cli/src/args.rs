@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use medusa_api::{MergeRule, Split};
+use medusa_tlog::{CosignerKey, Verifier};
 use medusa_types::{Credits, JobId};
 
 use crate::flags;
@@ -229,21 +230,39 @@ pub(crate) struct Fetch {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// Recompute the tree and all balances from the events. Needs the role admin, or a file.
-    Verify {
-        /// Check what `audit export` wrote, without the server.
-        #[arg(long, value_name = "FILE")]
-        from_file: Option<PathBuf>,
-        /// The key that must have signed the checkpoint, like name+hash+key.
-        #[arg(long, value_name = "KEY", env = "MEDUSA_VERIFIER_KEY")]
-        verifier_key: Option<String>,
-    },
-    /// Write the log to a file for a later check: the head, then one event a line.
+    /// Write the log to a folder, for a check without the server; a second time only what is new.
+    ///
+    /// Needs the role admin or auditor.
     Export {
-        /// The file.
-        #[arg(short, long, value_name = "FILE")]
-        out: PathBuf,
+        /// The folder.
+        dir: PathBuf,
     },
+    /// Check an export: signatures, hashes, order, books; names the first event that is wrong.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status 10 says that something is wrong, and the output says what and where.
+
+Examples:
+  medusa audit verify export --key medusa.example/log+0ab1c2d3+AX...
+  medusa audit verify export --key ... --since kept/checkpoint --witness ... --quorum 1")]
+pub(crate) struct Verify {
+    /// What `audit export` wrote; without it the log is exported to a temporary folder first.
+    pub(crate) dir: Option<PathBuf>,
+    /// The log's key, from elsewhere than the server; can be given several times.
+    #[arg(long, value_name = "VKEY", env = "MEDUSA_VERIFIER_KEY")]
+    pub(crate) key: Vec<Verifier>,
+    /// The key of a witness that must have signed; can be given several times.
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) witness: Vec<CosignerKey>,
+    /// How many of these witnesses are enough; all of them otherwise.
+    #[arg(long, value_name = "N", requires = "witness")]
+    pub(crate) quorum: Option<usize>,
+    /// A checkpoint that you kept: the log must go on from it; can be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Vec<PathBuf>,
 }
 
 #[cfg(test)]
@@ -282,6 +301,9 @@ mod tests {
             "watch 7",
             "watch usr_00000000000000000000000000000007",
             "audit",
+            "audit export",
+            "audit verify --key nonsense",
+            "audit verify --quorum 1",
             "jobs --limit 0",
             "me --timeout soon",
         ] {

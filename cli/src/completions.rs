@@ -101,7 +101,7 @@ mod tests {
     fn every_shell_is_offered_commands_and_flags() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let text = script(shell);
-            for word in ["submit", "dry-run", "audit", "verify", "from-file", "server", "zsh"] {
+            for word in ["submit", "dry-run", "audit", "verify", "quorum", "server", "zsh"] {
                 assert!(text.contains(word), "{shell:?} lacks {word}");
             }
         }

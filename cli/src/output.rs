@@ -33,6 +33,12 @@ impl Out {
         }
     }
 
+    /// Says nothing but what it is asked for.
+    #[cfg(test)]
+    pub(crate) const fn silent() -> Self {
+        Self { json: false, quiet: true, color_out: false, color_err: false }
+    }
+
     /// Whether data is wanted as JSON.
     pub(crate) const fn json(self) -> bool {
         self.json

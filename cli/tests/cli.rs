@@ -9,11 +9,10 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use medusa_api::{
-    AuditHead, Cost, Counts, EventEntry, EventPage, Job, JobLive, JobPage, JobSpec, JobState,
-    LiveEvent, Quote, ResultFile, Split, SplitPreview, TrialBalance,
+    Cost, Counts, Job, JobLive, JobPage, JobSpec, JobState, LiveEvent, Quote, ResultFile, Split,
+    SplitPreview,
 };
 use medusa_client::operation_id;
-use medusa_tlog::{Frontier, Signer, leaf_hash};
 use medusa_types::{Credits, Fuel, JobId, ProgramId, Sha256Hash, Timestamp, UserId, Uuid};
 use serde::Serialize;
 
@@ -384,86 +383,14 @@ fn a_login_is_kept_until_the_logout() {
     assert!(!last.contains("authorization"), "{last}");
 }
 
-/// A log of one event, as the audit routes give it.
-fn audit_rows(root: impl FnOnce(Sha256Hash) -> Sha256Hash) -> Vec<Row> {
-    let body = concat!(
-        r#"{"format":1,"position":1,"stream":"s","version":1,"at":5,"actor":null,"#,
-        r#""operation":null,"causation":null,"postings":[["expense.promo_grant",-5000000],"#,
-        r#"["consumer.promo:usr_00000000000000000000000000000001",5000000]],"#,
-        r#""type":"billing.credits_granted","data":{"user":"#,
-        r#""usr_00000000000000000000000000000001","amount":"5.00","why":"welcome"}}"#
-    );
-    let mut frontier = Frontier::default();
-    frontier.push(leaf_hash(body.as_bytes()));
-    let root = root(Sha256Hash(frontier.root()));
-    let signer = Signer::new("medusa.test/log", &[7; 32]);
-    let head = AuditHead {
-        size: 1,
-        root,
-        checkpoint: signer.sign(1, *root.as_bytes()),
-        verifier_key: signer.verifier().to_string(),
-    };
-    let entry = EventEntry {
-        position: 1,
-        at: Timestamp::from_micros(5),
-        event: "billing.credits_granted".into(),
-        stream: "s".into(),
-        version: 1,
-        leaf: Sha256Hash(leaf_hash(body.as_bytes())),
-        body: body.into(),
-    };
-    let line = |code, class: &str, balance| medusa_api::TrialLine {
-        code,
-        class: class.into(),
-        accounts: 1,
-        balance: credits(balance),
-    };
-    let lines = vec![line(2030, "consumer.promo", "5"), line(5050, "expense.promo_grant", "-5")];
-    let balances = TrialBalance { lines, sum: Credits::ZERO, position: 1 };
-    vec![
-        ("GET /v1/audit/head", 200, json(&head)),
-        ("GET /v1/audit/events?from=1", 200, json(&EventPage { items: vec![entry], next: None })),
-        ("GET /v1/admin/trial-balance", 200, json(&balances)),
-    ]
-}
-
 #[test]
-fn a_right_log_is_verified_from_the_server_and_from_a_file() {
-    let server = Server::new(audit_rows(|root| root));
-    let (exit, stdout, stderr) = server.run("audit verify");
-    assert_eq!(exit, 0, "{stdout}{stderr}");
-    assert!(stdout.starts_with("the log is right\n"), "{stdout}");
-    assert!(stdout.contains("equal to the server's trial balance"), "{stdout}");
-    assert_eq!(server.run("audit export --out log.jsonl").1, "log.jsonl\n");
-    let asked = server.asked().len();
-    let key = Signer::new("medusa.test/log", &[7; 32]).verifier();
-    let line = format!("audit verify --from-file log.jsonl --verifier-key {key} --json");
-    let (exit, stdout, _) = server.run(&line);
-    assert_eq!(exit, 0, "{stdout}");
-    assert!(stdout.starts_with(r#"{"ok":true,"events":1,"#), "{stdout}");
-    assert_eq!(server.asked().len(), asked, "a file is checked without the server");
-}
-
-#[test]
-fn a_wrong_log_is_told_with_its_position() {
-    let server = Server::new(audit_rows(|_| Sha256Hash::of(b"another root")));
-    let (exit, stdout, _) = server.run("audit verify");
-    assert_eq!(exit, 10);
-    assert!(stdout.contains("wrong the events give the root"), "{stdout}");
-    let mut rows = audit_rows(|root| root);
-    rows[1].2 = rows[1].2.replace("5000000", "6000000");
-    let (exit, stdout, _) = Server::new(rows).run("audit verify");
-    assert_eq!(exit, 10);
-    assert!(stdout.starts_with("wrong event 1: its bytes have the leaf hash"), "{stdout}");
-    let mut rows = audit_rows(|root| root);
-    rows[2].2 = rows[2].2.replace("5.00", "6.00");
-    let (exit, stdout, _) = Server::new(rows).run("audit verify");
-    assert_eq!(exit, 10);
-    assert!(stdout.contains("the server says 6.00 for consumer.promo"), "{stdout}");
-    let other = Signer::new("medusa.test/log", &[8; 32]).verifier();
-    let server = Server::new(audit_rows(|root| root));
-    let (exit, stdout, _) = server.run(&format!("audit verify --verifier-key {other}"));
-    assert_eq!(exit, 10);
-    assert!(stdout.contains("not the one that you named"), "{stdout}");
-    assert_eq!(server.run("audit verify --verifier-key nonsense").0, 2);
+fn what_is_no_export_is_not_verified() {
+    let server = Server::new(vec![("GET /v1/audit/head", 403, problem(403, "platform.forbidden"))]);
+    let (exit, stdout, stderr) = server.run("audit verify nowhere");
+    assert_eq!((exit, stdout.as_str()), (6, ""), "{stderr}");
+    assert!(stderr.contains("nowhere is not what `medusa audit export` writes"), "{stderr}");
+    assert!(server.asked().is_empty(), "a folder is checked without the server");
+    assert_eq!(server.run("audit export there").0, 5);
+    assert_eq!(server.run("audit verify").0, 5, "without a folder it exports first");
+    assert_eq!(server.run("audit verify nowhere --key nonsense").0, 2);
 }

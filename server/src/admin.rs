@@ -11,7 +11,7 @@ use medusa_types::Role;
 /// Commands of the operator.
 #[derive(Subcommand)]
 pub(crate) enum AdminCommand {
-    /// Give a person a role: consumer, lender or admin
+    /// Give a person a role: consumer, lender, admin or auditor (who reads all and changes nothing)
     Grant {
         /// The person's address
         email: String,

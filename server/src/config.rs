@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use medusa_platform::Random;
 
+use crate::witness::WitnessAddress;
+
 /// What `serve` is told.
 #[derive(Args, Clone)]
 pub(crate) struct ServeArgs {
@@ -30,8 +32,21 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "MEDUSA_PUBLIC_URL", default_value = "http://127.0.0.1:7700")]
     pub(crate) public_url: String,
     /// Name of the log, the origin of its checkpoints
-    #[arg(long, env = "MEDUSA_ORIGIN", default_value = "medusa.example/log")]
+    #[arg(
+        long,
+        env = "MEDUSA_ORIGIN",
+        default_value = "medusa.example/log",
+        value_parser = key_name
+    )]
     pub(crate) origin: String,
+    /// Witness to sign the checkpoints, as <address>=<verifier key>; can be given several times
+    #[arg(
+        long = "witness",
+        env = "MEDUSA_WITNESSES",
+        value_name = "ADDRESS=VKEY",
+        value_delimiter = ','
+    )]
+    pub(crate) witnesses: Vec<WitnessAddress>,
     /// Credits that a new person gets
     #[arg(long, env = "MEDUSA_WELCOME", default_value = "100")]
     pub(crate) welcome: medusa_types::Credits,
@@ -73,20 +88,30 @@ impl DataDir {
 
     /// A secret of 32 bytes, drawn at the first start and readable by its owner only.
     pub(crate) fn secret(&self, name: &str, random: &Random) -> Result<[u8; 32]> {
-        let path = self.0.join("keys").join(name);
-        let context = || format!("could not use the key {}", path.display());
-        match std::fs::read(&path) {
-            Ok(bytes) => bytes.try_into().ok().with_context(context),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let secret = random.secret();
-                let mut options = std::fs::OpenOptions::new();
-                let file = options.write(true).create_new(true).mode(0o600).open(&path);
-                std::io::Write::write_all(&mut file.with_context(context)?, &secret)
-                    .with_context(context)?;
-                Ok(secret)
-            }
-            Err(error) => Err(error).with_context(context),
+        secret(&self.0.join("keys").join(name), random)
+    }
+}
+
+/// A name that signatures can bear.
+pub(crate) fn key_name(text: &str) -> Result<String, &'static str> {
+    let wrong = "a name has no spaces and no plus sign, like medusa.example/log";
+    if medusa_tlog::is_key_name(text) { Ok(text.to_owned()) } else { Err(wrong) }
+}
+
+/// The secret of 32 bytes in this file, drawn if there is none yet.
+pub(crate) fn secret(path: &Path, random: &Random) -> Result<[u8; 32]> {
+    let context = || format!("could not use the key {}", path.display());
+    match std::fs::read(path) {
+        Ok(bytes) => bytes.try_into().ok().with_context(context),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret = random.secret();
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o600).open(path);
+            std::io::Write::write_all(&mut file.with_context(context)?, &secret)
+                .with_context(context)?;
+            Ok(secret)
         }
+        Err(error) => Err(error).with_context(context),
     }
 }
 

@@ -6,13 +6,21 @@ mod config;
 mod dev;
 mod examples;
 mod http;
+mod invariants;
+mod rebuild;
 mod runner;
 mod site;
+mod standby;
 mod wiring;
+mod witness;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// The log's writer makes many small things that another thread drops: what this one is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The server of the Medusa compute marketplace
 #[derive(Parser)]
@@ -38,11 +46,24 @@ enum Command {
         #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
         database_url: String,
     },
+    /// Check every rule of the log and of everything that is derived from it
+    Invariants {
+        /// The database
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+        /// Answer with JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Build read models anew from the log, while the server goes on
+    Rebuild(rebuild::RebuildArgs),
     /// Operate a running server from its own machine
     #[command(subcommand)]
     Admin(admin::AdminCommand),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
+    /// Sign the checkpoints of other logs, without a database: run it on another machine
+    Witness(witness::WitnessArgs),
     /// A whole marketplace on one machine
     #[command(subcommand)]
     Dev(DevCommand),
@@ -99,8 +120,16 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             // The exit code of a failed verification, as in the command line tool.
             return Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::from(10) });
         }
+        Command::Invariants { database_url, json } => {
+            return block_on(invariants::run(&database_url, json));
+        }
+        Command::Rebuild(args) => block_on(rebuild::run(&args))?,
         Command::Admin(command) => block_on(admin::run(command))?,
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&http::openapi())?),
+        Command::Witness(args) => {
+            config::log_to_stderr();
+            witness::serve(&args)?;
+        }
         Command::Dev(DevCommand::Up(args)) => return block_on(dev::up(args)),
         Command::SandboxWorker => return Ok(medusa_sandbox::worker_main()),
     }

@@ -4,17 +4,25 @@ use std::net::IpAddr;
 
 use medusa_accounts::Accounts;
 use medusa_api::{
-    Agent, AuditHead, ChunkPage, DeviceApproval, EventPage, Example, Job, JobPage, Login, Program,
-    SignUp, StatementPage, Tariff, TrialBalance, Wallet,
+    AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
+    AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
+    ChunkPage, Currency, DeviceApproval, EventFilter, EventSummaryPage, Example, Invariants, Job,
+    JobPage, Login, Moved, NewAdjustment, Program, Projections, SignUp, StatementPage, Tariff,
+    TrialBalance, Wallet,
 };
 use medusa_billing::Billing;
-use medusa_eventlog::Auditor;
+use medusa_eventlog::desk::Desk as Books;
+use medusa_eventlog::{Auditor, EventLog, LogError, invariants};
+use medusa_events::Envelope;
 use medusa_jobs::Jobs;
+use medusa_ledger::Posting;
 use medusa_platform::{ApiError, Clock, Principal};
-use medusa_types::{ChunkIndex, JobId, Role, UserId};
-use medusa_web::{Answer, Data, EventDetail, LoggedIn, Paging, Totals, Visitor};
+use medusa_types::{AdjustmentId, ChunkIndex, JobId, Role, UserId};
+use medusa_web::{
+    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Totals, Visitor,
+};
 
-use crate::http::audit::event_for;
+use crate::http::audit::{event_for, require_auditor};
 
 /// All services.
 #[derive(Clone)]
@@ -27,6 +35,10 @@ pub(crate) struct House {
     pub(crate) billing: Billing,
     /// The log.
     pub(crate) auditor: Auditor,
+    /// The books and the log as the desk reads them.
+    pub(crate) books: Books,
+    /// The log's own handle.
+    pub(crate) log: EventLog,
     /// Time.
     pub(crate) clock: Clock,
 }
@@ -43,6 +55,133 @@ fn bad_cursor() -> ApiError {
     ApiError::not_found("page")
 }
 
+/// What a person may do at the audit desk.
+fn access(who: &Principal) -> DeskAccess {
+    if who.has(Role::Admin) {
+        DeskAccess::Act
+    } else if require_auditor(who).is_ok() {
+        DeskAccess::Read
+    } else {
+        DeskAccess::None
+    }
+}
+
+fn moved(Posting(account, amount): &Posting) -> Moved {
+    let currency = match account.currency() {
+        medusa_ledger::Currency::Crd => Currency::Crd,
+        medusa_ledger::Currency::Usd => Currency::Usd,
+    };
+    Moved { account: account.to_string(), currency, amount: account.currency().show(*amount) }
+}
+
+impl Desk for House {
+    fn trial_balance<'a>(&'a self, who: &'a Principal, when: AsOf) -> Answer<'a, TrialBalance> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.books.trial_balance(when).await?)
+        })
+    }
+
+    fn accounts<'a>(&'a self, who: &'a Principal, wish: AccountQuery) -> Answer<'a, AccountPage> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.books.accounts(wish).await?)
+        })
+    }
+
+    fn account<'a>(&'a self, who: &'a Principal, account: &'a str) -> Answer<'a, AccountSummary> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.books.account(account).await?)
+        })
+    }
+
+    fn account_statement<'a>(
+        &'a self,
+        who: &'a Principal,
+        account: &'a str,
+        wish: AccountStatementQuery,
+    ) -> Answer<'a, AccountStatement> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.books.account_statement(account, wish).await?)
+        })
+    }
+
+    fn events<'a>(&'a self, who: &'a Principal, wish: EventFilter) -> Answer<'a, EventSummaryPage> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.books.events(wish).await?)
+        })
+    }
+
+    fn invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(invariants::status(self.log.pool()).await?)
+        })
+    }
+
+    fn check_invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants> {
+        Box::pin(async move {
+            who.require(Role::Admin)?;
+            Ok(invariants::check(self.log.pool(), 0..i64::MAX).await?)
+        })
+    }
+
+    fn checkpoints<'a>(
+        &'a self,
+        who: &'a Principal,
+        wish: CheckpointQuery,
+    ) -> Answer<'a, CheckpointPage> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.auditor.checkpoints(&wish).await?)
+        })
+    }
+
+    fn projections<'a>(&'a self, who: &'a Principal) -> Answer<'a, Projections> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.books.projections().await?)
+        })
+    }
+
+    fn adjustments<'a>(
+        &'a self,
+        who: &'a Principal,
+        wish: AdjustmentQuery,
+    ) -> Answer<'a, AdjustmentPage> {
+        Box::pin(async move {
+            require_auditor(who)?;
+            Ok(self.billing.adjustments(wish).await?)
+        })
+    }
+
+    fn propose<'a>(
+        &'a self,
+        who: &'a Principal,
+        key: String,
+        wish: NewAdjustment,
+    ) -> Answer<'a, Adjustment> {
+        Box::pin(async move { Ok(self.billing.propose(who, &key, wish).await?) })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: AdjustmentId,
+        decision: Decision,
+    ) -> Answer<'a, Adjustment> {
+        let decision = match decision {
+            Decision::Approve => medusa_billing::Decision::Approve,
+            Decision::Reject => medusa_billing::Decision::Reject,
+            Decision::Withdraw => medusa_billing::Decision::Withdraw,
+        };
+        Box::pin(async move { Ok(self.billing.decide(who, id, decision).await?) })
+    }
+}
+
 impl Data for House {
     fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>> {
         Box::pin(async move {
@@ -51,7 +190,8 @@ impl Data for House {
             };
             let wallet = self.billing.wallet(principal.user).await?;
             let name = if me.name.is_empty() { me.email } else { me.name };
-            Ok(Some(Visitor { principal, name, available: wallet.available }))
+            let desk = access(&principal);
+            Ok(Some(Visitor { principal, name, available: wallet.available, desk }))
         })
     }
 
@@ -123,29 +263,24 @@ impl Data for House {
         Box::pin(async move { Ok(self.billing.tariff()) })
     }
 
-    fn trial_balance<'a>(&'a self, who: &'a Principal) -> Answer<'a, TrialBalance> {
-        Box::pin(async move {
-            who.require(Role::Admin)?;
-            Ok(self.billing.trial_balance().await?)
-        })
-    }
-
     fn head(&self) -> Answer<'_, AuditHead> {
         Box::pin(async move { Ok(self.auditor.head().await?) })
-    }
-
-    fn events<'a>(&'a self, who: &'a Principal, from: i64, limit: u32) -> Answer<'a, EventPage> {
-        Box::pin(async move {
-            who.require(Role::Admin)?;
-            Ok(self.auditor.events(from, limit.into()).await?)
-        })
     }
 
     fn event<'a>(&'a self, who: &'a Principal, position: i64) -> Answer<'a, EventDetail> {
         Box::pin(async move {
             let entry = event_for(&self.auditor, &self.billing, who, position).await?;
-            let proof = self.auditor.proof(position).await?;
-            Ok(EventDetail { entry, proof })
+            let proof = self.auditor.proof(position, None).await?;
+            let event = Envelope::decode(entry.body.as_bytes())
+                .map_err(|error| LogError::Corrupt(format!("event {position}: {error}")))?;
+            Ok(EventDetail {
+                entry,
+                actor: event.actor,
+                operation: event.operation,
+                causation: event.causation,
+                moved: event.postings.iter().map(moved).collect(),
+                proof,
+            })
         })
     }
 

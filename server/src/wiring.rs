@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use medusa_accounts::{Accounts, AccountsConfig, AccountsLimits, Welcome};
 use medusa_ads::{Ads, AdsConfig};
 use medusa_api::Tariff;
 use medusa_billing::{Billing, BillingConfig};
-use medusa_eventlog::{Auditor, EventLog, LogConfig, Progress, project};
+use medusa_eventlog::desk::Desk;
+use medusa_eventlog::{
+    Auditor, EventLog, LogConfig, Progress, Tiles, invariants, project, start_checkpoints,
+};
 use medusa_events::Fact;
 use medusa_jobs::port::{Agents, EnrolledAgent, Escrows};
 use medusa_jobs::projection::job::JobsProjection;
@@ -17,6 +20,7 @@ use medusa_jobs::{Jobs, JobsConfig, JobsParts};
 use medusa_ledger::Move;
 use medusa_platform::auth::BoxFuture;
 use medusa_platform::live::Hub;
+use medusa_platform::postgres;
 use medusa_platform::supervise::supervise;
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{ApiError, Authenticator, BlobStore, Clock, Random};
@@ -32,7 +36,7 @@ use crate::config::{DataDir, ServeArgs};
 use crate::http::Operator;
 use crate::runner::ServerRunner;
 use crate::site::House;
-use crate::{examples, http};
+use crate::{examples, http, standby, witness};
 
 /// Seconds that open connections get at the end.
 const SHUTDOWN_S: u64 = 1;
@@ -91,14 +95,17 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
     actix_web::rt::System::with_tokio_rt(runtime).block_on(run(args))
 }
 
+/// Brings the schema up to date as whoever owns it, and goes on with the application's rights.
 async fn open_database(args: &ServeArgs) -> Result<PgPool> {
-    let pool = medusa_platform::postgres::connect(&args.database_url)
-        .await
-        .context("could not connect to the database")?;
+    let owner =
+        postgres::connect(&args.database_url).await.context("could not connect to the database")?;
     if !args.volatile_database {
-        medusa_platform::postgres::check_durability(&pool).await?;
+        postgres::check_durability(&owner).await?;
     }
-    medusa_platform::migrate::MIGRATOR.run(&pool).await.context("could not migrate")?;
+    medusa_platform::migrate::MIGRATOR.run(&owner).await.context("could not migrate")?;
+    owner.close().await;
+    let pool = postgres::connect_app(&args.database_url).await?;
+    postgres::check_rights(&pool).await?;
     Ok(pool)
 }
 
@@ -108,7 +115,7 @@ async fn run(args: ServeArgs) -> Result<()> {
     let data = DataDir::open(&args.data)?;
     let pool = open_database(&args).await?;
     let config = LogConfig { pool: pool.clone(), clock: clock.clone() };
-    let log = medusa_eventlog::start(config, stop.clone()).await?;
+    let log = standby::become_writer(config, args.listen, &stop).await?;
     let house = build(&args, &data, &log, &clock, &random, &stop).await?;
     let ads = Ads::start(AdsConfig::default(), log.clone(), clock.clone(), random.clone()).await?;
     if let Some(folder) = &args.examples {
@@ -127,10 +134,12 @@ async fn run(args: ServeArgs) -> Result<()> {
             .app_data(web::Data::new(house.billing.clone()))
             .app_data(web::Data::new(ads.clone()))
             .app_data(web::Data::new(house.auditor.clone()))
+            .app_data(web::Data::new(house.books.clone()))
             .app_data(web::Data::new(log.clone()))
             .app_data(web::Data::new(hub.clone()))
             .app_data(operator.clone())
             .app_data(site.clone())
+            .wrap(actix_web::middleware::from_fn(http::tell_position))
             .wrap(http::default_headers())
             .wrap(actix_web::middleware::Compress::default())
             .wrap(tracing_actix_web::TracingLogger::default())
@@ -152,9 +161,15 @@ async fn run(args: ServeArgs) -> Result<()> {
         handle.stop(true).await;
     };
     let (served, ()) = tokio::join!(server, ended);
+    // Nobody asked for the end: a task gave up, or another process took over the log.
+    let gave_up = stop.is_cancelled();
     stop.cancel();
     pool.close().await;
-    served.context("the server failed")
+    served.context("the server failed")?;
+    if gave_up {
+        bail!("this process can no longer write the log; its last messages say why");
+    }
+    Ok(())
 }
 
 async fn build(
@@ -167,7 +182,8 @@ async fn build(
 ) -> Result<House> {
     let pool = log.pool();
     let config = BillingConfig { welcome: args.welcome, ..BillingConfig::default() };
-    let billing = Billing::start(config, log.clone()).await?;
+    let billing = Billing::start(config, log.clone(), clock.clone()).await?;
+    medusa_billing::project_regularly(&billing, stop.clone());
     let accounts = Accounts::new(
         AccountsConfig {
             issuer: args.public_url.clone(),
@@ -209,8 +225,28 @@ async fn build(
     .map_err(ApiError::from)?;
     medusa_jobs::revive_regularly(&jobs, stop.clone());
     let signer = Signer::new(args.origin.clone(), &data.secret("log.key", random)?);
-    let auditor = Auditor::new(pool.clone(), signer, clock.clone());
-    Ok(House { accounts, jobs, billing, auditor, clock: clock.clone() })
+    let names = args.witnesses.iter().map(|witness| witness.key.name().to_owned()).collect();
+    let auditor = Auditor::new(pool.clone(), signer, clock.clone()).with_witnesses(names);
+    start_proofs(args, log, &auditor, stop)?;
+    let books = Desk::new(log.clone(), clock.clone());
+    let (log, clock) = (log.clone(), clock.clone());
+    Ok(House { accounts, jobs, billing, auditor, books, log, clock })
+}
+
+/// What outsiders check the log by: its tiles, signed checkpoints, and witnesses who sign them too.
+fn start_proofs(
+    args: &ServeArgs,
+    log: &EventLog,
+    auditor: &Auditor,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let tiles_log = log.clone();
+    supervise("eventlog.tiles", stop.clone(), move || {
+        project(tiles_log.clone(), Arc::new(Tiles), Progress::default())
+    });
+    start_checkpoints(auditor, log, stop.clone());
+    invariants::check_regularly(log.pool().clone(), stop.clone());
+    witness::ask_regularly(auditor, &args.witnesses, stop)
 }
 
 /// What pages see at once: the live projections into Redis, and the subscription out of it.
@@ -227,7 +263,7 @@ async fn start_live(args: &ServeArgs, log: &EventLog, stop: &CancellationToken) 
     Ok(hub)
 }
 
-async fn wait_for_end(with_stdin: bool, stop: &CancellationToken) {
+pub(crate) async fn wait_for_end(with_stdin: bool, stop: &CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))

@@ -62,7 +62,8 @@ async fn who_is_not_logged_in_is_told_so_and_who_is_no_admin_too() {
         assert_eq!(status(person.audit_events(1, 10).await).0, expected);
     }
     assert!(admin.client.verify().await.unwrap().ok);
-    assert_eq!(admin.client.trial_balance().await.unwrap().sum.micros(), 0);
+    let sums = admin.client.trial_balance().await.unwrap().sums;
+    assert!(!sums.is_empty() && sums.iter().all(|of| of.sum == "0.00"), "{sums:?}");
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn an_admin_checks_the_log_from_outside() {
     let report = terminal.good("audit verify --json").await;
     let report: VerifyReport = serde_json::from_str(&report).unwrap();
     assert!(report.ok && report.events > 3);
-    terminal.good("audit export --out log.jsonl").await;
+    terminal.good("audit export log").await;
     let mut db = house.db.pool.acquire().await.unwrap();
     for order in [
         "set session_replication_role = replica",
@@ -116,7 +116,7 @@ async fn an_admin_checks_the_log_from_outside() {
     let (status, said, _) = terminal.run("audit verify").await;
     assert_eq!(status, 10, "{said}");
     // What was written down before knows better.
-    terminal.good("audit verify --from-file log.jsonl").await;
+    terminal.good("audit verify log").await;
 }
 
 #[tokio::test]

@@ -16,12 +16,14 @@ enum Who {
     Anybody,
     /// Whoever is logged in; what is somebody else's is not there.
     Person,
+    /// Admins too.
+    Auditor,
     Admin,
     /// A lent machine with its key.
     Agent,
 }
 
-use Who::{Admin, Agent, Anybody, Person};
+use Who::{Admin, Agent, Anybody, Auditor, Person};
 
 /// Every route of the API. A new one has to be put here.
 const ROUTES: &[(&str, &str, Who)] = &[
@@ -37,6 +39,9 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("get", "/v1/examples", Anybody),
     ("get", "/v1/tariff", Anybody),
     ("get", "/v1/audit/head", Anybody),
+    ("get", "/v1/audit/consistency", Anybody),
+    ("get", "/log/checkpoint", Anybody),
+    ("get", "/log/tile/{level}/{index}", Anybody),
     ("get", "/v1/me", Person),
     ("post", "/v1/device/approve", Person),
     ("post", "/v1/blobs", Person),
@@ -57,10 +62,25 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("get", "/v1/streams", Person),
     ("get", "/v1/audit/events/{position}", Person),
     ("get", "/v1/audit/proof/{position}", Person),
+    ("get", "/v1/audit/receipt/{position}", Person),
     ("post", "/v1/ads/offers", Person),
     ("post", "/v1/ads/offers/{id}/claim", Person),
-    ("get", "/v1/audit/events", Admin),
-    ("get", "/v1/admin/trial-balance", Admin),
+    ("get", "/v1/audit/events", Auditor),
+    ("get", "/log/tile/entries/{index}", Auditor),
+    ("get", "/v1/admin/trial-balance", Auditor),
+    ("get", "/v1/admin/accounts", Auditor),
+    ("get", "/v1/admin/accounts/{account}", Auditor),
+    ("get", "/v1/admin/accounts/{account}/statement", Auditor),
+    ("get", "/v1/admin/events", Auditor),
+    ("get", "/v1/admin/invariants", Auditor),
+    ("get", "/v1/admin/checkpoints", Auditor),
+    ("get", "/v1/admin/projections", Auditor),
+    ("get", "/v1/admin/adjustments", Auditor),
+    ("post", "/v1/admin/invariants/check", Admin),
+    ("post", "/v1/admin/adjustments", Admin),
+    ("post", "/v1/admin/adjustments/{id}/approve", Admin),
+    ("post", "/v1/admin/adjustments/{id}/reject", Admin),
+    ("post", "/v1/admin/adjustments/{id}/withdraw", Admin),
     ("post", "/v1/admin/verify", Admin),
     ("get", "/v1/agent/self", Agent),
     ("get", "/v1/agent/link", Agent),
@@ -74,10 +94,15 @@ fn filled(path: &str) -> String {
     let filled = path
         .replace("{sha256}", &"0".repeat(64))
         .replace("/jobs/{id}", &format!("/jobs/job_{}", "0".repeat(32)))
+        .replace("/adjustments/{id}", &format!("/adjustments/adj_{}", "0".repeat(32)))
         .replace("{id}", &"0".repeat(32))
+        .replace("{account}", "expense.promo_grant")
         .replace("{lease}", &format!("lse_{}", "0".repeat(32)))
         .replace("{name}", "out.txt")
         .replace("{position}", "1")
+        .replace("{level}/{index}", "0/000.p/1")
+        .replace("{index}", "000.p/1")
+        .replace("/v1/audit/consistency", "/v1/audit/consistency?from=1")
         .replace("/v1/streams", "/v1/streams?topics=wallet");
     format!("{filled}{ticket}")
 }
@@ -110,6 +135,7 @@ async fn the_committed_document_is_the_one_that_is_served() {
 async fn every_route_is_known_and_open_only_to_those_who_may_call_it() {
     let house = House::open().await;
     let (consumer, admin) = (house.person("carla").await, house.admin().await);
+    let auditor = house.person_with_role("audrey", "auditor").await;
     let agent = house.enrol(&consumer, "desk").await;
     let document = document(&house).await;
     let mut told = BTreeSet::new();
@@ -123,6 +149,7 @@ async fn every_route_is_known_and_open_only_to_those_who_may_call_it() {
     let callers = [
         (None, "nobody"),
         (Some(consumer.token.as_str()), "a consumer"),
+        (Some(auditor.token.as_str()), "an auditor"),
         (Some(admin.token.as_str()), "an admin"),
         (Some(agent.agent_key.as_str()), "an agent"),
         (Some("nonsense"), "nonsense"),
@@ -133,11 +160,13 @@ async fn every_route_is_known_and_open_only_to_those_who_may_call_it() {
             let is = |names: &[&str]| names.contains(&name);
             let expected = match who {
                 Anybody => None,
-                Person if is(&["a consumer", "an admin"]) => None,
+                Person if is(&["a consumer", "an auditor", "an admin"]) => None,
+                Auditor if is(&["an auditor", "an admin"]) => None,
+                Auditor if is(&["a consumer"]) => Some(403),
                 Admin if is(&["an admin"]) => None,
-                Admin if is(&["a consumer"]) => Some(403),
+                Admin if is(&["a consumer", "an auditor"]) => Some(403),
                 Agent if is(&["an agent"]) => None,
-                Person | Admin | Agent => Some(401),
+                Person | Auditor | Admin | Agent => Some(401),
             };
             let call = format!("{method} {path} by {name}");
             match expected {

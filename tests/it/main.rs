@@ -14,7 +14,11 @@ mod cells;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod crashes;
+#[cfg(test)]
+mod desk;
 #[cfg(test)]
 mod guests;
 #[cfg(test)]
@@ -29,3 +33,11 @@ mod inputs;
 mod lies;
 #[cfg(test)]
 mod money;
+#[cfg(test)]
+mod standby;
+#[cfg(test)]
+mod tamper;
+#[cfg(test)]
+mod tamper_evidence;
+#[cfg(test)]
+mod upkeep;

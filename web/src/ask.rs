@@ -19,10 +19,10 @@ use askama::Template;
 use medusa_api::Problem;
 use medusa_platform::auth::{COOKIE, COOKIE_SECURE, Via, login_cookie, same_origin};
 use medusa_platform::{ApiError, Principal};
-use medusa_types::Role;
 
 use crate::Site;
-use crate::port::{Data, Visitor};
+use crate::link::encode;
+use crate::port::{Data, DeskAccess, Visitor};
 use crate::show;
 
 /// Nothing from elsewhere, nothing inline. Trusted types refuse every way from text to markup.
@@ -132,11 +132,19 @@ impl Ask {
         self.visitor.as_ref().map(|v| &v.principal).ok_or(Refusal::Login)
     }
 
-    /// The person who is logged in, if an admin.
-    pub(crate) fn admin(&self) -> Result<&Principal, Refusal> {
+    /// The person who is logged in, if the audit desk is open to them so far.
+    pub(crate) fn desk(&self, wanted: DeskAccess) -> Result<&Principal, Refusal> {
         let who = self.who()?;
-        who.require(Role::Admin)?;
-        Ok(who)
+        if self.desk_access() >= wanted {
+            return Ok(who);
+        }
+        let role = if wanted == DeskAccess::Act { "admin" } else { "admin or auditor" };
+        let detail = format!("this needs the role {role}, which your account does not have");
+        Err(ApiError::new(403, "platform.forbidden", "not allowed", detail).into())
+    }
+
+    fn desk_access(&self) -> DeskAccess {
+        self.visitor.as_ref().map_or(DeskAccess::None, |visitor| visitor.desk)
     }
 
     /// The value of the login cookie.
@@ -259,14 +267,30 @@ impl Ask {
         self.theme.unwrap_or("system")
     }
 
-    pub(crate) fn is_admin(&self) -> bool {
-        self.visitor.as_ref().is_some_and(|v| v.principal.has(Role::Admin))
+    pub(crate) fn reads_desk(&self) -> bool {
+        self.desk_access() >= DeskAccess::Read
+    }
+
+    pub(crate) fn acts_at_desk(&self) -> bool {
+        self.desk_access() == DeskAccess::Act
     }
 
     /// `page` for the link to where the visitor is, else `false`.
     pub(crate) fn current(&self, path: &str) -> &'static str {
-        let at = self.here.split('?').next().unwrap_or_default();
-        if at == path { "page" } else { "false" }
+        if self.path() == path { "page" } else { "false" }
+    }
+
+    /// The same for the link to a part of the site: `true` on the pages under it.
+    pub(crate) fn within(&self, path: &str) -> &'static str {
+        match self.path().strip_prefix(path) {
+            Some("") => "page",
+            Some(rest) if rest.starts_with('/') => "true",
+            _ => "false",
+        }
+    }
+
+    fn path(&self) -> &str {
+        self.here.split('?').next().unwrap_or_default()
     }
 }
 
@@ -288,11 +312,6 @@ pub(crate) fn local(path: &str) -> bool {
         && !path.starts_with("//")
         && !path.contains(['\\', '\r', '\n', '\t'])
         && path.is_ascii()
-}
-
-/// A path as a query value.
-fn encode(path: &str) -> String {
-    path.replace('%', "%25").replace('&', "%26").replace('+', "%2B").replace('#', "%23")
 }
 
 #[cfg(test)]

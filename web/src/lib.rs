@@ -6,8 +6,10 @@
 
 mod ask;
 mod assets;
+mod link;
 mod markdown;
 mod pages;
+mod plot;
 mod port;
 mod show;
 
@@ -15,7 +17,9 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
-pub use port::{Answer, Data, EventDetail, LoggedIn, Paging, Totals, Visitor};
+pub use port::{
+    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Totals, Visitor,
+};
 
 /// Everything that pages share. Made once; put into the application as `web::Data<Site>`.
 pub struct Site {

@@ -7,12 +7,15 @@
 use std::net::IpAddr;
 
 use medusa_api::{
-    Agent, AuditHead, ChunkPage, DeviceApproval, EventEntry, EventPage, Example, InclusionProof,
-    Job, JobPage, Login, Program, SignUp, StatementPage, Tariff, TrialBalance, Wallet,
+    AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
+    AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
+    ChunkPage, DeviceApproval, EventEntry, EventFilter, EventSummaryPage, Example, InclusionProof,
+    Invariants, Job, JobPage, Login, Moved, NewAdjustment, Program, Projections, SignUp,
+    StatementPage, Tariff, TrialBalance, Wallet,
 };
 use medusa_platform::auth::BoxFuture;
 use medusa_platform::{ApiError, Principal};
-use medusa_types::{Credits, JobId};
+use medusa_types::{AdjustmentId, Credits, JobId, UserId};
 
 /// An answer that may be a refusal.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ApiError>>;
@@ -26,6 +29,30 @@ pub struct Visitor {
     pub name: String,
     /// What the person can spend, for the header.
     pub available: Credits,
+    /// What the person may do at the audit desk.
+    pub desk: DeskAccess,
+}
+
+/// What somebody may do at the audit desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeskAccess {
+    /// Nothing.
+    None,
+    /// See everything: an auditor.
+    Read,
+    /// Also start checks, and propose and decide adjustments: an admin.
+    Act,
+}
+
+/// What becomes of a proposed adjustment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A second admin agrees: it is written to the log.
+    Approve,
+    /// A second admin refuses.
+    Reject,
+    /// Its proposer takes it back.
+    Withdraw,
 }
 
 /// A new login.
@@ -37,11 +64,19 @@ pub struct LoggedIn {
     pub seconds: i64,
 }
 
-/// An event with the proof that it is in the log.
+/// An event with what its document says, and the proof that it is in the log.
 #[derive(Clone, Debug)]
 pub struct EventDetail {
     /// The event.
     pub entry: EventEntry,
+    /// Who caused it; none for the house.
+    pub actor: Option<UserId>,
+    /// The caller's own id for the command.
+    pub operation: Option<String>,
+    /// The position of the event that led to it.
+    pub causation: Option<i64>,
+    /// All that it moved.
+    pub moved: Vec<Moved>,
     /// That it is in the tree.
     pub proof: InclusionProof,
 }
@@ -70,8 +105,59 @@ pub struct Paging {
     pub after: Option<String>,
 }
 
+/// The audit desk. Everything is for auditors and admins; what changes something, for admins.
+pub trait Desk: Send + Sync {
+    /// The books by class, as of a moment.
+    fn trial_balance<'a>(&'a self, who: &'a Principal, when: AsOf) -> Answer<'a, TrialBalance>;
+    /// Accounts by code and text.
+    fn accounts<'a>(&'a self, who: &'a Principal, wish: AccountQuery) -> Answer<'a, AccountPage>;
+    /// One account as it is now.
+    fn account<'a>(&'a self, who: &'a Principal, account: &'a str) -> Answer<'a, AccountSummary>;
+    /// Its movements, oldest first.
+    fn account_statement<'a>(
+        &'a self,
+        who: &'a Principal,
+        account: &'a str,
+        wish: AccountStatementQuery,
+    ) -> Answer<'a, AccountStatement>;
+    /// Events by filter.
+    fn events<'a>(&'a self, who: &'a Principal, wish: EventFilter) -> Answer<'a, EventSummaryPage>;
+    /// What the continuous check found last.
+    fn invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants>;
+    /// Checks everything up to the present head.
+    fn check_invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants>;
+    /// Signed heads, largest first.
+    fn checkpoints<'a>(
+        &'a self,
+        who: &'a Principal,
+        wish: CheckpointQuery,
+    ) -> Answer<'a, CheckpointPage>;
+    /// How far each read model is.
+    fn projections<'a>(&'a self, who: &'a Principal) -> Answer<'a, Projections>;
+    /// Adjustments, newest first.
+    fn adjustments<'a>(
+        &'a self,
+        who: &'a Principal,
+        wish: AdjustmentQuery,
+    ) -> Answer<'a, AdjustmentPage>;
+    /// Proposes an adjustment; once, however often it comes under the same key.
+    fn propose<'a>(
+        &'a self,
+        who: &'a Principal,
+        key: String,
+        wish: NewAdjustment,
+    ) -> Answer<'a, Adjustment>;
+    /// Decides a proposed adjustment.
+    fn decide<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: AdjustmentId,
+        decision: Decision,
+    ) -> Answer<'a, Adjustment>;
+}
+
 /// The services, as pages see them.
-pub trait Data: Send + Sync {
+pub trait Data: Desk {
     /// Who holds this login cookie, if it is valid.
     fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>>;
     /// Makes an account and a login.
@@ -102,14 +188,10 @@ pub trait Data: Send + Sync {
     fn statement<'a>(&'a self, who: &'a Principal, page: Paging) -> Answer<'a, StatementPage>;
     /// Prices. Public.
     fn tariff(&self) -> Answer<'_, Tariff>;
-    /// The books. Admins only.
-    fn trial_balance<'a>(&'a self, who: &'a Principal) -> Answer<'a, TrialBalance>;
 
     /// The head of the log. Public.
     fn head(&self) -> Answer<'_, AuditHead>;
-    /// Events from a position on. Admins only.
-    fn events<'a>(&'a self, who: &'a Principal, from: i64, limit: u32) -> Answer<'a, EventPage>;
-    /// One event: for admins, and for whose credits it moved.
+    /// One event: for auditors and admins, and for whose credits it moved.
     fn event<'a>(&'a self, who: &'a Principal, position: i64) -> Answer<'a, EventDetail>;
     /// The place in figures. Public.
     fn totals(&self) -> Answer<'_, Totals>;

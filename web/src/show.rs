@@ -62,6 +62,46 @@ pub(crate) fn signed(amount: &Credits) -> String {
     format!("{plus}{}", credits(amount)).replace('-', "\u{2212}")
 }
 
+/// A decimal text of the books, in groups of three, with a true minus: `\u{2212}1,234.50`.
+pub(crate) fn decimal(text: &str) -> String {
+    let (whole, places) = text.split_once('.').unwrap_or((text, "00"));
+    format!("{}.{places}", count(whole)).replace('-', "\u{2212}")
+}
+
+/// The same for a movement, with its sign.
+pub(crate) fn decimal_signed(text: &str) -> String {
+    let plus = if is_positive(text) { "+" } else { "" };
+    format!("{plus}{}", decimal(text))
+}
+
+/// The zeros that a decimal text leaves out of six places: unseen, they align a column.
+pub(crate) fn decimal_pad(text: &str) -> &'static str {
+    let places = text.split_once('.').map_or(2, |(_, places)| places.len());
+    ["000000", "00000", "0000", "000", "00", "0"].get(places).copied().unwrap_or_default()
+}
+
+/// A balance in the debit column: the balance without its sign, if it stands on that side.
+pub(crate) fn debit(text: &str) -> Option<&str> {
+    text.strip_prefix('-')
+}
+
+/// Whether a decimal text is more than nothing.
+pub(crate) fn is_positive(text: &str) -> bool {
+    !text.starts_with('-') && text.bytes().any(|b| (b'1'..=b'9').contains(&b))
+}
+
+/// A span of time in the largest unit that is not too coarse: `340 ms`, `12 s`, `3 min`.
+pub(crate) fn span(ms: &u64) -> String {
+    let (value, unit) = match *ms {
+        0..2_000 => (Some(*ms), "ms"),
+        2_000..120_000 => (ms.checked_div(1_000), "s"),
+        120_000..7_200_000 => (ms.checked_div(60_000), "min"),
+        7_200_000..172_800_000 => (ms.checked_div(3_600_000), "h"),
+        _ => (ms.checked_div(86_400_000), "days"),
+    };
+    format!("{} {unit}", count(value.unwrap_or_default()))
+}
+
 /// A length in bytes with one decimal: `1.4 MB`.
 pub(crate) fn bytes(n: &u64) -> String {
     scaled(*n, &[" bytes", " kB", " MB", " GB", " TB"])
@@ -198,6 +238,24 @@ mod tests {
         assert_eq!((pad(&amount), pad(&Credits::from_micros(1))), ("0000", ""));
         assert_eq!(signed(&amount), "+1,234.50");
         assert_eq!(signed(&Credits::from_micros(-12)), "\u{2212}0.000012");
+    }
+
+    #[test]
+    fn decimals_of_the_books_read_the_same_in_each_currency() {
+        assert_eq!(decimal("-1234567.5000"), "\u{2212}1,234,567.5000");
+        assert_eq!(
+            (decimal_signed("12.34"), decimal_signed("0.00")),
+            ("+12.34".into(), "0.00".into())
+        );
+        assert_eq!((decimal_pad("12.34"), decimal_pad("0.000001")), ("0000", ""));
+        assert_eq!((debit("-1.00"), debit("1.00")), (Some("1.00"), None));
+        assert!(is_positive("0.01") && !is_positive("-0.01") && !is_positive("0.00"));
+    }
+
+    #[test]
+    fn a_span_is_told_in_one_unit() {
+        let spans = [0, 1_999, 2_000, 119_999, 120_000, 7_200_000, 400_000_000].map(|ms| span(&ms));
+        assert_eq!(spans, ["0 ms", "1,999 ms", "2 s", "119 s", "2 min", "2 h", "4 days"]);
     }
 
     #[test]

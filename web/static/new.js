@@ -140,6 +140,8 @@ form.addEventListener('submit', (event) => {
       const job = await post('/v1/jobs', { quote: state.quote.id }, state.key);
       location.assign(`/app/jobs/${job.id}`);
     } catch (error) {
+      // A refusal is final for its key: the next try, with more credits, is another command.
+      if (error.problem?.status < 500) state.key = crypto.randomUUID();
       refuse('The job was not started.', error);
     }
   });

@@ -124,30 +124,6 @@ pub struct InclusionProof {
     pub path: Vec<Sha256Hash>,
 }
 
-/// One account of the trial balance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TrialLine {
-    /// Number in the chart of accounts.
-    pub code: u16,
-    /// The class of accounts, like `consumer.promo`.
-    pub class: String,
-    /// How many accounts of the class.
-    pub accounts: u64,
-    /// Their balances together; debit balances are negative.
-    pub balance: Credits,
-}
-
-/// `GET /v1/admin/trial-balance`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TrialBalance {
-    /// By code.
-    pub lines: Vec<TrialLine>,
-    /// The sum, which is nothing.
-    pub sum: Credits,
-    /// Log position of the balances.
-    pub position: i64,
-}
-
 /// `POST /v1/admin/verify`, and the output of `medusa audit verify`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifyReport {

@@ -5,6 +5,10 @@
 //! microseconds since 1970; ids carry their prefix. Pure: no I/O.
 
 mod accounts;
+mod audit_adjust;
+mod audit_books;
+mod audit_proofs;
+mod audit_watch;
 mod billing;
 mod jobs;
 mod live;
@@ -15,9 +19,22 @@ pub use accounts::{
     DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Login, Me, Refresh, SignUp,
     Tokens,
 };
+pub use audit_adjust::{
+    Adjustment, AdjustmentPage, AdjustmentQuery, AdjustmentReason, AdjustmentState, NewAdjustment,
+};
+pub use audit_books::{
+    AccountLine, AccountPage, AccountQuery, AccountState, AccountStatement, AccountStatementQuery,
+    AccountSummary, AsOf, Currency, CurrencySum, TrialBalance, TrialLine,
+};
+pub use audit_proofs::{ConsistencyProof, ConsistencyQuery, ProofQuery};
+pub use audit_watch::{
+    CheckpointPage, CheckpointQuery, CheckpointSummary, Cosigned, EventFilter, EventOrder,
+    EventSummary, EventSummaryPage, ExportFormat, ExportQuery, InvariantStatus, Invariants, Moved,
+    ProjectionStatus, Projections, Rebuilt,
+};
 pub use billing::{
     AuditHead, EventEntry, EventPage, InclusionProof, StatementLine, StatementPage, Tariff,
-    TrialBalance, TrialLine, VerifyReport, Wallet,
+    VerifyReport, Wallet,
 };
 pub use jobs::{
     Agent, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Cost, Counts, Example, InputPreview,

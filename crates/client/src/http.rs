@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::auth::{Auth, Need};
@@ -57,6 +58,19 @@ impl Call {
     pub(crate) fn query(mut self, name: &str, value: Option<&str>) -> Self {
         if let Some(value) = value {
             self.url.query_pairs_mut().append_pair(name, value);
+        }
+        self
+    }
+
+    /// Every field of a flat query shape that is there, by its name.
+    pub(crate) fn query_of(mut self, query: &impl Serialize) -> Self {
+        let fields = serde_json::to_value(query).unwrap_or_default();
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => {}
+                Value::String(text) => self = self.query(name, Some(text)),
+                other => self = self.query(name, Some(&other.to_string())),
+            }
         }
         self
     }

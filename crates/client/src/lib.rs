@@ -5,7 +5,9 @@
 //! whatever is downloaded has the digest that was asked for, or it is not there. It keeps no
 //! files of its own: where tokens live between runs is the caller's [`TokenStore`].
 
+mod audit;
 mod auth;
+mod desk;
 mod download;
 mod error;
 mod http;

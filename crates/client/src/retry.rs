@@ -12,12 +12,12 @@ pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 const PAUSE_FIRST_MS: u64 = 100;
 const PAUSE_MS_MAX: u64 = 3_000;
 
-/// A new random id for a command. The same id never takes effect twice, so whoever wants to send
-/// a command again after a lost answer keeps its id.
+/// A new id for a command: the time and chance. The same id never takes effect twice, so whoever
+/// wants to send a command again after a lost answer keeps its id.
 #[must_use]
 pub fn operation_id() -> OperationId {
     #[expect(clippy::disallowed_methods, reason = "the client is where operation ids are born")]
-    let id = Uuid::new_v4();
+    let id = Uuid::now_v7();
     OperationId(id)
 }
 

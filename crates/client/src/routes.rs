@@ -4,10 +4,9 @@
 #![expect(clippy::missing_errors_doc, reason = "they are the same for every route: see above")]
 
 use medusa_api::{
-    Agent, AuditHead, ChunkPage, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest,
-    DeviceToken, EventPage, Example, InclusionProof, InputPreview, Job, JobPage, JobSubmit, Login,
-    Me, Program, ProgramUpload, Quote, QuoteRequest, Refresh, SignUp, StatementPage, Tariff,
-    Tokens, TrialBalance, VerifyReport, Wallet,
+    Agent, ChunkPage, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Example,
+    InputPreview, Job, JobPage, JobSubmit, Login, Me, Program, ProgramUpload, Quote, QuoteRequest,
+    Refresh, SignUp, StatementPage, Tariff, Tokens, Wallet,
 };
 use medusa_types::{JobId, OperationId, Sha256Hash};
 use reqwest::Method;
@@ -16,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::http::Call;
 use crate::{Client, ClientError, operation_id};
 
-type Answer<T> = Result<T, ClientError>;
+pub(crate) type Answer<T> = Result<T, ClientError>;
 
 impl Client {
     /// `POST /v1/signup`: a new person.
@@ -131,33 +130,6 @@ impl Client {
         self.get(&["v1", "agents"]).await
     }
 
-    /// `GET /v1/audit/head`: size, root and signed checkpoint of the log.
-    pub async fn audit_head(&self) -> Answer<AuditHead> {
-        self.get(&["v1", "audit", "head"]).await
-    }
-
-    /// `GET /v1/audit/events`, in rising order from position `from`.
-    pub async fn audit_events(&self, from: i64, limit: u32) -> Answer<EventPage> {
-        let call = self.call(Method::GET, &["v1", "audit", "events"]);
-        let call = call.query("from", Some(&from.to_string()));
-        self.json(call.query("limit", Some(&limit.to_string()))).await
-    }
-
-    /// `GET /v1/audit/proof/{position}`: proves that an event stands in the log.
-    pub async fn audit_proof(&self, position: i64) -> Answer<InclusionProof> {
-        self.get(&["v1", "audit", "proof", &position.to_string()]).await
-    }
-
-    /// `GET /v1/admin/trial-balance`.
-    pub async fn trial_balance(&self) -> Answer<TrialBalance> {
-        self.get(&["v1", "admin", "trial-balance"]).await
-    }
-
-    /// `POST /v1/admin/verify`: the server checks its own log.
-    pub async fn verify(&self) -> Answer<VerifyReport> {
-        self.json(self.post(&["v1", "admin", "verify"]).key(operation_id())).await
-    }
-
     /// `GET /healthz`: the server runs.
     pub async fn healthy(&self) -> Answer<()> {
         self.whole(&self.call(Method::GET, &["healthz"]).anonymous()).await.map(drop)
@@ -169,11 +141,11 @@ impl Client {
         self.whole(&call).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn post(&self, path: &[&str]) -> Call {
+    pub(crate) fn post(&self, path: &[&str]) -> Call {
         self.call(Method::POST, path)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Answer<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Answer<T> {
         self.json(self.call(Method::GET, path)).await
     }
 

@@ -392,3 +392,41 @@ async fn a_refresh_token_is_not_used_after_another_program_has_used_it() {
     client.wallet().await.unwrap();
     assert!(script.asked().await[0].contains("authorization: bearer other\r\n"));
 }
+
+#[tokio::test]
+async fn routes_of_the_audit_ask_for_what_they_are_told() {
+    let missing = || problem(404, "platform.not_found");
+    let script = Script::new(&vec![missing(); 6]).await;
+    let client = &script.client;
+    let id: medusa_types::AdjustmentId = "adj_00000000000000000000000000000007".parse().unwrap();
+    let as_of = medusa_api::AsOf { position: Some(7), at: None };
+    let filter = medusa_api::EventFilter {
+        stream: Some("job-job_1 &x".into()),
+        from: Some(3),
+        order: medusa_api::EventOrder::Oldest,
+        ..medusa_api::EventFilter::default()
+    };
+    let missed = [
+        client.log_tile("tile/0/x001/x234/067.p/5").await.is_err(),
+        client.audit_consistency(3, None).await.is_err(),
+        client.trial_balance_at(&as_of).await.is_err(),
+        client.account("bank:a/b").await.is_err(),
+        client.events(&filter).await.is_err(),
+        client.approve_adjustment(id, operation_id()).await.is_err(),
+    ];
+    assert!(missed.iter().all(|missed| *missed));
+    let asked = script.asked().await;
+    let lines: Vec<&str> = asked.iter().map(|asked| asked.lines().next().unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            "get /log/tile/0/x001/x234/067.p/5 http/1.1",
+            "get /v1/audit/consistency?from=3 http/1.1",
+            "get /v1/admin/trial-balance?position=7 http/1.1",
+            "get /v1/admin/accounts/bank:a%2fb http/1.1",
+            "get /v1/admin/events?from=3&order=oldest&stream=job-job_1+%26x http/1.1",
+            "post /v1/admin/adjustments/adj_00000000000000000000000000000007/approve http/1.1",
+        ]
+    );
+    assert!(asked[5].contains("idempotency-key: "), "{}", asked[5]);
+}

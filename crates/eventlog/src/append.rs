@@ -2,22 +2,16 @@
 
 use medusa_events::Fact;
 use medusa_ledger::{Move, Posting};
-use medusa_types::{Sha256Hash, UserId};
+use medusa_platform::position;
+use medusa_types::UserId;
 use sqlx::PgPool;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::error::AppendError;
+use crate::operation::Operation;
+use crate::projector::Progress;
 use crate::read::StoredEvent;
 use crate::tail::Tail;
-
-/// The caller's own id for a command, and a hash of what it asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// Unique for ever; starts with whose it is, like `usr_…:key`.
-    pub key: String,
-    /// Another request under the same key is refused.
-    pub request: Sha256Hash,
-}
 
 /// Where the stream must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +82,45 @@ pub struct Appended {
     pub postings: Vec<Vec<Posting>>,
 }
 
-/// One append on its way to the sequencer.
+/// What became of each of some appends.
+pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
+
+/// Who waits for the answer.
+pub(crate) enum Waiter {
+    One(oneshot::Sender<Result<Appended, AppendError>>),
+    All(oneshot::Sender<Answers>),
+}
+
+/// Appends on their way to the sequencer.
 pub(crate) struct Request {
-    pub(crate) append: Append,
-    pub(crate) answer: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(crate) appends: Vec<Append>,
+    pub(crate) waiter: Waiter,
+}
+
+impl Request {
+    /// Tells the caller. One that went away does not need its answer.
+    pub(crate) fn answer(self, mut answers: Answers) {
+        match self.waiter {
+            Waiter::One(waiter) => {
+                let answer = answers.pop().unwrap_or(Err(AppendError::Unknown));
+                let _gone = waiter.send(answer);
+            }
+            Waiter::All(waiter) => {
+                let _gone = waiter.send(answers);
+            }
+        }
+    }
+
+    /// Tells the caller that nobody knows.
+    pub(crate) fn give_up(self) {
+        self.refuse(&AppendError::Unknown);
+    }
+
+    /// Gives the same answer to every append.
+    pub(crate) fn refuse(self, error: &AppendError) {
+        let answers = self.appends.iter().map(|_| Err(error.clone())).collect();
+        self.answer(answers);
+    }
 }
 
 /// A batch as it was committed.
@@ -103,16 +132,22 @@ pub struct EventLog {
     pub(crate) queue: mpsc::Sender<Request>,
     pub(crate) batches: broadcast::Sender<Batch>,
     pub(crate) head: watch::Receiver<i64>,
+    pub(crate) books: Progress,
     pub(crate) pool: PgPool,
+    /// The log's own connections, for what must not wait for one.
+    pub(crate) own: PgPool,
 }
 
 impl EventLog {
-    /// Appends a chain and waits until it is durable.
+    /// Appends a chain and waits until it is durable. The answer to the present request tells the
+    /// position.
     ///
     /// # Errors
     /// [`AppendError`]; after `Unknown` repeat with the same operation.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.enqueue(append)?.await.unwrap_or(Err(AppendError::Unknown))
+        let appended = self.enqueue(append)?.await.unwrap_or(Err(AppendError::Unknown))?;
+        position::written(appended.position);
+        Ok(appended)
     }
 
     /// Puts a chain into the queue. Chains are written in the order of these calls; the returned
@@ -125,12 +160,31 @@ impl EventLog {
         &self,
         append: Append,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
-        let (answer, receiver) = oneshot::channel();
-        self.queue.try_send(Request { append, answer }).map_err(|error| match error {
+        let (waiter, receiver) = oneshot::channel();
+        self.send(Request { appends: vec![append], waiter: Waiter::One(waiter) })?;
+        Ok(receiver)
+    }
+
+    /// Appends many chains in one go and waits until all are durable. Each is accepted or refused
+    /// by itself; the answers are in the order of the chains.
+    ///
+    /// # Errors
+    /// [`AppendError::Busy`] when the queue is full; after `Unknown` repeat with the same
+    /// operations.
+    pub async fn append_all(
+        &self,
+        appends: Vec<Append>,
+    ) -> Result<Vec<Result<Appended, AppendError>>, AppendError> {
+        let (waiter, receiver) = oneshot::channel();
+        self.send(Request { appends, waiter: Waiter::All(waiter) })?;
+        receiver.await.map_err(|_| AppendError::Unknown)
+    }
+
+    fn send(&self, request: Request) -> Result<(), AppendError> {
+        self.queue.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::Busy,
             mpsc::error::TrySendError::Closed(_) => AppendError::Unknown,
-        })?;
-        Ok(receiver)
+        })
     }
 
     /// Appends one event.
@@ -151,10 +205,22 @@ impl EventLog {
         *self.head.borrow()
     }
 
+    /// Waits until balances, statements and reservations show everything that is committed now;
+    /// `false` when that took longer than 2 s, and they are slightly older.
+    pub async fn books_current(&self) -> bool {
+        self.books.reached(self.head()).await
+    }
+
+    /// How far balances, statements and reservations are.
+    #[must_use]
+    pub const fn books(&self) -> &Progress {
+        &self.books
+    }
+
     /// Reads on after this position, for ever.
     #[must_use]
     pub fn tail(&self, after: i64) -> Tail {
-        Tail::new(self.pool.clone(), self.batches.subscribe(), self.head.clone(), after)
+        Tail::new(self.own.clone(), self.batches.subscribe(), self.head.clone(), after)
     }
 
     /// The database that the log stands in.

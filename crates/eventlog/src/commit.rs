@@ -1,38 +1,60 @@
-//! The SQL of the writer: taking over, loading, and the one transaction of a batch.
+//! The SQL of the writer: taking over, loading, looking up, and the one call of a batch.
+#![expect(clippy::as_conversions, reason = "the query macros name a parameter's type with `as`")]
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use medusa_ledger::{Account, Book};
+use medusa_ledger::{Account, AccountState, Amount, Book, Pending, PendingState, Standing};
 use medusa_tlog::Frontier;
-use medusa_types::{Credits, Sha256Hash, Timestamp};
+use medusa_types::{PendingId, Timestamp, Uuid};
 use sqlx::{PgConnection, PgPool};
 
-use crate::append::Operation;
 use crate::error::LogError;
-use crate::state::{Decided, State};
+use crate::read::{StoredEvent, read_events};
+use crate::state::{Decided, Found, Outcome, State};
 
 /// Any number that only this log uses.
 const WRITER_LOCK: i64 = 0x6d65_6475_7361;
+/// Events of one read.
+const READ_MAX: i64 = 5_000;
 
-/// Becomes the one writer: a session lock that ends with the connection, and a new epoch that
-/// fences whoever wrote before.
+/// What a process sees that would like to write.
+pub(crate) enum Sight {
+    /// It has the lock now: nobody writes.
+    Free,
+    /// The writer's epoch and last sign of life. One that stays the same is from a silent writer.
+    Written(i64, time::OffsetDateTime),
+}
+
+/// Tries to get the writer's lock.
+pub(crate) async fn look(lock: &mut PgConnection) -> Result<Sight, LogError> {
+    let locked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, WRITER_LOCK)
+        .fetch_one(&mut *lock)
+        .await?;
+    if locked {
+        return Ok(Sight::Free);
+    }
+    let sign = sqlx::query!("select epoch, alive_at from log_writer").fetch_one(lock).await?;
+    Ok(Sight::Written(sign.epoch, sign.alive_at))
+}
+
+/// The epoch that may write now.
+pub(crate) async fn epoch(pool: &PgPool) -> Result<i64, LogError> {
+    Ok(sqlx::query_scalar!("select epoch from log_head").fetch_one(pool).await?)
+}
+
+/// Becomes the one writer: a new epoch fences whoever wrote before.
 pub(crate) async fn take_over(
     pool: &PgPool,
     lock: &mut PgConnection,
     now: Timestamp,
 ) -> Result<State, LogError> {
-    let taken = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, WRITER_LOCK)
-        .fetch_one(lock)
+    let epoch =
+        sqlx::query_scalar!(r#"select log_take_over() as "epoch!""#).fetch_one(&mut *lock).await?;
+    keep_alive(lock, epoch, true).await?;
+    evict(lock).await;
+    let head = sqlx::query!("select position, batch, frontier, root, at from log_head")
+        .fetch_one(pool)
         .await?;
-    if !taken {
-        return Err(LogError::Taken);
-    }
-    let head = sqlx::query!(
-        "update log_head set epoch = epoch + 1
-         returning position, batch, epoch, frontier, root, at"
-    )
-    .fetch_one(pool)
-    .await?;
     let peaks: Option<Vec<[u8; 32]>> =
         head.frontier.iter().map(|peak| peak.as_slice().try_into().ok()).collect();
     let size = u64::try_from(head.position).unwrap_or_default();
@@ -47,210 +69,262 @@ pub(crate) async fn take_over(
         let text = format!("the head says {} events, the table has {last}", head.position);
         return Err(LogError::Corrupt(text));
     }
-    Ok(State {
-        epoch: head.epoch,
-        batch: head.batch,
-        position: head.position,
-        at: Timestamp::from_utc(head.at).max(now.min(Timestamp::from_utc(head.at))),
-        frontier,
-        book: load_book(pool).await?,
-        streams: HashMap::new(),
-    })
+    make_partitions(pool, head.position).await?;
+    let at = Timestamp::from_utc(head.at).max(now.min(Timestamp::from_utc(head.at)));
+    let book = load_book(pool, head.position).await?;
+    Ok(State::new(epoch, head.batch, at, frontier, book))
 }
 
-async fn load_book(pool: &PgPool) -> Result<Book, LogError> {
-    let rows = sqlx::query!("select account, balance from ledger_account").fetch_all(pool).await?;
-    let mut balances = Vec::with_capacity(rows.len());
-    for row in rows {
-        let account: Account =
-            row.account.parse().map_err(|e| LogError::Corrupt(format!("{e}")))?;
-        balances.push((account, Credits::from_micros(row.balance)));
+/// Ends the connection that still holds the lock: its process is silent and fenced. Where the
+/// rights are missing the fence alone has to do.
+async fn evict(lock: &mut PgConnection) {
+    let evicted = sqlx::query!(
+        "select pg_terminate_backend(pid) from pg_locks
+         where locktype = 'advisory' and granted and pid <> pg_backend_pid()
+             and database = (select oid from pg_database where datname = current_database())
+             and (classid::bigint << 32) | objid::bigint = $1",
+        WRITER_LOCK
+    )
+    .fetch_all(&mut *lock)
+    .await;
+    let locked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, WRITER_LOCK)
+        .fetch_one(lock)
+        .await;
+    if evicted.is_err() || locked.is_err() {
+        tracing::warn!("the writer before could not be disconnected; it is fenced");
     }
-    Ok(Book::load(balances))
 }
 
-/// Versions of streams that are not in memory.
-pub(crate) async fn stream_versions(
-    pool: &PgPool,
-    streams: &[String],
-) -> Result<Vec<(String, i64)>, LogError> {
-    let rows =
-        sqlx::query!("select stream, version from stream_head where stream = any($1)", streams)
-            .fetch_all(pool)
-            .await?;
-    Ok(rows.into_iter().map(|row| (row.stream, row.version)).collect())
+/// Says that the writer of this epoch lives; `false` when another has taken over.
+pub(crate) async fn keep_alive(
+    db: &mut PgConnection,
+    epoch: i64,
+    first: bool,
+) -> Result<bool, LogError> {
+    let kept = sqlx::query!(
+        "update log_writer set alive_at = clock_timestamp(), epoch = $1
+         where epoch = $1 or ($2 and epoch < $1)",
+        epoch,
+        first
+    )
+    .execute(db)
+    .await?;
+    Ok(kept.rows_affected() == 1)
 }
 
-/// Operations of a batch that were committed before.
-pub(crate) async fn operations_done(
-    pool: &PgPool,
-    keys: &[String],
-) -> Result<HashMap<String, (Sha256Hash, i64)>, LogError> {
-    let rows =
-        sqlx::query!("select key, request, position from operation where key = any($1)", keys)
-            .fetch_all(pool)
-            .await?;
+/// Makes the partitions that the next events need.
+pub(crate) async fn make_partitions(pool: &PgPool, position: i64) -> Result<(), LogError> {
+    const AHEAD: i64 = 2_000_000;
+    sqlx::query!("select log_partitions($1)", position.saturating_add(AHEAD)).execute(pool).await?;
+    Ok(())
+}
+
+/// The books as the projection stored them, and what the log says since.
+async fn load_book(pool: &PgPool, head: i64) -> Result<Book, LogError> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("set transaction isolation level repeatable read read only")
+        .execute(&mut *tx)
+        .await?;
+    let stored = sqlx::query_scalar!("select position from projection where name = 'books'")
+        .fetch_optional(&mut *tx)
+        .await?;
+    let mut position = stored.unwrap_or_default();
+    let mut book = Book::load(load_accounts(&mut tx).await?, load_open(&mut tx).await?);
+    drop(tx);
+    while position < head {
+        let events = read_events(pool, position, READ_MAX).await?;
+        let Some(last) = events.last() else {
+            return Err(LogError::Corrupt(format!("event {position} has no successor")));
+        };
+        position = last.envelope.position;
+        for event in &events {
+            let envelope = &event.envelope;
+            let mut draft = book.draft();
+            draft.replay(&envelope.postings, &envelope.changes).map_err(|refusal| {
+                LogError::Corrupt(format!("event {}: {refusal}", envelope.position))
+            })?;
+            let changed = draft.into_changed();
+            book.keep(changed);
+        }
+    }
+    let end = book.mark();
+    book.commit(end);
+    Ok(book)
+}
+
+pub(crate) fn account(text: &str) -> Result<Account, LogError> {
+    text.parse().map_err(|error| LogError::Corrupt(format!("{error}")))
+}
+
+async fn load_accounts(db: &mut PgConnection) -> Result<Vec<(Account, Standing)>, LogError> {
+    let rows = sqlx::query!(
+        "select account, balance, debits_pending, credits_pending, state from ledger_account"
+    )
+    .fetch_all(db)
+    .await?;
     rows.into_iter()
         .map(|row| {
-            let request = Sha256Hash::try_from(row.request.as_slice())
-                .map_err(|e| LogError::Corrupt(e.to_string()))?;
-            Ok((row.key, (request, row.position)))
+            let standing = Standing {
+                posted: Amount::new(row.balance),
+                debits_pending: Amount::new(row.debits_pending),
+                credits_pending: Amount::new(row.credits_pending),
+                state: AccountState::of_name(&row.state).unwrap_or_default(),
+            };
+            Ok((account(&row.account)?, standing))
         })
         .collect()
 }
 
-/// Writes a batch: head guard first, so that a fenced writer fails before anything else.
-pub(crate) async fn commit(
-    pool: &PgPool,
-    state: &State,
-    before: i64,
-    decided: &Decided,
-) -> Result<(), LogError> {
-    let mut tx = pool.begin().await?;
-    let peaks: Vec<Vec<u8>> = decided.frontier.peaks().iter().map(|p| p.to_vec()).collect();
-    let root = decided.frontier.root();
-    let guarded = sqlx::query!(
-        "update log_head set position = $1, batch = $2, frontier = $3, root = $4, at = $5
-         where position = $6 and epoch = $7",
-        state.position,
-        state.batch,
-        &peaks,
-        root.as_slice(),
-        decided.at.to_utc(),
-        before,
-        state.epoch,
-    )
-    .execute(&mut *tx)
-    .await?;
-    if guarded.rows_affected() != 1 {
-        return Err(LogError::Fenced);
-    }
-    insert_events(&mut tx, state.batch, decided).await?;
-    insert_entries(&mut tx, decided).await?;
-    upsert_balances(&mut tx, decided).await?;
-    upsert_streams(&mut tx, decided).await?;
-    insert_operations(&mut tx, &decided.operations, decided.at).await?;
-    tx.commit().await?;
-    Ok(())
+async fn load_open(db: &mut PgConnection) -> Result<Vec<(PendingId, Pending)>, LogError> {
+    let ids = sqlx::query_scalar!("select pending_id from reservation where state = 'open'")
+        .fetch_all(&mut *db)
+        .await?;
+    pendings(db, &ids).await
 }
 
-async fn insert_events(
+/// Stored reservations among these.
+pub(crate) async fn pendings(
     db: &mut PgConnection,
-    batch: i64,
-    decided: &Decided,
-) -> Result<(), LogError> {
-    let of = |f: fn(&crate::read::StoredEvent) -> i64| -> Vec<i64> {
-        decided.events.iter().map(|e| f(e)).collect()
+    ids: &[Uuid],
+) -> Result<Vec<(PendingId, Pending)>, LogError> {
+    let rows = sqlx::query!(
+        "select pending_id, from_account, to_account, amount, expires_at, state
+         from reservation where pending_id = any($1)",
+        ids
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let pending = Pending {
+                from: account(&row.from_account)?,
+                to: account(&row.to_account)?,
+                amount: Amount::new(row.amount),
+                expires_at: row.expires_at.map(Timestamp::from_utc),
+                state: match row.state.as_str() {
+                    "open" => PendingState::Open,
+                    "posted" => PendingState::Posted,
+                    "voided" => PendingState::Voided,
+                    _ => PendingState::Expired,
+                },
+            };
+            Ok((PendingId(row.pending_id), pending))
+        })
+        .collect()
+}
+
+/// Versions of streams that are not in memory; those that do not exist are at 0.
+pub(crate) async fn stream_versions(
+    db: &mut PgConnection,
+    streams: &[String],
+) -> Result<Vec<(String, i64)>, LogError> {
+    let rows = sqlx::query!(
+        r#"select wanted.stream as "stream!", coalesce((
+               select version from event e
+               where hashtextextended(e.stream, 0) = hashtextextended(wanted.stream, 0)
+                   and e.stream = wanted.stream
+               order by version desc limit 1
+           ), 0) as "version!"
+           from unnest($1::text[]) as wanted (stream)"#,
+        streams
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.stream, row.version)).collect())
+}
+
+/// What became of operations, of those that are stored.
+pub(crate) async fn operations(db: &mut PgConnection, ids: &[Uuid]) -> Result<Found, LogError> {
+    let rows = sqlx::query!(
+        "select id, request, position, refusal from operation where id = any($1)",
+        ids
+    )
+    .fetch_all(db)
+    .await?;
+    let outcome = |position: Option<i64>, refusal: Option<String>| match position {
+        Some(position) => Outcome::Done(position),
+        None => Outcome::Refused(refusal.unwrap_or_default()),
     };
-    let positions = of(|e| e.envelope.position);
-    let versions = of(|e| e.envelope.version);
-    let streams: Vec<String> = decided.events.iter().map(|e| e.envelope.stream.clone()).collect();
-    let types: Vec<String> = decided.events.iter().map(|e| e.envelope.kind().to_owned()).collect();
-    let bodies: Vec<Vec<u8>> = decided.events.iter().map(|e| e.body.to_vec()).collect();
-    let leaves: Vec<Vec<u8>> = decided.events.iter().map(|e| e.leaf.0.to_vec()).collect();
-    sqlx::query!(
-        "insert into event (position, batch, stream, version, type, at, body, leaf)
-         select position, $1, stream, version, type, $2, body, leaf
-         from unnest($3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::bytea[])
-             as row (position, stream, version, type, body, leaf)",
-        batch,
-        decided.at.to_utc(),
-        &positions,
-        &streams,
-        &versions,
-        &types,
-        &bodies,
-        &leaves,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    let found = rows.into_iter();
+    Ok(found.map(|row| (row.id, (row.request, outcome(row.position, row.refusal)))).collect())
 }
 
-async fn insert_entries(db: &mut PgConnection, decided: &Decided) -> Result<(), LogError> {
-    if decided.entries.is_empty() {
-        return Ok(());
+/// Why a batch was not written.
+pub(crate) enum CommitError {
+    /// An operation in it is stored already: somebody repeats a command.
+    Repeated,
+    /// Anything else; whether it was written is not known.
+    Lost(LogError),
+}
+
+impl From<sqlx::Error> for CommitError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|e| e.code());
+        match code.as_deref() {
+            Some("MD001") => Self::Lost(LogError::Fenced),
+            Some("23505") => Self::Repeated,
+            _ => Self::Lost(error.into()),
+        }
     }
-    let accounts: Vec<String> = decided.entries.iter().map(|e| e.account.clone()).collect();
-    let positions: Vec<i64> = decided.entries.iter().map(|e| e.position).collect();
-    let numbers: Vec<i16> = decided.entries.iter().map(|e| e.entry).collect();
-    let amounts: Vec<i64> = decided.entries.iter().map(|e| e.amount).collect();
-    let balances: Vec<i64> = decided.entries.iter().map(|e| e.balance).collect();
-    sqlx::query!(
-        "insert into ledger_entry (account, position, entry, amount, balance)
-         select * from unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[])",
-        &accounts,
-        &positions,
-        &numbers,
-        &amounts,
-        &balances,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
-async fn upsert_balances(db: &mut PgConnection, decided: &Decided) -> Result<(), LogError> {
-    if decided.balances.is_empty() {
-        return Ok(());
-    }
-    let accounts: Vec<String> = decided.balances.keys().map(ToString::to_string).collect();
-    let codes: Vec<i16> = decided
-        .balances
-        .keys()
-        .map(|account| i16::try_from(account.class().code()).unwrap_or(i16::MAX))
-        .collect();
-    let balances: Vec<i64> = decided.balances.values().map(|(b, _)| b.micros()).collect();
-    let positions: Vec<i64> = decided.balances.values().map(|(_, p)| *p).collect();
-    sqlx::query!(
-        "insert into ledger_account (account, code, balance, position)
-         select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[])
-         on conflict (account) do update
-         set balance = excluded.balance, position = excluded.position",
-        &accounts,
-        &codes,
-        &balances,
-        &positions,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-async fn upsert_streams(db: &mut PgConnection, decided: &Decided) -> Result<(), LogError> {
-    let streams: Vec<String> = decided.streams.keys().cloned().collect();
-    let versions: Vec<i64> = decided.streams.values().copied().collect();
-    sqlx::query!(
-        "insert into stream_head (stream, version)
-         select * from unnest($1::text[], $2::bigint[])
-         on conflict (stream) do update set version = excluded.version",
-        &streams,
-        &versions,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-async fn insert_operations(
-    db: &mut PgConnection,
-    operations: &[(Operation, i64)],
+/// What a batch writes.
+pub(crate) struct Written {
+    before: i64,
+    epoch: i64,
+    batch: i64,
     at: Timestamp,
-) -> Result<(), LogError> {
-    if operations.is_empty() {
-        return Ok(());
+    peaks: Vec<Vec<u8>>,
+    root: [u8; 32],
+    events: Vec<Arc<StoredEvent>>,
+    operations: Vec<(Uuid, Uuid, Outcome)>,
+}
+
+impl Written {
+    /// Of the batch that was decided last.
+    pub(crate) fn of(state: &State, decided: &Decided) -> Self {
+        Self {
+            before: decided.before.position,
+            epoch: state.epoch,
+            batch: state.batch,
+            at: decided.at,
+            peaks: state.frontier.peaks().iter().map(|p| p.to_vec()).collect(),
+            root: state.frontier.root(),
+            events: decided.events.clone(),
+            operations: decided.operations.clone(),
+        }
     }
-    let keys: Vec<String> = operations.iter().map(|(o, _)| o.key.clone()).collect();
-    let requests: Vec<Vec<u8>> = operations.iter().map(|(o, _)| o.request.0.to_vec()).collect();
-    let positions: Vec<i64> = operations.iter().map(|(_, p)| *p).collect();
+}
+
+/// Writes a batch in one call, which is one transaction.
+pub(crate) async fn commit(db: &mut PgConnection, batch: Written) -> Result<(), CommitError> {
+    let Written { events, operations, .. } = &batch;
+    let streams: Vec<&str> = events.iter().map(|e| e.envelope.stream.as_str()).collect();
+    let versions: Vec<i64> = events.iter().map(|e| e.envelope.version).collect();
+    let types: Vec<&str> = events.iter().map(|e| e.envelope.kind()).collect();
+    let bodies: Vec<&[u8]> = events.iter().map(|e| e.body.as_ref()).collect();
+    let leaves: Vec<&[u8]> = events.iter().map(|e| e.leaf.0.as_slice()).collect();
+    let ids: Vec<Uuid> = operations.iter().map(|(id, _, _)| *id).collect();
+    let requests: Vec<Uuid> = operations.iter().map(|(_, request, _)| *request).collect();
+    let positions: Vec<Option<i64>> = operations.iter().map(|(_, _, o)| o.position()).collect();
+    let refusals: Vec<Option<&str>> = operations.iter().map(|(_, _, o)| o.refusal()).collect();
     sqlx::query!(
-        "insert into operation (key, request, position, at)
-         select key, request, position, $1
-         from unnest($2::text[], $3::bytea[], $4::bigint[]) as row (key, request, position)",
-        at.to_utc(),
-        &keys,
+        "select log_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        batch.before,
+        batch.epoch,
+        batch.batch,
+        batch.at.to_utc(),
+        &batch.peaks,
+        batch.root.as_slice(),
+        &streams as &[&str],
+        &versions,
+        &types as &[&str],
+        &bodies as &[&[u8]],
+        &leaves as &[&[u8]],
+        &ids,
         &requests,
-        &positions,
+        &positions as &[Option<i64>],
+        &refusals as &[Option<&str>],
     )
     .execute(db)
     .await?;

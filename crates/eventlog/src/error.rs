@@ -1,6 +1,6 @@
 //! What can go wrong with an append, and how it leaves over HTTP.
 
-use medusa_ledger::Refusal;
+use medusa_ledger::{Currency, Refusal};
 use medusa_platform::ApiError;
 
 /// Why an append did not (or may not have) happen.
@@ -12,6 +12,13 @@ pub enum AppendError {
     /// The same operation was used before for another request. Nothing changed.
     #[error("this operation was used before for another request")]
     OperationReused,
+    /// The books refused this operation before, for a reason that may have passed by now. It stays
+    /// refused.
+    #[error("this operation was refused before: {0}")]
+    RefusedBefore(String),
+    /// An event has more bytes than the log takes.
+    #[error("an event of {0} bytes is too large for the log")]
+    TooLarge(usize),
     /// The stream is not where the caller believed. Nothing changed.
     #[error("the stream {stream} is at version {found}")]
     Version {
@@ -31,9 +38,9 @@ pub enum AppendError {
 /// The log cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Another server process writes.
-    #[error("another server writes this log; stop it first")]
-    Taken,
+    /// It was told to end.
+    #[error("the log was told to end")]
+    Stopped,
     /// Another server took over since.
     #[error("another server took over as the log's writer")]
     Fenced,
@@ -48,15 +55,23 @@ pub enum LogError {
 impl From<AppendError> for ApiError {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Ledger(Refusal::Short { has, due }) => Self::new(
-                402,
-                "billing.credits_short",
-                "not enough credits",
-                format!("{due} credits are needed and {has} are available; get more credits first"),
+            AppendError::Ledger(refusal) => refused(&refusal),
+            AppendError::RefusedBefore(code) => Self::new(
+                409,
+                "billing.id_refused",
+                "refused before",
+                format!(
+                    "this Idempotency-Key was refused before with {code}, and stays refused; use a new key to try again"
+                ),
             ),
-            AppendError::Ledger(refusal) => {
-                Self::new(422, "billing.amount_refused", "amount refused", refusal.to_string())
-            }
+            AppendError::TooLarge(bytes) => Self::new(
+                413,
+                "platform.event_too_large",
+                "too large",
+                format!(
+                    "what is to be written has {bytes} bytes, more than an entry of the log may have; send less at once"
+                ),
+            ),
             AppendError::OperationReused => Self::new(
                 422,
                 "platform.key_reused",
@@ -74,11 +89,44 @@ impl From<AppendError> for ApiError {
     }
 }
 
+/// What a person can do about a refusal of the books.
+fn refused(refusal: &Refusal) -> ApiError {
+    let (status, title, detail) = match refusal {
+        Refusal::Short { currency, has, due } => {
+            let (has, due) = (currency.show(*has), currency.show(*due));
+            let detail = match currency {
+                Currency::Crd => format!(
+                    "{due} credits are needed and {has} are available; get more credits first"
+                ),
+                Currency::Usd => format!("{due} USD are needed and {has} are available"),
+            };
+            (402, "not enough credits", detail)
+        }
+        Refusal::Closed(_) | Refusal::Frozen(_) => {
+            (409, "account not open", format!("{refusal}; ask the people of this house why"))
+        }
+        Refusal::Over { .. }
+        | Refusal::PendingExists(_)
+        | Refusal::PendingPosted(_)
+        | Refusal::PendingVoided(_)
+        | Refusal::PendingExpired(_)
+        | Refusal::PendingNotDue(_) => (409, "already decided", refusal.to_string()),
+        Refusal::PendingMissing(_) => (404, "no such reservation", refusal.to_string()),
+        Refusal::Negative
+        | Refusal::SameAccount(_)
+        | Refusal::Currency(..)
+        | Refusal::ExpiryPast(_)
+        | Refusal::PendingExceeded { .. }
+        | Refusal::Range(_) => (422, "amount refused", refusal.to_string()),
+    };
+    ApiError::new(status, refusal.code(), title, detail)
+}
+
 impl From<LogError> for ApiError {
     fn from(error: LogError) -> Self {
         match error {
             LogError::Database(source) => source.into(),
-            other @ (LogError::Taken | LogError::Fenced | LogError::Corrupt(_)) => {
+            other @ (LogError::Stopped | LogError::Fenced | LogError::Corrupt(_)) => {
                 Self::internal(&other)
             }
         }

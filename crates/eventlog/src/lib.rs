@@ -7,24 +7,41 @@
 
 mod append;
 mod audit;
+mod books;
+mod checkpoints;
 mod commit;
+mod committer;
+pub mod desk;
 mod error;
+pub mod invariants;
 mod live;
+mod operation;
 mod projector;
 mod read;
+mod rebuild;
+mod recent;
+mod replay;
+mod reservations;
 mod sequencer;
 mod state;
 mod tail;
+mod tiles;
+mod tiles_read;
 mod verify;
 
-pub use append::{Append, Appended, EventLog, Expect, NewEvent, Operation};
-pub use audit::{Auditor, ProofError};
+pub use append::{Append, Appended, EventLog, Expect, NewEvent};
+pub use audit::{AuditError, Auditor};
+pub use books::Books;
+pub use checkpoints::{SignedHead, start_checkpoints};
 pub use error::{AppendError, LogError};
 pub use live::{LiveError, show};
+pub use operation::Operation;
 pub use projector::{Progress, Projection, project};
 pub use read::{StoredEvent, read_events, read_stream, stored_head};
+pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use sequencer::{LogConfig, start};
 pub use tail::Tail;
+pub use tiles::Tiles;
 pub use verify::verify;
 
 #[cfg(test)]

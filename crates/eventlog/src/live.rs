@@ -8,6 +8,7 @@ use medusa_platform::live::{Publisher, Shown};
 
 use crate::append::EventLog;
 use crate::error::LogError;
+use crate::read::stored_head;
 
 /// Why live values are not kept current any more. Start again; it folds the log anew.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +51,17 @@ where
                 }
             },
             () = publisher.due(), if tail.position() >= start => {
+                if publisher.doubts()
+                    && let Ok(end) = stored_head(log.pool()).await
+                {
+                    publisher.log_ends_at(end);
+                }
                 publisher.flush(&mut shown, tail.position()).await;
             }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

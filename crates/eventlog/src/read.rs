@@ -59,7 +59,9 @@ pub async fn read_stream(
 ) -> Result<Vec<Arc<StoredEvent>>, LogError> {
     let rows = sqlx::query!(
         "select position, body, leaf from event
-         where stream = $1 and version > $2 order by version limit $3",
+         where hashtextextended(stream, 0) = hashtextextended($1, 0) and stream = $1
+             and version > $2
+         order by version limit $3",
         stream,
         after,
         limit

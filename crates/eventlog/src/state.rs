@@ -1,22 +1,56 @@
-//! What the sequencer keeps in memory, and the decision over one batch. Pure but for the loading.
+//! What the sequencer keeps in memory, and its decisions. Pure: what has to be read first is read
+//! by `commit`. Everything that a batch changed can be taken back until it is committed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use medusa_events::{Envelope, FORMAT};
-use medusa_ledger::{Account, Book, Posting};
+use medusa_events::{Envelope, FORMAT, Fact};
+use medusa_ledger::{Book, Change, Effects, Mark, Move};
 use medusa_tlog::{Frontier, leaf_hash};
-use medusa_types::{Credits, Sha256Hash, Timestamp};
+use medusa_types::{PendingId, Sha256Hash, Timestamp, Uuid};
 
-use crate::append::{Append, Appended, Expect, Operation};
+use crate::append::{Append, Appended, Expect, NewEvent};
 use crate::error::AppendError;
+use crate::operation::{Operation, time_of};
 use crate::read::StoredEvent;
+use crate::recent::Recent;
 
-/// Stream versions that are kept in memory; more are read again when needed.
-const STREAMS_MAX: usize = 100_000;
+/// Stream versions and operations that are kept in memory; older ones are read again when needed.
+const KEPT_MAX: usize = 100_000;
+/// Ended reservations that are kept in memory although the books show them.
+const ENDED_KEPT: usize = 10_000;
+/// An entry of the tree's tiles has at most so many bytes.
+const EVENT_BYTES_MAX: usize = 65_535;
 
-/// The writer's view of the log. Equal to what is committed, between batches.
+/// What became of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Its last event.
+    Done(i64),
+    /// The books refused it for good.
+    Refused(String),
+}
+
+impl Outcome {
+    /// Its last event, when it was done.
+    pub(crate) const fn position(&self) -> Option<i64> {
+        match self {
+            Self::Done(position) => Some(*position),
+            Self::Refused(_) => None,
+        }
+    }
+
+    /// Why the books refused it, when they did.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Done(_) => None,
+            Self::Refused(code) => Some(code),
+        }
+    }
+}
+
+/// The writer's view of the log: what is committed, and what is decided beyond.
 pub(crate) struct State {
     pub(crate) epoch: i64,
     pub(crate) batch: i64,
@@ -24,104 +58,189 @@ pub(crate) struct State {
     pub(crate) at: Timestamp,
     pub(crate) frontier: Frontier,
     pub(crate) book: Book,
-    pub(crate) streams: HashMap<String, i64>,
+    pub(crate) streams: Recent<String, i64>,
+    pub(crate) operations: Recent<Uuid, (Uuid, Outcome)>,
+    ended: VecDeque<(i64, PendingId)>,
+    /// Of streams that began after this time, everything is in memory.
+    complete_since: Timestamp,
 }
 
-/// A movement as it is kept for statements.
-pub(crate) struct Entry {
-    pub(crate) account: String,
+/// Where a batch began.
+pub(crate) struct Before {
     pub(crate) position: i64,
-    pub(crate) entry: i16,
-    pub(crate) amount: i64,
-    pub(crate) balance: i64,
+    batch: i64,
+    at: Timestamp,
+    frontier: Frontier,
+    pub(crate) book: Mark,
 }
 
 /// Everything that one batch writes.
 pub(crate) struct Decided {
-    pub(crate) events: Vec<Arc<StoredEvent>>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) balances: BTreeMap<Account, (Credits, i64)>,
-    pub(crate) streams: BTreeMap<String, i64>,
-    pub(crate) operations: Vec<(Operation, i64)>,
-    pub(crate) frontier: Frontier,
+    pub(crate) before: Before,
     pub(crate) at: Timestamp,
-    pub(crate) answers: Vec<Result<Appended, AppendError>>,
+    pub(crate) events: Vec<Arc<StoredEvent>>,
+    pub(crate) operations: Vec<(Uuid, Uuid, Outcome)>,
+}
+
+impl Decided {
+    /// Whether there is nothing to write.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.operations.is_empty()
+    }
 }
 
 impl State {
-    /// Forgets stream versions when there are too many of them.
-    pub(crate) fn trim(&mut self) {
-        if self.streams.len() > STREAMS_MAX {
-            self.streams.clear();
+    pub(crate) fn new(
+        epoch: i64,
+        batch: i64,
+        at: Timestamp,
+        frontier: Frontier,
+        book: Book,
+    ) -> Self {
+        let position = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
+        let (streams, operations) = (Recent::new(KEPT_MAX), Recent::new(KEPT_MAX));
+        let (ended, complete_since) = (VecDeque::new(), at);
+        Self {
+            epoch,
+            batch,
+            position,
+            at,
+            frontier,
+            book,
+            streams,
+            operations,
+            ended,
+            complete_since,
         }
     }
 
-    /// Streams of a batch whose versions have to be read first.
+    /// Begins a batch. Reservations whose time is over are freed first, so that nothing in the
+    /// batch finds them open.
+    pub(crate) fn begin(&mut self, now: Timestamp) -> Decided {
+        let before = Before {
+            position: self.position,
+            batch: self.batch,
+            at: self.at,
+            frontier: self.frontier.clone(),
+            book: self.book.mark(),
+        };
+        self.batch = self.batch.saturating_add(1);
+        self.at = self.at.max(now);
+        if self.streams.forgot() {
+            self.complete_since = self.at;
+        }
+        let (events, operations) = (Vec::new(), Vec::new());
+        let mut decided = Decided { before, at: self.at, events, operations };
+        for pending in self.book.overdue(self.at) {
+            let fact = Fact::ReservationExpired { pending };
+            let event = NewEvent::new(format!("pending-{pending}"), fact)
+                .moving(vec![Move::Expire { pending }]);
+            let append = Append { operation: None, events: vec![event] };
+            if let Err(error) = self.decide_chain(&append, &mut decided) {
+                tracing::error!(%pending, %error, "a reservation could not be freed");
+            }
+        }
+        decided
+    }
+
+    /// Takes a batch back that was not written.
+    pub(crate) fn roll_back(&mut self, decided: Decided) {
+        let Before { position, batch, at, frontier, book } = decided.before;
+        self.position = position;
+        self.batch = batch;
+        self.at = at;
+        self.frontier = frontier;
+        self.book.roll_back(book);
+        self.ended.retain(|(ended, _)| *ended <= position);
+        // Versions and operations that are not remembered are read again.
+        self.streams.clear();
+        self.operations.clear();
+    }
+
+    /// Everything that was decided before `until` is stored; `shown` is how far the books are.
+    pub(crate) fn committed(&mut self, until: Mark, shown: i64) {
+        self.book.commit(until);
+        while self.ended.len() > ENDED_KEPT
+            && let Some((_, id)) = self.ended.pop_front_if(|(position, _)| *position <= shown)
+        {
+            self.book.forget(&id);
+        }
+    }
+
+    /// Streams of some appends whose versions have to be read first. A stream of something that
+    /// was made after everything that memory has forgotten is a new one.
     pub(crate) fn unknown_streams<'a>(
         &self,
         appends: impl Iterator<Item = &'a Append>,
     ) -> Vec<String> {
-        let wanted: HashSet<&str> =
-            appends.flat_map(|a| a.events.iter()).map(|e| e.stream.as_str()).collect();
-        let mut unknown: Vec<String> = wanted
-            .into_iter()
-            .filter(|stream| !self.streams.contains_key(*stream))
-            .map(str::to_owned)
+        let wanted: HashSet<&String> = appends
+            .flat_map(|a| &a.events)
+            .map(|e| &e.stream)
+            .filter(|stream| self.streams.get(*stream).is_none() && !self.is_new(stream))
             .collect();
+        let mut unknown: Vec<String> = wanted.into_iter().cloned().collect();
         unknown.sort_unstable();
         unknown
     }
 
-    /// Decides a batch in order; each chain is accepted or refused by itself. `done` holds the
-    /// operations of the batch that were committed before.
-    pub(crate) fn decide<'a>(
-        &mut self,
+    /// Ids come from clocks of this house, which may differ a little.
+    fn is_new(&self, stream: &str) -> bool {
+        const SKEW_MS: i64 = 10_000;
+        let since = self.complete_since.plus_ms(SKEW_MS).micros().div_euclid(1_000);
+        let made = stream.rsplit_once('-').and_then(|(_, id)| time_of(id));
+        let latest = self.at.plus_ms(SKEW_MS).micros().div_euclid(1_000);
+        made.and_then(|ms| i64::try_from(ms).ok()).is_some_and(|ms| (since..latest).contains(&ms))
+    }
+
+    /// Reservations of some appends that have to be read first.
+    pub(crate) fn unknown_pendings<'a>(
+        &self,
         appends: impl Iterator<Item = &'a Append>,
-        done: &HashMap<String, (Sha256Hash, i64)>,
-        now: Timestamp,
-    ) -> Decided {
-        let mut decided = Decided {
-            events: Vec::new(),
-            entries: Vec::new(),
-            balances: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            operations: Vec::new(),
-            frontier: self.frontier.clone(),
-            at: now.max(self.at),
-            answers: Vec::new(),
-        };
-        let mut done = done.clone();
-        for append in appends {
-            let answer = self.decide_chain(append, &done, &mut decided);
-            if let (Ok(appended), Some(operation)) = (&answer, &append.operation)
-                && !appended.replayed
-            {
-                done.insert(operation.key.clone(), (operation.request, appended.position));
-                decided.operations.push((operation.clone(), appended.position));
-            }
-            decided.answers.push(answer);
+    ) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        for wish in appends.flat_map(|a| &a.events).flat_map(|e| &e.moves) {
+            collect_pendings(wish, &mut ids);
         }
-        decided
+        ids.retain(|id| self.book.pending(id).is_none());
+        ids.into_iter().map(|id| id.0).collect()
+    }
+
+    /// Decides one chain: it is accepted or refused as a whole.
+    pub(crate) fn decide(
+        &mut self,
+        append: &Append,
+        decided: &mut Decided,
+    ) -> Result<Appended, AppendError> {
+        let Some(operation) = &append.operation else {
+            return self.decide_chain(append, decided);
+        };
+        let (id, request) = (operation.id(), operation.request_id());
+        if let Some((before, outcome)) = self.operations.get(&id) {
+            return match outcome {
+                _ if *before != request => Err(AppendError::OperationReused),
+                Outcome::Done(position) => {
+                    Ok(Appended { position: *position, replayed: true, postings: Vec::new() })
+                }
+                Outcome::Refused(code) => Err(AppendError::RefusedBefore(code.clone())),
+            };
+        }
+        let answer = self.decide_chain(append, decided);
+        if let Some(outcome) = lasting(operation, &answer) {
+            self.operations.insert(id, (request, outcome.clone()));
+            decided.operations.push((id, request, outcome));
+        }
+        answer
     }
 
     fn decide_chain(
         &mut self,
         append: &Append,
-        done: &HashMap<String, (Sha256Hash, i64)>,
         decided: &mut Decided,
     ) -> Result<Appended, AppendError> {
-        if let Some(operation) = &append.operation
-            && let Some((request, position)) = done.get(&operation.key)
-        {
-            return if *request == operation.request {
-                Ok(Appended { position: *position, replayed: true, postings: Vec::new() })
-            } else {
-                Err(AppendError::OperationReused)
-            };
-        }
         let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
         let mut draft = self.book.draft();
-        let mut chain = Vec::with_capacity(append.events.len());
+        let mut sealed = Vec::with_capacity(append.events.len());
+        let mut position = self.position;
         for event in &append.events {
             let known = || self.streams.get(&event.stream).copied().unwrap_or_default();
             let version = versions.get(event.stream.as_str()).copied().unwrap_or_else(known);
@@ -130,86 +249,108 @@ impl State {
             {
                 return Err(AppendError::Version { stream: event.stream.clone(), found: version });
             }
-            versions.insert(&event.stream, version.saturating_add(1));
-            let postings = draft.post(&event.moves).map_err(AppendError::Ledger)?;
-            let balances = running_balances(&self.book, &chain, &postings);
-            chain.push((event, version.saturating_add(1), postings, balances));
+            let version = version.saturating_add(1);
+            versions.insert(&event.stream, version);
+            position = position.saturating_add(1);
+            let effects = draft.post(&event.moves, decided.at).map_err(AppendError::Ledger)?;
+            let operation = append.operation.as_ref();
+            let stored = seal(event, operation, (position, version, decided.at), effects);
+            if stored.body.len() > EVENT_BYTES_MAX {
+                return Err(AppendError::TooLarge(stored.body.len()));
+            }
+            sealed.push(Arc::new(stored));
         }
         let changed = draft.into_changed();
-        let operation = append.operation.as_ref().map(|o| o.key.clone());
-        let mut all = Vec::with_capacity(chain.len());
-        let mut moved_at: BTreeMap<Account, i64> = BTreeMap::new();
-        for (event, version, postings, balances) in chain {
-            self.position = self.position.saturating_add(1);
-            let envelope = Envelope {
-                format: FORMAT,
-                position: self.position,
-                stream: event.stream.clone(),
-                version,
-                at: decided.at,
-                actor: event.actor,
-                operation: operation.clone(),
-                causation: event.causation,
-                postings: postings.clone(),
-                fact: event.fact.clone(),
-            };
-            for Posting(account, _) in &postings {
-                moved_at.insert(account.clone(), self.position);
-            }
-            decided.seal(envelope, &balances);
-            self.streams.insert(event.stream.clone(), version);
-            decided.streams.insert(event.stream.clone(), version);
-            all.push(postings);
-        }
-        for (account, position) in moved_at {
-            if let Some(balance) = changed.get(&account) {
-                decided.balances.insert(account, (*balance, position));
-            }
-        }
         self.book.keep(changed);
-        Ok(Appended { position: self.position, replayed: false, postings: all })
+        self.position = position;
+        let mut postings = Vec::with_capacity(sealed.len());
+        for event in sealed {
+            self.frontier.push(event.leaf.0);
+            let stream = &event.envelope.stream;
+            self.streams.insert(stream.clone(), event.envelope.version);
+            for change in &event.envelope.changes {
+                if let Change::Resolved { pending, .. } = change {
+                    self.ended.push_back((event.envelope.position, *pending));
+                }
+            }
+            postings.push(event.envelope.postings.clone());
+            decided.events.push(event);
+        }
+        Ok(Appended { position, replayed: false, postings })
     }
 }
 
-/// A chain in the making: event, version, postings, balances after each posting.
-type Chain<'a> = (&'a crate::append::NewEvent, i64, Vec<Posting>, Vec<Credits>);
-
-/// The balance of each posting's account after that posting.
-fn running_balances(book: &Book, chain: &[Chain<'_>], postings: &[Posting]) -> Vec<Credits> {
-    let mut after: BTreeMap<&Account, Credits> = BTreeMap::new();
-    for (_, _, postings, balances) in chain {
-        for (Posting(account, _), balance) in postings.iter().zip(balances) {
-            after.insert(account, *balance);
+/// What is to be remembered of an operation for ever.
+fn lasting(operation: &Operation, answer: &Result<Appended, AppendError>) -> Option<Outcome> {
+    match answer {
+        Ok(appended) => Some(Outcome::Done(appended.position)),
+        Err(AppendError::Ledger(refusal)) if operation.lasting && refusal.is_transient() => {
+            Some(Outcome::Refused(refusal.code().to_owned()))
         }
+        Err(_) => None,
     }
-    postings
-        .iter()
-        .map(|Posting(account, amount)| {
-            let before = after.get(account).copied().unwrap_or_else(|| book.balance(account));
-            let balance = before.saturating_add(*amount);
-            after.insert(account, balance);
-            balance
-        })
+}
+
+fn collect_pendings(wish: &Move, ids: &mut Vec<PendingId>) {
+    match wish {
+        Move::Reserve { pending, .. }
+        | Move::Post { pending, .. }
+        | Move::Void { pending }
+        | Move::Expire { pending } => ids.push(*pending),
+        Move::Forced(moves) => moves.iter().for_each(|wish| collect_pendings(wish, ids)),
+        Move::Split { .. }
+        | Move::Waterfall { .. }
+        | Move::Rest { .. }
+        | Move::UpTo { .. }
+        | Move::SetState { .. } => {}
+    }
+}
+
+/// Writes the canonical bytes of an event and their leaf.
+fn seal(
+    event: &NewEvent,
+    operation: Option<&Operation>,
+    (position, version, at): (i64, i64, Timestamp),
+    effects: Effects,
+) -> StoredEvent {
+    let envelope = Envelope {
+        format: FORMAT,
+        position,
+        stream: event.stream.clone(),
+        version,
+        at,
+        actor: event.actor,
+        operation: operation.map(|o| o.key.clone()),
+        causation: event.causation,
+        postings: effects.postings,
+        changes: effects.changes,
+        fact: event.fact.clone(),
+    };
+    let body = Bytes::from(envelope.encode());
+    let leaf = Sha256Hash(leaf_hash(&body));
+    StoredEvent { envelope, body, leaf }
+}
+
+/// The operations of some appends that were done before, as far as is not known to be otherwise.
+pub(crate) fn operations_to_read<'a>(
+    state: &State,
+    appends: impl Iterator<Item = &'a Append>,
+    now: Timestamp,
+) -> Vec<Uuid> {
+    appends
+        .filter_map(|a| a.operation.as_ref())
+        .filter(|o| !is_fresh(o, now))
+        .map(Operation::id)
+        .filter(|id| state.operations.get(id).is_none())
         .collect()
 }
 
-impl Decided {
-    /// Writes the canonical bytes, their leaf, and the statement lines.
-    fn seal(&mut self, envelope: Envelope, balances: &[Credits]) {
-        let body = Bytes::from(envelope.encode());
-        let leaf = leaf_hash(&body);
-        self.frontier.push(leaf);
-        for (n, (Posting(account, amount), balance)) in
-            envelope.postings.iter().zip(balances).enumerate()
-        {
-            self.entries.push(Entry {
-                account: account.to_string(),
-                position: envelope.position,
-                entry: i16::try_from(n).unwrap_or(i16::MAX),
-                amount: amount.micros(),
-                balance: balance.micros(),
-            });
-        }
-        self.events.push(Arc::new(StoredEvent { envelope, body, leaf: Sha256Hash(leaf) }));
-    }
+/// A key whose id was made just now was hardly used before: the database refuses it if it was.
+fn is_fresh(operation: &Operation, now: Timestamp) -> bool {
+    const FRESH_MS: u64 = 60_000;
+    let now = u64::try_from(now.micros().div_euclid(1_000)).unwrap_or_default();
+    time_of(&operation.key).is_some_and(|made| now.abs_diff(made) < FRESH_MS)
 }
+
+/// Operations that are stored: what was asked for, and what became of it.
+pub(crate) type Found = Vec<(Uuid, (Uuid, Outcome))>;

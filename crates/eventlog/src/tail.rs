@@ -61,6 +61,18 @@ impl Tail {
         }
     }
 
+    /// The next events, at least one, and as many more as are there, up to about `most`.
+    ///
+    /// # Errors
+    /// As [`Tail::next`].
+    pub async fn next_many(&mut self, most: usize) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        let mut events = self.next().await?;
+        while events.len() < most && *self.head.borrow() > self.position {
+            events.extend(self.next().await?);
+        }
+        Ok(events)
+    }
+
     async fn wait(&mut self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
         match self.batches.recv().await {
             Ok(batch) => self.new_of(&batch).await,

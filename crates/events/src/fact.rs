@@ -1,52 +1,48 @@
-//! What can happen. The tag is the event's type in the log: service, dot, what happened.
+//! What can happen. Each fact has the type that the log knows it by: service, dot, what happened.
+//!
+//! A fact is a promise for ever: ids, digests, amounts, counts and fixed words, and nothing about a
+//! person that must be forgotten some day. `docs/events/README.md` says what may change and how.
 
+use medusa_ledger::{Account, Amount};
 use medusa_types::{
-    AgentId, ChunkIndex, Credits, Fuel, JobId, LeaseId, Outcome, ProgramId, Role, Sha256Hash,
-    Timestamp, UserId,
+    AdjustmentId, AgentId, CampaignId, ChunkIndex, Credits, Fuel, JobId, LeaseId, Outcome,
+    PendingId, ProgramId, Role, Sha256Hash, Timestamp, UserId, WatchId,
 };
 use serde::{Deserialize, Serialize};
 
-/// One fact.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", content = "data", deny_unknown_fields)]
-pub enum Fact {
+facts! {
     /// Somebody signed up.
-    #[serde(rename = "accounts.user_registered")]
-    UserRegistered {
+    UserRegistered "accounts.user_registered" {
         /// The person; name and address are in the vault.
         user: UserId,
         /// What the person may do from the start.
         roles: Vec<Role>,
-    },
+    }
     /// Somebody may do more.
-    #[serde(rename = "accounts.role_granted")]
-    RoleGranted {
+    RoleGranted "accounts.role_granted" {
         /// The person.
         user: UserId,
         /// The new role.
         role: Role,
-    },
+    }
     /// A machine was confirmed by its owner.
-    #[serde(rename = "accounts.agent_enrolled")]
-    AgentEnrolled {
+    AgentEnrolled "accounts.agent_enrolled" {
         /// The machine.
         agent: AgentId,
         /// Who lends it and is paid.
         owner: UserId,
-    },
+    }
     /// A gift of the house.
-    #[serde(rename = "billing.credits_granted")]
-    CreditsGranted {
+    CreditsGranted "billing.credits_granted" {
         /// Who got it.
         user: UserId,
         /// How much.
         amount: Credits,
         /// Why: `welcome`.
         why: String,
-    },
+    }
     /// The prices that new quotes are made of.
-    #[serde(rename = "billing.tariff_set")]
-    TariffSet {
+    TariffSet "billing.tariff_set" {
         /// The meter that the fuel price is for.
         meter: String,
         /// For 1,000,000,000 units of fuel.
@@ -55,20 +51,18 @@ pub enum Fact {
         per_start: Credits,
         /// The platform's part, in thousandths.
         fee_permille: u32,
-    },
+    }
     /// The upper bound of a job's price moved from the wallet to its escrow.
-    #[serde(rename = "billing.escrow_held")]
-    EscrowHeld {
+    EscrowHeld "billing.escrow_held" {
         /// The job.
         job: JobId,
         /// Who pays.
         owner: UserId,
         /// How much.
         amount: Credits,
-    },
+    }
     /// One chunk was paid out of the escrow.
-    #[serde(rename = "billing.chunk_settled")]
-    ChunkSettled {
+    ChunkSettled "billing.chunk_settled" {
         /// The job.
         job: JobId,
         /// The chunk.
@@ -81,18 +75,36 @@ pub enum Fact {
         fee: Credits,
         /// Who got the rest.
         shares: Vec<AttemptShare>,
-    },
+    }
     /// What a job did not spend went back to where it came from.
-    #[serde(rename = "billing.escrow_released")]
-    EscrowReleased {
+    EscrowReleased "billing.escrow_released" {
         /// The job.
         job: JobId,
         /// Who had paid.
         owner: UserId,
-    },
+    }
+    /// A reservation was freed because its time was over.
+    ReservationExpired "billing.reservation_expired" {
+        /// The reservation.
+        pending: PendingId,
+    }
+    /// Two admins moved credits between an account and the suspense account.
+    BooksAdjusted "billing.books_adjusted" {
+        /// The adjustment.
+        adjustment: AdjustmentId,
+        /// The account.
+        account: Account,
+        /// What it gained, in units of its currency; negative when it lost.
+        amount: Amount,
+        /// Why: `correction`, `goodwill`, `test` and so on.
+        reason: String,
+        /// Who asked for it.
+        proposed_by: UserId,
+        /// Who agreed: somebody else.
+        approved_by: UserId,
+    }
     /// A guest program passed inspection.
-    #[serde(rename = "jobs.program_added")]
-    ProgramAdded {
+    ProgramAdded "jobs.program_added" {
         /// Its id.
         program: ProgramId,
         /// Who uploaded it.
@@ -101,10 +113,9 @@ pub enum Fact {
         sha256: Sha256Hash,
         /// Its length in bytes.
         size: u64,
-    },
+    }
     /// A job was submitted and will run.
-    #[serde(rename = "jobs.job_submitted")]
-    JobSubmitted {
+    JobSubmitted "jobs.job_submitted" {
         /// The job.
         job: JobId,
         /// Who pays.
@@ -133,10 +144,9 @@ pub enum Fact {
         fee_permille: u32,
         /// The meter.
         meter: String,
-    },
+    }
     /// One agent got the right to run one copy of a chunk.
-    #[serde(rename = "jobs.chunk_leased")]
-    ChunkLeased {
+    ChunkLeased "jobs.chunk_leased" {
         /// The job.
         job: JobId,
         /// The chunk.
@@ -153,10 +163,9 @@ pub enum Fact {
         fuel_limit: Fuel,
         /// Until when a report counts, unless renewed.
         expires_at: Timestamp,
-    },
+    }
     /// A lease ended without a report.
-    #[serde(rename = "jobs.lease_ended")]
-    LeaseEnded {
+    LeaseEnded "jobs.lease_ended" {
         /// The job.
         job: JobId,
         /// The chunk.
@@ -165,10 +174,9 @@ pub enum Fact {
         lease: LeaseId,
         /// Why: `lost`, `expired`, `refused`, `not_needed`.
         why: String,
-    },
+    }
     /// An agent reported how its lease ended.
-    #[serde(rename = "jobs.attempt_reported")]
-    AttemptReported {
+    AttemptReported "jobs.attempt_reported" {
         /// The job.
         job: JobId,
         /// The chunk.
@@ -183,10 +191,9 @@ pub enum Fact {
         output_bytes: u64,
         /// Fuel used.
         fuel: Fuel,
-    },
+    }
     /// The result of a chunk is believed.
-    #[serde(rename = "jobs.chunk_verified")]
-    ChunkVerified {
+    ChunkVerified "jobs.chunk_verified" {
         /// The job.
         job: JobId,
         /// The chunk.
@@ -203,10 +210,9 @@ pub enum Fact {
         right: Vec<LeaseId>,
         /// Leases that did not.
         wrong: Vec<LeaseId>,
-    },
+    }
     /// A job ended.
-    #[serde(rename = "jobs.job_ended")]
-    JobEnded {
+    JobEnded "jobs.job_ended" {
         /// The job.
         job: JobId,
         /// Who had submitted it.
@@ -217,61 +223,31 @@ pub enum Fact {
         code: Option<String>,
         /// The results.
         results: Vec<FileRef>,
-    },
+    }
     /// All chunks are verified and the results are being put together.
-    #[serde(rename = "jobs.merge_started")]
-    MergeStarted {
+    MergeStarted "jobs.merge_started" {
         /// The job.
         job: JobId,
-    },
+    }
     /// An ad campaign got its budget.
-    #[serde(rename = "ads.campaign_funded")]
-    CampaignFunded {
-        /// The campaign: `cmp_` and 32 hexadecimal digits.
-        campaign: String,
+    CampaignFunded "ads.campaign_funded" {
+        /// The campaign.
+        campaign: CampaignId,
         /// How much.
         budget: Credits,
-    },
+    }
     /// A view of an ad was proven, and the campaign paid for it.
-    #[serde(rename = "ads.watch_rewarded")]
-    WatchRewarded {
-        /// The view: `wat_` and 32 hexadecimal digits.
-        watch: String,
+    WatchRewarded "ads.watch_rewarded" {
+        /// The view.
+        watch: WatchId,
         /// Who watched.
         user: UserId,
         /// The campaign.
-        campaign: String,
+        campaign: CampaignId,
         /// What the campaign paid.
         price: Credits,
         /// The viewer's part of it, in ad credits.
         reward: Credits,
-    },
-}
-
-impl Fact {
-    /// The fact's type, like `jobs.chunk_leased`: the same text as in the stored bytes.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::UserRegistered { .. } => "accounts.user_registered",
-            Self::RoleGranted { .. } => "accounts.role_granted",
-            Self::AgentEnrolled { .. } => "accounts.agent_enrolled",
-            Self::CreditsGranted { .. } => "billing.credits_granted",
-            Self::TariffSet { .. } => "billing.tariff_set",
-            Self::EscrowHeld { .. } => "billing.escrow_held",
-            Self::ChunkSettled { .. } => "billing.chunk_settled",
-            Self::EscrowReleased { .. } => "billing.escrow_released",
-            Self::ProgramAdded { .. } => "jobs.program_added",
-            Self::JobSubmitted { .. } => "jobs.job_submitted",
-            Self::ChunkLeased { .. } => "jobs.chunk_leased",
-            Self::LeaseEnded { .. } => "jobs.lease_ended",
-            Self::AttemptReported { .. } => "jobs.attempt_reported",
-            Self::ChunkVerified { .. } => "jobs.chunk_verified",
-            Self::JobEnded { .. } => "jobs.job_ended",
-            Self::MergeStarted { .. } => "jobs.merge_started",
-            Self::CampaignFunded { .. } => "ads.campaign_funded",
-            Self::WatchRewarded { .. } => "ads.watch_rewarded",
-        }
     }
 }
 
@@ -287,28 +263,28 @@ pub enum EndState {
     Cancelled,
 }
 
-/// What one lender got for one copy of a chunk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptShare {
-    /// The lease.
-    pub lease: LeaseId,
-    /// The agent.
-    pub agent: AgentId,
-    /// Its owner.
-    pub lender: UserId,
-    /// How much.
-    pub amount: Credits,
+record! {
+    /// What one lender got for one copy of a chunk.
+    AttemptShare {
+        /// The lease.
+        lease: LeaseId,
+        /// The agent.
+        agent: AgentId,
+        /// Its owner.
+        lender: UserId,
+        /// How much.
+        amount: Credits,
+    }
 }
 
-/// A result file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileRef {
-    /// Its name, from the spec.
-    pub name: String,
-    /// Its content.
-    pub sha256: Sha256Hash,
-    /// Its length in bytes.
-    pub size: u64,
+record! {
+    /// A result file.
+    FileRef {
+        /// Its name, from the spec.
+        name: String,
+        /// Its content.
+        sha256: Sha256Hash,
+        /// Its length in bytes.
+        size: u64,
+    }
 }

@@ -1,11 +1,12 @@
-//! Moves are what a command asks for; postings are what the log keeps.
+//! Moves are what a command asks for; postings and changes are what the log keeps.
 
-use medusa_types::Credits;
+use medusa_types::{PendingId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::Account;
+use crate::{Account, Amount};
 
-/// A wish to move credits. The kernel turns it into postings or refuses it.
+/// A wish to move amounts. The kernel turns it into postings or refuses it. An amount of nothing is
+/// accepted and posts nothing; but for reservations, it asks nothing of the accounts either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Move {
     /// Pays each of `to` its amount, drawing on the accounts of `from` in order.
@@ -13,7 +14,7 @@ pub enum Move {
         /// Drawn on in this order.
         from: Vec<Account>,
         /// Who gets how much.
-        to: Vec<(Account, Credits)>,
+        to: Vec<(Account, Amount)>,
     },
     /// Moves `amount` in all along pairs of accounts, each as far as its source reaches: the
     /// order in which a hold draws on the buckets.
@@ -21,86 +22,163 @@ pub enum Move {
         /// Source and target of each bucket.
         pairs: Vec<(Account, Account)>,
         /// The sum to move.
-        amount: Credits,
+        amount: Amount,
     },
-    /// Moves whatever the source has.
+    /// Moves whatever the source has, as far as the target may be credited.
     Rest {
         /// Emptied.
         from: Account,
         /// Gets it.
         to: Account,
     },
+    /// Moves `amount`, or what is there if that is less, or what the target may be credited if that
+    /// is less still.
+    UpTo {
+        /// Gives.
+        from: Account,
+        /// Gets it.
+        to: Account,
+        /// The most that is moved.
+        amount: Amount,
+    },
+    /// Sets an amount aside: it can be spent no more, and is moved or freed later, once. A
+    /// reservation of nothing is one too.
+    Reserve {
+        /// The caller's own id for it, never used again.
+        pending: PendingId,
+        /// Gives.
+        from: Account,
+        /// Will get it.
+        to: Account,
+        /// How much.
+        amount: Amount,
+        /// When it is freed by itself; never without.
+        expires_at: Option<Timestamp>,
+    },
+    /// Moves what was reserved, or a part of it; the rest is freed. The accounts must be open to it
+    /// as to any move.
+    Post {
+        /// The reservation.
+        pending: PendingId,
+        /// How much; all of it without.
+        amount: Option<Amount>,
+    },
+    /// Frees what was reserved.
+    Void {
+        /// The reservation.
+        pending: PendingId,
+    },
+    /// Frees what was reserved because its time is over. Only the sequencer asks for it.
+    Expire {
+        /// The reservation.
+        pending: PendingId,
+    },
+    /// Opens, freezes or closes an account.
+    SetState {
+        /// The account.
+        account: Account,
+        /// What it becomes.
+        state: AccountState,
+    },
+    /// Moves that the house makes also out of frozen accounts.
+    Forced(Vec<Self>),
+}
+
+impl Move {
+    /// Moves exactly this amount from one account to another.
+    #[must_use]
+    pub fn pay(from: Account, to: Account, amount: impl Into<Amount>) -> Self {
+        Self::Split { from: vec![from], to: vec![(to, amount.into())] }
+    }
+}
+
+/// Whether amounts may move on an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountState {
+    /// They may.
+    #[default]
+    Open,
+    /// Nothing leaves but by the hand of the house; what comes in is kept.
+    Frozen,
+    /// Nothing moves; what was reserved before can still be freed.
+    Closed,
+}
+
+impl AccountState {
+    /// `open`, `frozen` or `closed`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Frozen => "frozen",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Open, Self::Frozen, Self::Closed].into_iter().find(|state| state.name() == name)
+    }
 }
 
 /// One leg of an event: an account and what it gained (credit side positive).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting(pub Account, pub Amount);
+
+/// How a reservation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// Moved, whole or in part.
+    Posted,
+    /// Freed.
+    Voided,
+    /// Freed by the clock.
+    Expired,
+}
+
+/// What an event changes besides balances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Posting(pub Account, #[serde(with = "micros")] pub Credits);
-
-mod micros {
-    //! In the log an amount is a whole number of micro-credits.
-    use medusa_types::Credits;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-    pub(super) fn serialize<S: Serializer>(value: &Credits, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_i64(value.micros())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Credits, D::Error> {
-        i64::deserialize(d).map(Credits::from_micros)
-    }
-}
-
-/// Why a move was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// An amount is negative.
-    #[error("an amount is negative")]
-    Negative,
-    /// The sources together have less than is due.
-    #[error("{has} is there, but {due} is due")]
-    Short {
-        /// What the sources have together.
-        has: Credits,
-        /// What was to be moved.
-        due: Credits,
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Change {
+    /// An amount was set aside.
+    Reserved {
+        /// The reservation.
+        pending: PendingId,
+        /// Gives.
+        from: Account,
+        /// Will get it.
+        to: Account,
+        /// How much.
+        amount: Amount,
+        /// When it is freed by itself.
+        expires_at: Option<Timestamp>,
     },
-    /// A balance would leave the range of amounts.
-    #[error("the balance of {0} would leave its range")]
-    Range(Account),
+    /// A reservation ended.
+    Resolved {
+        /// The reservation.
+        pending: PendingId,
+        /// How.
+        how: Resolution,
+        /// How much of it was moved; the same event has the postings.
+        amount: Amount,
+    },
+    /// An account was opened, frozen or closed.
+    State {
+        /// The account.
+        account: Account,
+        /// What it became.
+        state: AccountState,
+    },
 }
 
-/// Splits `whole` in proportion to `weights` so that the parts sum to it exactly: each part is
-/// rounded down, and what is left goes, a micro-credit each, to the largest remainders, earlier
-/// ones first. With no weight at all everything goes to the first.
-#[must_use]
-pub fn split_shares(whole: Credits, weights: &[u64]) -> Vec<Credits> {
-    let sum: u128 = weights.iter().map(|w| u128::from(*w)).sum();
-    let micros = u128::try_from(whole.micros()).unwrap_or_default();
-    let mut parts: Vec<(u128, u128)> = weights
-        .iter()
-        .map(|w| {
-            let product = micros.saturating_mul(u128::from(*w));
-            let part = product.checked_div(sum).unwrap_or_default();
-            (part, product.checked_rem(sum).unwrap_or_default())
-        })
-        .collect();
-    let given: u128 = parts.iter().map(|(part, _)| part).sum();
-    let mut left = micros.saturating_sub(given);
-    if sum == 0 {
-        if let Some(first) = parts.first_mut() {
-            first.0 = left;
-        }
-        left = 0;
-    }
-    let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|i| std::cmp::Reverse(parts.get(*i).map(|(_, rest)| *rest)));
-    for i in order {
-        if let Some(part) = parts.get_mut(i).filter(|_| left > 0) {
-            part.0 = part.0.saturating_add(1);
-            left = left.saturating_sub(1);
-        }
-    }
-    let amount = |part: u128| Credits::from_micros(i64::try_from(part).unwrap_or(i64::MAX));
-    parts.into_iter().map(|(part, _)| amount(part)).collect()
+/// What accepted moves come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// What moved; sums to zero in each currency.
+    pub postings: Vec<Posting>,
+    /// What else changed.
+    pub changes: Vec<Change>,
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor as _, PgPool};
 
 /// Connections of one server process.
-const CONNECTIONS_MAX: u32 = 12;
+const CONNECTIONS_MAX: u32 = 16;
 
 /// A database that may lose what it confirmed.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,75 @@ pub async fn connect(url: &str) -> Result<PgPool, sqlx::Error> {
         .acquire_timeout(Duration::from_secs(5))
         .connect(url)
         .await
+}
+
+/// Connects as the application: with the rights of the role `medusa_app`, which can add to the log
+/// and not change it. A login that is not a member of that role keeps its own rights.
+///
+/// # Errors
+/// The first connection's error.
+pub async fn connect_app(url: &str) -> Result<PgPool, sqlx::Error> {
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(Duration::from_secs(5))
+        .after_connect(|db, _| {
+            Box::pin(async move {
+                let member: bool = sqlx::query_scalar(
+                    "select coalesce(bool_or(pg_has_role(oid, 'member')), false)
+                     from pg_roles where rolname = 'medusa_app'",
+                )
+                .fetch_one(&mut *db)
+                .await?;
+                if member {
+                    db.execute("set role medusa_app").await?;
+                }
+                Ok(())
+            })
+        })
+        .connect(url)
+        .await
+}
+
+/// A login that could change the log.
+#[derive(Debug, thiserror::Error)]
+pub enum RightsError {
+    /// It has a right that nobody needs.
+    #[error(
+        "this database login may {right} on {table}, so the log would not be append-only; connect \
+         as a member of the role medusa_app, or as the owner of the database"
+    )]
+    TooMany {
+        /// The right.
+        right: String,
+        /// The table.
+        table: String,
+    },
+    /// The rights could not be read.
+    #[error("could not read the rights of this database login")]
+    Read(#[source] sqlx::Error),
+}
+
+/// Refuses to run with rights to change or delete events.
+///
+/// # Errors
+/// [`RightsError::TooMany`] names one.
+pub async fn check_rights(pool: &PgPool) -> Result<(), RightsError> {
+    let found: Option<(String, String)> = sqlx::query_as(
+        "select c.relname::text, r.name from pg_class c
+         cross join (values ('UPDATE'), ('DELETE'), ('TRUNCATE')) as r (name)
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+             and (c.oid = 'event'::regclass
+                 or c.oid in (select inhrelid from pg_inherits where inhparent = 'event'::regclass))
+             and has_table_privilege(c.oid, r.name)
+         limit 1",
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(RightsError::Read)?;
+    match found {
+        Some((table, right)) => Err(RightsError::TooMany { right, table }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses a database that acknowledges before it has written.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Starts in a row before a task is given up and the process is told to stop.
-const RESTARTS_MAX: u32 = 20;
+const RESTARTS_MAX: u32 = 100;
+/// The longest pause before a task is started again.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A task that ran this long counts as healthy again.
 const HEALTHY: Duration = Duration::from_secs(30);
 
@@ -42,7 +44,7 @@ where
                 stop.cancel();
                 return;
             }
-            let pause = Duration::from_millis(50).saturating_mul(failures);
+            let pause = Duration::from_millis(50).saturating_mul(failures).min(PAUSE_MAX);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}

@@ -9,6 +9,18 @@ const OWNERS: &[&str] =
     &["accounts", "jobs", "billing", "ads", "platform", "program", "log", "blob"];
 /// Calls whose arguments hold a code.
 const CALLS: &[&str] = &["Problem::new(", "ApiError::new(", "ApiError::field("];
+/// Where codes come from.
+const PLACES: &[&str] = &[
+    "services/",
+    "crates/ledger/",
+    "crates/platform/",
+    "crates/eventlog/",
+    "crates/sandbox/",
+    "server/",
+    "web/",
+];
+/// Files all of whose codes count.
+const ERROR_FILES: &[&str] = &["/error.rs", "/refusal.rs", "/gate.rs"];
 /// How far behind such a call its code stands, in characters without white space.
 const REACH: usize = 120;
 
@@ -22,15 +34,14 @@ fn codes(text: &str) -> Vec<String> {
     text.split('"').filter_map(literal).collect()
 }
 
-/// The codes of one file: all in an `error.rs` and in the gate that refuses programs, elsewhere
-/// those beside a call that takes one.
+/// The codes of one file: all where errors are defined, elsewhere those beside a call that takes one.
 fn codes_of(path: &str, text: &str) -> Vec<String> {
     let code: String = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.chars().filter(|c| !c.is_whitespace()))
         .collect();
-    if path.ends_with("/error.rs") || path.ends_with("/gate.rs") {
+    if ERROR_FILES.iter().any(|file| path.ends_with(file)) {
         return codes(&code);
     }
     let beside = CALLS.iter().flat_map(|call| code.split(call).skip(1));
@@ -41,12 +52,8 @@ fn codes_of(path: &str, text: &str) -> Vec<String> {
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
     let sources = sources(".rs");
-    let server = |path: &str| {
-        ["services/", "crates/platform/", "crates/eventlog/", "crates/sandbox/", "server/", "web/"]
-            .iter()
-            .any(|place| path.starts_with(place))
-            && !path.contains("/tests")
-    };
+    let server =
+        |path: &str| PLACES.iter().any(|place| path.starts_with(place)) && !path.contains("/tests");
     let codes: BTreeSet<String> = sources
         .iter()
         .filter(|source| server(&source.path))

@@ -42,6 +42,7 @@ const HTTP_PLACES: &[&str] = &[
 ];
 const REDIS_PLACES: &[&str] = &[
     "/live.rs",
+    "/live_tests.rs",
     "/live/",
     "crates/platform/",
     "crates/testkit/",
@@ -63,7 +64,7 @@ const FENCES: &[Fence] = &[
     Fence { text: "query!(", only_in: SQL_PLACES, because: "SQL lives in store and projection" },
     Fence {
         text: concat!("Assert", "SqlSafe"),
-        only_in: &["crates/testkit/", "crates/platform/", "tests/"],
+        only_in: &["crates/testkit/", "crates/platform/", "tests/", "/tests/", "bench/"],
         because: "the text of a query is constant",
     },
     Fence { text: "actix_web", only_in: HTTP_PLACES, because: "HTTP lives in http" },

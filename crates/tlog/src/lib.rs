@@ -1,13 +1,47 @@
-//! The Merkle tree over the log, after RFC 6962, and its signed checkpoints (C2SP signed notes).
+//! The Merkle tree over the log, after RFC 6962, in the formats of C2SP: tiles, entry bundles,
+//! signed checkpoints, cosignatures of witnesses, the witness itself, and receipts.
 //!
-//! Pure: no I/O. An auditor verifies with this package alone: leaves and nodes are hashed with
-//! different prefixes, the frontier is the compact form of the tree that the one writer keeps, and
-//! an inclusion path proves that an event stands at its position under a root.
+//! Guarantees: a leaf and a node are never hashed alike; a proof that verifies leads to exactly
+//! this root; what a parser accepts is written back as the same bytes; every input has a bound with
+//! a name. Pure: no I/O, no clock. An auditor verifies with this package alone.
+#![deny(clippy::arithmetic_side_effects)]
 
+mod bundle;
+mod checkpoint;
+mod cosignature;
+mod edge;
+mod key;
 mod note;
+mod proof;
+mod receipt;
+mod request;
+mod text;
+mod tile;
+mod tile_id;
 mod tree;
+mod trust;
+mod witness;
 
-pub use note::{Checkpoint, NoteError, Signer, Verifier};
-pub use tree::{
-    Frontier, Hash, empty_root, inclusion_path, leaf_hash, node_hash, verify_inclusion,
+pub use bundle::{
+    BundleError, BundleId, ENTRY_BYTES_MAX, bundles_of, decode_bundle, encode_bundle,
 };
+pub use checkpoint::Checkpoint;
+pub use cosignature::{Cosignature, Cosigner, CosignerKey, UnixSeconds};
+pub use edge::TileEdge;
+pub use key::{Signer, Verifier, is_key_name};
+pub use note::{NOTE_BYTES_MAX, Note, NoteError, SIGNATURES_MAX, SignatureLine};
+pub use proof::{ProofError, TilePlan, verify_consistency, verify_inclusion};
+pub use receipt::{RECEIPT_BYTES_MAX, Receipt, ReceiptError};
+pub use request::{AddCheckpoint, PROOF_LINES_MAX, REQUEST_BYTES_MAX, RequestError};
+pub use tile::{Tile, TileSet};
+pub use tile_id::{TILE_WIDTH, TileError, TileId, tiles_grown, tiles_of};
+pub use tree::{Frontier, Hash, TreeHead, empty_root, inclusion_path, leaf_hash, node_hash};
+pub use trust::{Opened, Trust};
+pub use witness::{Cosigned, Refusal, Witness};
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test whose sum overflows stops, as it should"
+)]
+mod tests;

@@ -1,179 +1,286 @@
-//! Checkpoints as signed notes (C2SP signed-note and tlog-checkpoint): origin, size, root, a blank
-//! line, and an Ed25519 signature line. Existing transparency-log tools read them.
+//! Signed notes (C2SP signed-note): a text, an empty line, and signature lines of any number of
+//! keys. Existing transparency-log tools read them.
+//!
+//! A signature of a key that the reader does not know is ignored; one of a known key that does not
+//! fit the text makes the whole note refused, whatever else stands on it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
-use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::tree::Hash;
+use crate::checkpoint::Checkpoint;
+use crate::cosignature::{Cosignature, CosignerKey};
+use crate::key::{PublicKey, Verifier, is_key_name};
+use crate::text::{encode_base64, parse_base64};
 
-const ED25519: u8 = 1;
+/// Bytes of a note.
+pub const NOTE_BYTES_MAX: usize = 1_000_000;
+/// Signature lines of a note.
+pub const SIGNATURES_MAX: usize = 100;
 
-/// Size and root of the tree at some time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The log's name.
-    pub origin: String,
-    /// How many leaves.
-    pub size: u64,
-    /// The root over them.
-    pub root: Hash,
-}
+/// The first bytes of the hash over a key and its name, which tell keys of one name apart.
+pub(crate) type KeyId = [u8; 4];
 
 /// Why a note or a key was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// The text is not a checkpoint.
+    /// The text is not a signed checkpoint.
     #[error("this is not a signed checkpoint")]
     Syntax,
-    /// The text is not a verifier key.
+    /// Longer than [`NOTE_BYTES_MAX`].
+    #[error("the note is longer than 1000000 bytes")]
+    TooLong,
+    /// More than [`SIGNATURES_MAX`] signature lines.
+    #[error("the note has more than 100 signatures; leave out those of unknown keys")]
+    TooManySignatures,
+    /// The text is not a key.
     #[error("this is not a verifier key of the form name+hash+key")]
     Key,
-    /// No signature of the key is on it, or it does not fit the text.
+    /// The key is of another type.
+    #[error("this key is of another type; logs have type 1 and witnesses type 4, both Ed25519")]
+    Algorithm,
+    /// The key is not 32 bytes.
+    #[error("the key is not 32 bytes long; copy it whole")]
+    KeyLength,
+    /// The hash in the key is not the one over its name and bytes.
+    #[error("the hash in the key does not fit its name and bytes; copy it whole")]
+    KeyId,
+    /// Two keys of one name and hash, or one key under two names.
+    #[error("two of the keys cannot be told apart; leave one out")]
+    Ambiguous,
+    /// A signature of a known key does not fit.
+    #[error("a signature does not fit: the checkpoint or the signature was changed")]
+    Forged,
+    /// No signature of a known key is on it.
     #[error("the checkpoint is not signed by this key")]
     Signature,
+    /// It is of another log.
+    #[error("the checkpoint is of another log than the key that signed it")]
+    Origin,
+    /// Too few witnesses have signed.
+    #[error("{found} of the known witnesses have signed, but {wanted} are wanted")]
+    Quorum {
+        /// Witnesses that have signed.
+        found: usize,
+        /// Witnesses that the reader wants.
+        wanted: usize,
+    },
 }
 
-impl Checkpoint {
-    fn text(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        let origin = lines.next()?.to_owned();
-        let size = lines.next()?.parse().ok()?;
-        let root = BASE64.decode(lines.next()?).ok()?.try_into().ok()?;
-        (!origin.is_empty()).then_some(Self { origin, size, root })
-    }
-}
-
-fn key_id(name: &str, public: &[u8; 32]) -> [u8; 4] {
-    let digest = Sha256::new()
-        .chain_update(name)
-        .chain_update(b"\n")
-        .chain_update([ED25519])
-        .chain_update(public)
-        .finalize();
-    let [a, b, c, d, ..] = Hash::from(digest);
-    [a, b, c, d]
-}
-
-/// The log's own key, which lives outside the database.
-pub struct Signer {
-    name: String,
-    key: SigningKey,
-}
-
-impl Signer {
-    /// A signer from its 32 secret bytes.
-    #[must_use]
-    pub fn new(name: impl Into<String>, secret: &[u8; 32]) -> Self {
-        Self { name: name.into(), key: SigningKey::from_bytes(secret) }
-    }
-
-    /// The key that verifies what this signs.
-    #[must_use]
-    pub fn verifier(&self) -> Verifier {
-        Verifier { name: self.name.clone(), key: self.key.verifying_key() }
-    }
-
-    /// A checkpoint of this size and root as a signed note.
-    #[must_use]
-    pub fn sign(&self, size: u64, root: Hash) -> String {
-        let text = Checkpoint { origin: self.name.clone(), size, root }.text();
-        let mut line = key_id(&self.name, self.key.verifying_key().as_bytes()).to_vec();
-        line.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
-        format!("{text}\n\u{2014} {} {}\n", self.name, BASE64.encode(line))
-    }
-}
-
-/// A public key with its name: `name+hash+key`.
+/// One signature: the name of a key, its id, and bytes whose meaning is the key's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verifier {
+pub struct SignatureLine {
     name: String,
-    key: VerifyingKey,
+    id: KeyId,
+    bytes: Vec<u8>,
 }
 
-impl std::fmt::Display for Verifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut typed = vec![ED25519];
-        typed.extend_from_slice(self.key.as_bytes());
-        let id = u32::from_be_bytes(key_id(&self.name, self.key.as_bytes()));
-        write!(f, "{}+{id:08x}+{}", self.name, BASE64.encode(typed))
+impl SignatureLine {
+    pub(crate) fn of(key: &PublicKey, bytes: Vec<u8>) -> Self {
+        Self { name: key.name.clone(), id: key.id, bytes }
+    }
+
+    /// The name of the key.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The id of the key.
+    #[must_use]
+    pub const fn key_id(&self) -> [u8; 4] {
+        self.id
+    }
+
+    /// The signature.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        let (name, encoded) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+        let decoded = parse_base64(encoded).filter(|_| is_key_name(name))?;
+        let (id, bytes) = decoded.split_first_chunk::<4>()?;
+        (!bytes.is_empty()).then(|| Self { name: name.to_owned(), id: *id, bytes: bytes.to_vec() })
     }
 }
 
-impl std::str::FromStr for Verifier {
+impl fmt::Display for SignatureLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = [self.id.as_slice(), &self.bytes].concat();
+        write!(f, "\u{2014} {} {}", self.name, encode_base64(&bytes))
+    }
+}
+
+impl FromStr for SignatureLine {
     type Err = NoteError;
 
-    fn from_str(text: &str) -> Result<Self, NoteError> {
-        let (name, rest) = text.split_once('+').ok_or(NoteError::Key)?;
-        let (id, key) = rest.split_once('+').ok_or(NoteError::Key)?;
-        let typed = BASE64.decode(key).map_err(|_| NoteError::Key)?;
-        let Some((&ED25519, key)) = typed.split_first() else { return Err(NoteError::Key) };
-        let key: [u8; 32] = key.try_into().map_err(|_| NoteError::Key)?;
-        if u32::from_str_radix(id, 16) != Ok(u32::from_be_bytes(key_id(name, &key))) {
-            return Err(NoteError::Key);
-        }
-        let key = VerifyingKey::from_bytes(&key).map_err(|_| NoteError::Key)?;
-        Ok(Self { name: name.to_owned(), key })
+    /// Reads a line without its line feed.
+    fn from_str(line: &str) -> Result<Self, NoteError> {
+        Self::read(line).ok_or(NoteError::Syntax)
     }
 }
 
-impl Verifier {
-    /// Reads a note and checks this key's signature on it. Signatures of other keys are ignored.
+/// A text with the signatures under it, none of them checked yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    text: String,
+    signatures: Vec<SignatureLine>,
+}
+
+impl Note {
+    /// A note with its first signature.
     ///
     /// # Errors
-    /// [`NoteError`] says whether the text or the signature is wrong.
-    pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
-        let (body, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Syntax)?;
-        let text = format!("{body}\n");
-        let checkpoint = Checkpoint::parse(&text).ok_or(NoteError::Syntax)?;
-        let id = key_id(&self.name, self.key.as_bytes());
-        let signed = signatures.lines().any(|line| {
-            let Some((name, encoded)) =
-                line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' '))
-            else {
-                return false;
-            };
-            let Ok(bytes) = BASE64.decode(encoded) else { return false };
-            let Some((found, signature)) = bytes.split_first_chunk::<4>() else { return false };
-            let Ok(signature) = Signature::from_slice(signature) else { return false };
-            name == self.name
-                && *found == id
-                && self.key.verify_strict(text.as_bytes(), &signature).is_ok()
-        });
-        if signed && checkpoint.origin == self.name {
-            Ok(checkpoint)
-        } else {
-            Err(NoteError::Signature)
+    /// [`NoteError::Syntax`] when the text does not end in a line feed or has control characters,
+    /// or the signer has no proper name; [`NoteError::TooLong`].
+    pub fn new(text: &str, signature: SignatureLine) -> Result<Self, NoteError> {
+        Self { text: text.to_owned(), signatures: vec![signature] }.checked()
+    }
+
+    /// Reads a note. Nothing is verified by that.
+    ///
+    /// # Errors
+    /// [`NoteError::Syntax`], [`NoteError::TooLong`] or [`NoteError::TooManySignatures`].
+    pub fn parse(note: &str) -> Result<Self, NoteError> {
+        if note.len() > NOTE_BYTES_MAX {
+            return Err(NoteError::TooLong);
         }
+        // The text may itself have empty lines, so the last one is what separates.
+        let (body, lines) = note.rsplit_once("\n\n").ok_or(NoteError::Syntax)?;
+        let signatures = signature_lines(lines)?;
+        if signatures.is_empty() {
+            return Err(NoteError::Syntax);
+        }
+        Self { text: format!("{body}\n"), signatures }.checked()
+    }
+
+    fn checked(self) -> Result<Self, NoteError> {
+        let control = self.text.contains(|c: char| c < ' ' && c != '\n');
+        let named = self.signatures.iter().all(|line| is_key_name(&line.name));
+        if control || !named || !self.text.ends_with('\n') {
+            return Err(NoteError::Syntax);
+        }
+        if self.signatures.len() > SIGNATURES_MAX {
+            return Err(NoteError::TooManySignatures);
+        }
+        if self.to_string().len() > NOTE_BYTES_MAX { Err(NoteError::TooLong) } else { Ok(self) }
+    }
+
+    /// What is signed; ends in a line feed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The signatures in their order.
+    #[must_use]
+    pub fn signatures(&self) -> &[SignatureLine] {
+        &self.signatures
+    }
+
+    /// The checkpoint that the text is.
+    ///
+    /// # Errors
+    /// [`NoteError::Syntax`] when the text is something else.
+    pub fn checkpoint(&self) -> Result<Checkpoint, NoteError> {
+        Checkpoint::parse(&self.text)
+    }
+
+    /// The same note with one more signature.
+    ///
+    /// # Errors
+    /// [`NoteError::TooManySignatures`] or [`NoteError::TooLong`].
+    pub fn with(mut self, signature: SignatureLine) -> Result<Self, NoteError> {
+        self.signatures.push(signature);
+        self.checked()
+    }
+
+    /// Which of these keys have signed, in their order; at least one.
+    ///
+    /// # Errors
+    /// [`NoteError::Ambiguous`], [`NoteError::Forged`], or [`NoteError::Signature`] when none has.
+    pub fn signed_by<'k>(&self, keys: &'k [Verifier]) -> Result<Vec<&'k Verifier>, NoteError> {
+        told_apart(keys.iter().map(|key| &key.public))?;
+        let mut signed = Vec::new();
+        for key in keys {
+            let mut lines = self.signatures.iter().filter(|line| key.public.claimed_by(line));
+            let Some(first) = lines.next() else { continue };
+            let fits =
+                |line: &SignatureLine| key.public.verifies(self.text.as_bytes(), line.bytes());
+            if !fits(first) || !lines.all(fits) {
+                return Err(NoteError::Forged);
+            }
+            signed.push(key);
+        }
+        if signed.is_empty() { Err(NoteError::Signature) } else { Ok(signed) }
+    }
+
+    /// The newest cosignature of each of these witnesses that is on the note, in their order.
+    ///
+    /// # Errors
+    /// [`NoteError::Ambiguous`] or [`NoteError::Forged`].
+    pub fn cosigned_by(&self, keys: &[CosignerKey]) -> Result<Vec<Cosignature>, NoteError> {
+        told_apart(keys.iter().map(|key| &key.public))?;
+        let newest = |key: &CosignerKey| -> Result<Option<Cosignature>, NoteError> {
+            let lines = self.signatures.iter().filter(|line| key.public.claimed_by(line));
+            let all: Vec<_> =
+                lines.map(|line| key.verify(&self.text, line)).collect::<Result<_, _>>()?;
+            Ok(all.into_iter().max_by_key(|cosignature| cosignature.at))
+        };
+        keys.iter().filter_map(|key| newest(key).transpose()).collect()
+    }
+
+    /// The same note with the cosignatures of known witnesses out of the answer of one, which is
+    /// signature lines. A newer one takes the place of an older one of the same witness; lines of
+    /// unknown keys are left out.
+    ///
+    /// # Errors
+    /// [`NoteError`] when the answer is not of this form, or a line of a known witness does not
+    /// fit this note.
+    pub fn merge(mut self, answer: &str, keys: &[CosignerKey]) -> Result<Self, NoteError> {
+        told_apart(keys.iter().map(|key| &key.public))?;
+        for line in signature_lines(answer)? {
+            let Some(key) = keys.iter().find(|key| key.public.claimed_by(&line)) else { continue };
+            let at = key.verify(&self.text, &line)?.at;
+            let own = |line: &SignatureLine| key.public.claimed_by(line);
+            let kept = self.signatures.iter_mut().find(|kept| own(kept));
+            match kept {
+                Some(kept) if key.verify(&self.text, kept).is_ok_and(|kept| kept.at >= at) => {}
+                Some(kept) => *kept = line,
+                None => self.signatures.push(line),
+            }
+        }
+        self.checked()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_published_verifier_key_reads_and_writes_back() {
-        let text = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
-        assert_eq!(text.parse::<Verifier>().unwrap().to_string(), text);
-        assert_eq!(text.replace("530d", "530e").parse::<Verifier>(), Err(NoteError::Key));
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text)?;
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
+}
 
-    #[test]
-    fn a_changed_checkpoint_is_refused() {
-        let signer = Signer::new("medusa.test/log", &[7; 32]);
-        let note = signer.sign(5, [9; 32]);
-        let verifier = signer.verifier();
-        let opened = verifier.open(&note).unwrap();
-        assert_eq!((opened.size, opened.root), (5, [9; 32]));
-        assert_eq!(verifier.open(&note.replace("\n5\n", "\n6\n")), Err(NoteError::Signature));
-        let other = Signer::new("medusa.test/log", &[8; 32]).verifier();
-        assert_eq!(other.open(&note), Err(NoteError::Signature));
-        assert_eq!(verifier.open("nonsense"), Err(NoteError::Syntax));
+/// Lines that each end in a line feed; the number of them is checked before any is decoded.
+fn signature_lines(lines: &str) -> Result<Vec<SignatureLine>, NoteError> {
+    if lines.len() > NOTE_BYTES_MAX {
+        return Err(NoteError::TooLong);
     }
+    if lines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lines = lines.strip_suffix('\n').ok_or(NoteError::Syntax)?;
+    if lines.split('\n').count() > SIGNATURES_MAX {
+        return Err(NoteError::TooManySignatures);
+    }
+    lines.split('\n').map(str::parse).collect()
+}
+
+/// That a signature line belongs to at most one of the keys.
+pub(crate) fn told_apart<'k>(
+    keys: impl Iterator<Item = &'k PublicKey> + Clone,
+) -> Result<(), NoteError> {
+    let ambiguous = |key: &PublicKey| keys.clone().any(|other| key.ambiguous_with(other));
+    if keys.clone().any(ambiguous) { Err(NoteError::Ambiguous) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Leaves, nodes, the frontier, and inclusion paths.
+//! Leaves, nodes, heads and the frontier.
 
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,23 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 #[must_use]
 pub fn empty_root() -> Hash {
     Sha256::digest([]).into()
+}
+
+/// How many leaves a tree has, and the root over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeHead {
+    /// How many leaves.
+    pub size: u64,
+    /// The root over them; [`empty_root`] over none.
+    pub root: Hash,
+}
+
+impl TreeHead {
+    /// The head of the tree without leaves.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { size: 0, root: empty_root() }
+    }
 }
 
 /// The tree in its compact form: the roots of the perfect subtrees from left to right. Adding a
@@ -63,6 +80,12 @@ impl Frontier {
         self.size = self.size.saturating_add(1);
     }
 
+    /// Size and root together.
+    #[must_use]
+    pub fn head(&self) -> TreeHead {
+        TreeHead { size: self.size, root: self.root() }
+    }
+
     /// The root over all leaves.
     #[must_use]
     pub fn root(&self) -> Hash {
@@ -98,7 +121,8 @@ fn collect_path(leaves: &[Hash], index: usize, path: &mut Vec<Hash>) {
     }
 }
 
-fn root_of(leaves: &[Hash]) -> Hash {
+/// The root over these leaves.
+pub(crate) fn root_of(leaves: &[Hash]) -> Hash {
     let mut frontier = Frontier::default();
     leaves.iter().for_each(|leaf| frontier.push(*leaf));
     frontier.root()
@@ -110,34 +134,12 @@ const fn split_point(n: usize) -> usize {
     if half == 0 { 1 } else { half }
 }
 
-/// Whether `path` proves that `leaf` is number `index` of the `size` leaves under `root`
-/// (RFC 9162, section 2.1.3.2).
-#[must_use]
-pub fn verify_inclusion(leaf: Hash, index: u64, size: u64, path: &[Hash], root: &Hash) -> bool {
-    if index >= size {
-        return false;
-    }
-    let (mut f, mut s) = (index, size.saturating_sub(1));
-    let mut hash = leaf;
-    for sibling in path {
-        if s == 0 {
-            return false;
-        }
-        if f & 1 == 1 || f == s {
-            hash = node_hash(sibling, &hash);
-            while f & 1 == 0 && f != 0 {
-                f >>= 1;
-                s >>= 1;
-            }
-        } else {
-            hash = node_hash(&hash, sibling);
-        }
-        f >>= 1;
-        s >>= 1;
-    }
-    s == 0 && hash == *root
+/// 2^height; nothing from 2^64 on.
+pub(crate) fn power_of_two(height: u32) -> u64 {
+    1_u64.checked_shl(height).unwrap_or_default()
 }
 
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;
+/// `n` divided by 2^by, rounded down.
+pub(crate) fn shift_right(n: u64, by: u32) -> u64 {
+    n.checked_shr(by).unwrap_or_default()
+}

@@ -27,6 +27,13 @@ impl Sha256Hash {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The first 128 bits: enough to tell apart what nobody makes equal on purpose.
+    #[must_use]
+    pub fn short(&self) -> u128 {
+        let (first, _) = self.0.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        u128::from_be_bytes(*first)
+    }
 }
 
 impl fmt::Display for Sha256Hash {

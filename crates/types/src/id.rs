@@ -81,6 +81,14 @@ ids! {
     LeaseId "lse";
     /// The caller's own id for a command; the same id never takes effect twice.
     OperationId "op";
+    /// An ad campaign.
+    CampaignId "cmp";
+    /// One view of an ad, from its offer on.
+    WatchId "wat";
+    /// A reservation of credits, until it is posted, voided or expires.
+    PendingId "pnd";
+    /// A correction of the books that two admins make together.
+    AdjustmentId "adj";
 }
 
 #[cfg(test)]

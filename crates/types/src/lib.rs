@@ -15,7 +15,10 @@ mod work;
 pub use bundle::{Bundle, BundleError};
 pub use credits::{AmountError, Credits, MICROS_PER_CREDIT};
 pub use hash::{HashError, Sha256Hash};
-pub use id::{AgentId, IdError, JobId, LeaseId, OperationId, ProgramId, UserId};
+pub use id::{
+    AdjustmentId, AgentId, CampaignId, IdError, JobId, LeaseId, OperationId, PendingId, ProgramId,
+    UserId, WatchId,
+};
 pub use time::Timestamp;
 pub use uuid::Uuid;
 pub use work::{ChunkIndex, Fuel, Limits, METER, Outcome, Role};

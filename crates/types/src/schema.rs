@@ -33,7 +33,7 @@ schemas! {
     Timestamp Integer "microseconds since 1970-01-01 UTC";
     Fuel Integer "units of work of the meter";
     ChunkIndex Integer "place of a chunk in its job, from 0";
-    Role String "consumer, lender or admin";
+    Role String "consumer, lender, admin or auditor";
     UserId String "usr_ and 32 hexadecimal digits";
     JobId String "job_ and 32 hexadecimal digits";
     ProgramId String "prg_ and 32 hexadecimal digits";

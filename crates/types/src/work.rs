@@ -39,6 +39,8 @@ pub enum Role {
     Lender,
     /// Audits the ledger and runs the place.
     Admin,
+    /// Sees what an admin sees of books and log, and changes nothing.
+    Auditor,
 }
 
 impl Role {
@@ -49,7 +51,14 @@ impl Role {
             Self::Consumer => "consumer",
             Self::Lender => "lender",
             Self::Admin => "admin",
+            Self::Auditor => "auditor",
         }
+    }
+
+    /// Whether it lets somebody read the books and the log of everybody.
+    #[must_use]
+    pub const fn may_audit(self) -> bool {
+        matches!(self, Self::Admin | Self::Auditor)
     }
 }
 
@@ -67,7 +76,8 @@ impl FromStr for Role {
             "consumer" => Ok(Self::Consumer),
             "lender" => Ok(Self::Lender),
             "admin" => Ok(Self::Admin),
-            _ => Err("a role is consumer, lender or admin"),
+            "auditor" => Ok(Self::Auditor),
+            _ => Err("a role is consumer, lender, admin or auditor"),
         }
     }
 }

@@ -1,8 +1,12 @@
-//! The log for auditors: the signed head, pages of stored bytes, proofs, and the audit from inside.
+//! The log for auditors: the signed head, pages of stored bytes, proofs and receipts, and the audit
+//! from inside.
 
 use actix_web::web::{Data, Json, Path, Query, ServiceConfig};
-use actix_web::{get, post};
-use medusa_api::{AuditHead, EventEntry, EventPage, InclusionProof, Problem, VerifyReport};
+use actix_web::{HttpResponse, get, post};
+use medusa_api::{
+    AuditHead, ConsistencyProof, ConsistencyQuery, EventEntry, EventPage, InclusionProof, Problem,
+    ProofQuery, VerifyReport,
+};
 use medusa_billing::Billing;
 use medusa_eventlog::{Auditor, EventLog};
 use medusa_platform::{ApiError, Principal};
@@ -12,7 +16,13 @@ use utoipa::OpenApi;
 
 /// Registers the routes.
 pub(crate) fn configure(cfg: &mut ServiceConfig) {
-    cfg.service(head).service(events).service(event).service(proof).service(verify);
+    cfg.service(head)
+        .service(events)
+        .service(event)
+        .service(proof)
+        .service(consistency)
+        .service(receipt)
+        .service(verify);
 }
 
 /// The routes as an OpenAPI document.
@@ -21,7 +31,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(head, events, event, proof, verify))]
+#[openapi(paths(head, events, event, proof, consistency, receipt, verify))]
 struct Document;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -40,7 +50,7 @@ async fn head(auditor: Data<Auditor>) -> Result<Json<AuditHead>, ApiError> {
     Ok(Json(auditor.head().await?))
 }
 
-/// Events with their stored bytes, in order.
+/// Events with their stored bytes, in order. For admins and auditors.
 #[utoipa::path(tag = "audit", params(EventQuery), responses(
     (status = 200, body = EventPage), (status = 403, body = Problem)))]
 #[get("/v1/audit/events")]
@@ -49,12 +59,12 @@ async fn events(
     who: Principal,
     query: Query<EventQuery>,
 ) -> Result<Json<EventPage>, ApiError> {
-    who.require(Role::Admin)?;
+    require_auditor(&who)?;
     let (from, limit) = (query.from.unwrap_or(1), query.limit.unwrap_or(100));
     Ok(Json(auditor.events(from, limit).await?))
 }
 
-/// One event: for admins, and for whose credits it moved.
+/// One event: for admins, auditors, and for whose credits it moved.
 #[utoipa::path(tag = "audit", responses((status = 200, body = EventEntry), (status = 404, body = Problem)))]
 #[get("/v1/audit/events/{position}")]
 async fn event(
@@ -66,17 +76,49 @@ async fn event(
     Ok(Json(event_for(&auditor, &billing, &who, *position).await?))
 }
 
-/// That an event is in the tree: for admins, and for whose credits it moved.
-#[utoipa::path(tag = "audit", responses((status = 200, body = InclusionProof), (status = 404, body = Problem)))]
+/// That an event is in the tree of the present size, or of another one: for admins, auditors, and
+/// for whose credits it moved.
+#[utoipa::path(tag = "audit", params(ProofQuery), responses(
+    (status = 200, body = InclusionProof), (status = 400, body = Problem),
+    (status = 404, body = Problem)))]
 #[get("/v1/audit/proof/{position}")]
 async fn proof(
     auditor: Data<Auditor>,
     billing: Data<Billing>,
     who: Principal,
     position: Path<i64>,
+    query: Query<ProofQuery>,
 ) -> Result<Json<InclusionProof>, ApiError> {
     event_for(&auditor, &billing, &who, *position).await?;
-    Ok(Json(auditor.proof(*position).await?))
+    Ok(Json(auditor.proof(*position, query.size).await?))
+}
+
+/// That the log of one size goes on from the log of another. Public: whoever keeps a checkpoint can
+/// check that the present log still begins with it.
+#[utoipa::path(tag = "audit", params(ConsistencyQuery), responses(
+    (status = 200, body = ConsistencyProof), (status = 400, body = Problem)))]
+#[get("/v1/audit/consistency")]
+async fn consistency(
+    auditor: Data<Auditor>,
+    query: Query<ConsistencyQuery>,
+) -> Result<Json<ConsistencyProof>, ApiError> {
+    Ok(Json(auditor.consistency(query.from, query.to).await?))
+}
+
+/// A receipt of an event in one text (C2SP tlog-proof), to be verified without this server: for
+/// admins, auditors, and for whose credits it moved.
+#[utoipa::path(tag = "audit", responses(
+    (status = 200, body = String, content_type = "text/plain"), (status = 404, body = Problem)))]
+#[get("/v1/audit/receipt/{position}")]
+async fn receipt(
+    auditor: Data<Auditor>,
+    billing: Data<Billing>,
+    who: Principal,
+    position: Path<i64>,
+) -> Result<HttpResponse, ApiError> {
+    event_for(&auditor, &billing, &who, *position).await?;
+    let text = auditor.receipt(*position).await?;
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
 }
 
 /// Recomputes the tree and all balances from the events.
@@ -87,6 +129,11 @@ async fn verify(log: Data<EventLog>, who: Principal) -> Result<Json<VerifyReport
     Ok(Json(medusa_eventlog::verify(log.pool()).await?))
 }
 
+/// Refuses everybody who is neither admin nor auditor.
+pub(crate) fn require_auditor(who: &Principal) -> Result<(), ApiError> {
+    if who.has(Role::Admin) { Ok(()) } else { who.require(Role::Auditor) }
+}
+
 /// An event that this person may see. Somebody else's looks like one that does not exist.
 pub(crate) async fn event_for(
     auditor: &Auditor,
@@ -95,7 +142,7 @@ pub(crate) async fn event_for(
     position: i64,
 ) -> Result<EventEntry, ApiError> {
     let missing = || ApiError::not_found("event");
-    if !who.has(Role::Admin) && !billing.touches(who.user, position).await? {
+    if require_auditor(who).is_err() && !billing.touches(who.user, position).await? {
         return Err(missing());
     }
     let page = auditor.events(position, 1).await?;

@@ -1,18 +1,23 @@
 //! The HTTP surface: all services' routes, the website, health, and what every answer has.
 
 pub(crate) mod audit;
+mod desk;
+mod desk_table;
 mod health;
 mod operator;
 mod streams;
+mod tlog;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::JsonPayloadError;
 use actix_web::http::Method;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{Error, HttpRequest};
 use medusa_platform::ApiError;
+use medusa_platform::position::{self, POSITION_HEADER};
 
 pub(crate) use operator::Operator;
 
@@ -27,6 +32,8 @@ pub(crate) fn configure(cfg: &mut ServiceConfig) {
         .configure(health::configure)
         .configure(operator::configure)
         .configure(audit::configure)
+        .configure(tlog::configure)
+        .configure(desk::configure)
         .configure(streams::configure)
         .configure(medusa_accounts::configure)
         .configure(medusa_jobs::http::configure)
@@ -63,6 +70,20 @@ pub(crate) async fn head_as_get(
     next.call(req).await
 }
 
+/// Puts the last log position that a request has written into its answer.
+pub(crate) async fn tell_position(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let (answer, written) = position::listen(next.call(req)).await;
+    let mut answer = answer?;
+    if let Some(written) = written {
+        let name = HeaderName::from_static(POSITION_HEADER);
+        answer.headers_mut().insert(name, HeaderValue::from(written));
+    }
+    Ok(answer)
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape that actix asks for")]
 fn refuse_query(error: actix_web::error::QueryPayloadError, _: &HttpRequest) -> Error {
     let detail = format!("the query of the address is not as expected: {error}");
@@ -89,6 +110,8 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(medusa_billing::http::openapi());
     document.merge(medusa_ads::openapi());
     document.merge(audit::openapi());
+    document.merge(tlog::openapi());
+    document.merge(desk::openapi());
     document.merge(streams::openapi());
     document.merge(health::openapi());
     document.info = utoipa::openapi::InfoBuilder::new()

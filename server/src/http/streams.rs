@@ -148,14 +148,17 @@ struct House {
 }
 
 impl House {
-    /// The job as a whole: from Redis, unless the read model is ahead of it.
+    /// The job as a whole: from Redis, unless the read model is ahead of it. Nobody looks after the
+    /// value of a job that has ended.
     async fn snapshot(&self, job: &Job) -> Result<JobLive, ApiError> {
         let kept = self.hub.read(JOB, job.id).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "a live value cannot be read");
             None
         });
         match kept {
-            Some(LiveEvent::Snapshot(live)) if live.position >= job.position => {
+            Some(LiveEvent::Snapshot(live))
+                if live.position >= job.position && !job.state.is_final() =>
+            {
                 Ok(JobLive { note: words(job), ..live })
             }
             _ => Ok(self.jobs.live(self.user, job.id).await?),

@@ -113,7 +113,9 @@ impl World {
         let (clock, random) = (Clock::system(), Random::system());
         let config = LogConfig { pool: db.pool.clone(), clock: clock.clone() };
         let log = medusa_eventlog::start(config, stop.clone()).await.unwrap();
-        let billing = Billing::start(BillingConfig::default(), log.clone()).await.unwrap();
+        let billing = Billing::start(BillingConfig::default(), log.clone(), clock.clone());
+        let billing = billing.await.unwrap();
+        medusa_billing::project_regularly(&billing, stop.clone());
         billing.grant_welcome(ANN).await.unwrap();
         let progress = Progress::default();
         let (read, to) = (log.clone(), progress.clone());

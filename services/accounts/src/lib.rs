@@ -103,7 +103,8 @@ impl Accounts {
         let request = Sha256Hash::of(key.as_bytes());
         let mut event = NewEvent::new(stream, fact);
         event.actor = actor;
-        self.0.log.append_one(Some(Operation { key, request }), event).await?;
+        let operation = Operation::house(key, request);
+        self.0.log.append_one(Some(operation), event).await?;
         Ok(())
     }
 }

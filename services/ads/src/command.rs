@@ -6,12 +6,12 @@ use medusa_eventlog::{Appended, EventLog, NewEvent, Operation};
 use medusa_events::Fact;
 use medusa_ledger::Account;
 use medusa_platform::{Clock, Random};
-use medusa_types::{Credits, Sha256Hash, UserId};
+use medusa_types::{CampaignId, Credits, Sha256Hash, UserId, WatchId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::AdsConfig;
-use crate::domain::{CampaignId, DAY_MS, WatchId, check_time, moves, views_left};
+use crate::domain::{DAY_MS, check_time, moves, views_left};
 use crate::error::AdsError;
 use crate::store::reserve;
 use crate::store::watches::{self, Watch};
@@ -69,7 +69,7 @@ impl Ads {
     ) -> Result<Self, AdsError> {
         let ads = Self(Arc::new(Inner { config, log, clock, random }));
         let house = &ads.0.config.house;
-        let fact = Fact::CampaignFunded { campaign: house.id.to_string(), budget: house.budget };
+        let fact = Fact::CampaignFunded { campaign: house.id, budget: house.budget };
         ads.append_once(format!("campaign:{}", house.id), house.id, None, fact).await?;
         Ok(ads)
     }
@@ -82,11 +82,12 @@ impl Ads {
     pub async fn offer(&self, user: UserId) -> Result<AdOffer, AdsError> {
         let AdsConfig { house, limits } = &self.0.config;
         let now = self.0.clock.now();
+        self.0.log.books_current().await;
         let mut db = self.0.log.pool().begin().await?;
         let proven =
             watches::proven_times(&mut db, user, now.plus_ms(-DAY_MS), limits.views_per_day_max);
         let left_today = views_left(limits, &proven.await?, now)?;
-        let reserve = Account::campaign_reserve(&house.id.to_string());
+        let reserve = Account::campaign_reserve(house.id);
         if reserve::balance(&mut db, &reserve).await? < house.price {
             return Err(AdsError::NoneLeft);
         }
@@ -120,9 +121,8 @@ impl Ads {
     /// claim pays it.
     pub async fn claim(&self, user: UserId, offer: WatchId) -> Result<AdReward, AdsError> {
         let Watch { campaign, price, reward, .. } = self.prove(user, offer).await?;
-        let (watch, key) = (offer.to_string(), format!("watch:{offer}"));
-        let fact =
-            Fact::WatchRewarded { watch, user, campaign: campaign.to_string(), price, reward };
+        let key = format!("watch:{offer}");
+        let fact = Fact::WatchRewarded { watch: offer, user, campaign, price, reward };
         let appended = self.append_once(key, campaign, Some(user), fact).await?;
         Ok(AdReward { reward, position: appended.position })
     }
@@ -161,6 +161,7 @@ impl Ads {
         let moves = moves(&fact);
         let mut event = NewEvent::new(format!("campaign-{campaign}"), fact).moving(moves);
         event.actor = actor;
-        Ok(self.0.log.append_one(Some(Operation { key, request }), event).await?)
+        let operation = Operation::house(key, request);
+        Ok(self.0.log.append_one(Some(operation), event).await?)
     }
 }

@@ -1,8 +1,6 @@
 //! What can be set about ads: the house's own campaign, and every limit.
 
-use medusa_types::{Credits, Uuid};
-
-use crate::domain::CampaignId;
+use medusa_types::{CampaignId, Credits, Uuid};
 
 /// Typed settings, with the defaults of a small installation.
 #[derive(Clone, Debug)]

@@ -20,6 +20,5 @@ mod tests;
 
 pub use command::{AdOffer, AdReward, Ads};
 pub use config::{AdsConfig, AdsLimits, Campaign};
-pub use domain::{CampaignId, WatchId};
 pub use error::AdsError;
 pub use http::{configure, openapi};

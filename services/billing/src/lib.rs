@@ -1,9 +1,10 @@
 //! Billing: what credits stand where, and why they move.
 //!
-//! Owns the tariff, the welcome gift, and the rules by which facts move credits ([`moves`]); it
-//! reads the balances that the log keeps beside its events, and writes none. Guarantees: every
-//! credit that a person sees comes from one event of the log; the same gift is given once; the
-//! tariff in force is the last one that the log tells of. Nothing here decides what a chunk costs.
+//! Owns the tariff, the welcome gift, the adjustments that two admins make together, and the
+//! rules by which facts move credits ([`moves`]); it reads the books as the log has them, and
+//! writes none. Guarantees: every credit that a person sees comes from one event of the log; the
+//! same gift is given once; the tariff in force is the last one that the log tells of; nobody
+//! adjusts alone, and nobody an own account. Nothing here decides what a chunk costs.
 
 mod command;
 mod config;
@@ -15,8 +16,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use command::Billing;
+pub use command::{Billing, project_regularly};
 pub use config::BillingConfig;
-pub use domain::moves;
+pub use domain::{Decision, FieldRefusal, moves};
 pub use error::BillingError;
 pub use http::{configure, openapi};

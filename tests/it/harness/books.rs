@@ -7,7 +7,7 @@ use super::people::Person;
 use super::until;
 
 /// Everybody begins with so much.
-const WELCOME: Credits = Credits::from_micros(100_000_000);
+pub(super) const WELCOME: Credits = Credits::from_micros(100_000_000);
 
 /// Rules about the log and the ledger, each as a query over the audit views that gives what breaks
 /// it. The numbers are those of the auditors' list.
@@ -102,6 +102,7 @@ const INVARIANTS: &[(&str, &str)] = &[
 
 /// The names of the rules that are broken now.
 pub(crate) async fn broken_invariants(house: &House) -> Vec<&'static str> {
+    projected(house).await;
     let mut broken = Vec::new();
     for (name, query) in INVARIANTS {
         let bad: i64 = sqlx::query_scalar(*query).fetch_one(&house.db.pool).await.unwrap();
@@ -110,6 +111,20 @@ pub(crate) async fn broken_invariants(house: &House) -> Vec<&'static str> {
         }
     }
     broken
+}
+
+/// Waits until every projection shows everything that was written before.
+pub(crate) async fn projected(house: &House) {
+    let behind = "select count(*) from projection
+                  where position < (select position from log_head)";
+    for _ in 0..200 {
+        let count: i64 = sqlx::query_scalar(behind).fetch_one(&house.db.pool).await.unwrap();
+        if count == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("a projection does not follow the log");
 }
 
 /// How often each chunk of a job was settled, by chunk.

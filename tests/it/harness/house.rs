@@ -9,7 +9,9 @@ use std::time::Duration;
 use medusa_client::Client;
 use medusa_testkit::{OwnRedis, TestDb};
 
+use super::cluster::Cluster;
 use super::process::{Folder, Process, program};
+use super::twin::Twin;
 use super::{checkout, until};
 
 /// A house. Agents must be declared after it, so that they leave first.
@@ -21,6 +23,10 @@ pub(crate) struct House {
     listen: String,
     folder: Folder,
     welcome: &'static str,
+    /// Further settings for the next start, as environment.
+    pub(crate) settings: Vec<(&'static str, String)>,
+    /// What `serve` is told, also by the servers beside the first.
+    serve: &'static [&'static str],
 }
 
 impl House {
@@ -32,12 +38,22 @@ impl House {
     /// With another welcome.
     pub(crate) async fn open_with_welcome(welcome: &'static str) -> Self {
         let db = TestDb::new().await.unwrap();
+        Self::open_over(db, welcome, &["serve", "--exit-with-stdin", "--volatile-database"]).await
+    }
+
+    /// Over a cluster that loses nothing, which may be killed.
+    pub(crate) async fn open_on(cluster: &Cluster) -> Self {
+        let db = cluster.database().await;
+        Self::open_over(db, "100", &["serve", "--exit-with-stdin"]).await
+    }
+
+    async fn open_over(db: TestDb, welcome: &'static str, serve: &'static [&'static str]) -> Self {
         let redis = OwnRedis::start().unwrap();
-        // Whoever gets a port from the system gets another one than those of the last minute.
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let listen = free_address();
         let url = format!("http://{listen}");
+        let (folder, settings) = (Folder::new(), Vec::new());
         let mut house =
-            Self { server: None, redis, db, url, listen, folder: Folder::new(), welcome };
+            Self { server: None, redis, db, url, listen, folder, welcome, settings, serve };
         house.start().await;
         house
     }
@@ -54,6 +70,7 @@ impl House {
             .env("MEDUSA_PUBLIC_URL", &self.url)
             .env("MEDUSA_WELCOME", self.welcome)
             .env("MEDUSA_AGENT_GRACE_MS", "300")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .env_remove("RUST_LOG");
         command
     }
@@ -61,7 +78,7 @@ impl House {
     /// Starts the server and waits until it can do everything.
     async fn start(&mut self) {
         let mut command = self.command();
-        command.args(["serve", "--volatile-database", "--exit-with-stdin"]);
+        command.args(self.serve);
         let log = self.folder.path().join("server.log");
         let mut server = Process::start("the server", &mut command, &log);
         let client = self.client().with_retries(0).with_deadline(Duration::from_secs(5));
@@ -84,6 +101,21 @@ impl House {
         self.start().await;
     }
 
+    /// The server's process.
+    pub(crate) fn server(&mut self) -> &mut Process {
+        self.server.as_mut().expect("the server runs")
+    }
+
+    /// Starts one more server over the same things, with an address and a log of its own, and
+    /// waits for nothing.
+    pub(crate) fn twin(&self, name: &str) -> Twin {
+        let listen = free_address();
+        let mut command = self.command();
+        command.args(self.serve).env("MEDUSA_LISTEN", &listen);
+        let log = self.folder.path().join(format!("{name}.log"));
+        Twin::new(Process::start(name, &mut command, &log), &listen)
+    }
+
     /// A client of nobody.
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.url, None).unwrap()
@@ -93,6 +125,11 @@ impl House {
     pub(crate) fn http(&self) -> reqwest::Client {
         medusa_client::install_crypto();
         reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
+    }
+
+    /// What the server has said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap()
     }
 
     /// Where it listens, `address:port`.
@@ -117,4 +154,9 @@ impl House {
         found.sort();
         found
     }
+}
+
+/// Whoever gets a port from the system gets another one than those of the last minute.
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

@@ -3,12 +3,18 @@
 mod agents;
 mod books;
 mod browser;
+mod cluster;
+mod dice;
 mod house;
 mod jobs;
+mod journal;
+mod load;
+mod orders;
 mod people;
 mod process;
 mod programs;
 mod scripted;
+mod twin;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,12 +22,18 @@ use std::time::{Duration, Instant};
 pub(crate) use agents::RealAgent;
 pub(crate) use books::{add_up, broken_invariants, settlements};
 pub(crate) use browser::Browser;
+pub(crate) use cluster::Cluster;
+pub(crate) use dice::Dice;
 pub(crate) use house::House;
 pub(crate) use jobs::{add_program, chunks, ended, range, request, run, submit};
+pub(crate) use journal::Journal;
+pub(crate) use load::{Load, outage};
+pub(crate) use orders::{Cast, Desk, Entry, Order, Outcome};
 pub(crate) use people::Person;
-pub(crate) use process::{Folder, program};
+pub(crate) use process::{Folder, Process, program};
 pub(crate) use programs::{echo, guest, in_first_chunk, slow_echo};
 pub(crate) use scripted::ScriptedAgent;
+pub(crate) use twin::Twin;
 
 /// Nothing takes longer, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,6 +1,6 @@
 //! People: they sign up over HTTP like everybody else.
 
-use medusa_api::{Login, SignUp};
+use medusa_api::{Login, SignUp, Tokens};
 use medusa_client::{Client, Session};
 
 use super::house::House;
@@ -27,15 +27,25 @@ impl House {
 
     /// A new person who runs the place.
     pub(crate) async fn admin(&self) -> Person {
-        let person = self.person("ada").await;
-        let granted = self.command().args(["admin", "grant", &person.email, "admin"]).output();
+        self.person_with_role("ada", "admin").await
+    }
+
+    /// A new person whom the operator gave this role.
+    pub(crate) async fn person_with_role(&self, name: &str, role: &str) -> Person {
+        let person = self.person(name).await;
+        let granted = self.command().args(["admin", "grant", &person.email, role]).output();
         let granted = granted.unwrap();
         assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
         // Roles are in the token, so it takes a new one.
-        let login = Login { email: person.email.clone(), password: person.password.clone() };
-        let tokens = self.client().login(&login).await.unwrap();
+        let tokens = self.tokens(&person).await;
         let token = tokens.access_token.clone();
         let client = self.client().with_session(Some(Session::begin(tokens)));
         Person { client, token, ..person }
+    }
+
+    /// A new login of this person.
+    pub(crate) async fn tokens(&self, person: &Person) -> Tokens {
+        let login = Login { email: person.email.clone(), password: person.password.clone() };
+        self.client().login(&login).await.unwrap()
     }
 }

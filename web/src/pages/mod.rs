@@ -1,9 +1,10 @@
 //! The pages, one file for each part of the site.
 
 mod account;
-mod admin;
+mod desk;
 mod docs;
 mod earn;
+mod event;
 mod home;
 mod lend;
 mod routes;

@@ -4,7 +4,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use medusa_platform::ApiError;
 
-use super::{account, admin, docs, earn, home, lend, wallet, work};
+use super::{account, desk, docs, earn, event, home, lend, wallet, work};
 use crate::Site;
 use crate::ask::Ask;
 
@@ -25,16 +25,32 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/app/jobs/{id}", web::get().to(work::job))
         .route("/app/jobs/{id}/chunks", web::get().to(work::chunks))
         .route("/app/wallet", web::get().to(wallet::wallet))
-        .route("/app/events/{position}", web::get().to(wallet::event))
+        .route("/app/events/{position}", web::get().to(event::event))
         .route("/app/lend", web::get().to(lend::lend))
         .route("/app/earn", web::get().to(earn::earn))
         .route("/device", web::get().to(lend::device))
         .route("/device", web::post().to(lend::device_sent))
-        .route("/admin", web::get().to(admin::admin))
+        .configure(desk_routes)
         .route("/docs", web::get().to(docs::docs))
         .route("/docs/errors", web::get().to(docs::errors))
         .route("/docs/errors/{code}", web::get().to(docs::error))
         .default_service(web::to(nowhere));
+}
+
+/// The audit desk.
+fn desk_routes(config: &mut ServiceConfig) {
+    config
+        .route("/admin", web::get().to(desk::overview))
+        .route("/admin/accounts", web::get().to(desk::accounts))
+        .route("/admin/accounts/{account}", web::get().to(desk::account))
+        .route("/admin/events", web::get().to(desk::events))
+        .route("/admin/invariants", web::get().to(desk::invariants))
+        .route("/admin/invariants", web::post().to(desk::check))
+        .route("/admin/checkpoints", web::get().to(desk::checkpoints))
+        .route("/admin/projections", web::get().to(desk::projections))
+        .route("/admin/adjustments", web::get().to(desk::adjustments))
+        .route("/admin/adjustments", web::post().to(desk::propose))
+        .route("/admin/adjustments/{id}/{decision}", web::post().to(desk::decide));
 }
 
 async fn file(

@@ -4,23 +4,25 @@ use std::future::ready;
 use std::net::IpAddr;
 
 use medusa_api::{
-    Agent, AgentState, AuditHead, Chunk, ChunkPage, ChunkState, Cost, Counts, DeviceApproval,
-    EventEntry, EventPage, Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState,
-    Login, MergeHow, MergeRule, Program, ResultFile, SignUp, Split, StatementLine, StatementPage,
-    Tariff, TrialBalance, TrialLine, Verdict, Wallet,
+    Agent, AgentState, AuditHead, Chunk, ChunkPage, ChunkState, Cost, Counts, Currency,
+    DeviceApproval, EventEntry, Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec,
+    JobState, Login, MergeHow, MergeRule, Moved, Program, ResultFile, SignUp, Split, StatementLine,
+    StatementPage, Tariff, Verdict, Wallet,
 };
 use medusa_platform::{ApiError, Principal, Via};
 use medusa_types::{
     AgentId, ChunkIndex, Credits, Fuel, JobId, Outcome, ProgramId, Role, Sha256Hash, Timestamp,
     UserId, Uuid,
 };
-use medusa_web::{Answer, Data, EventDetail, LoggedIn, Paging, Totals, Visitor};
+use medusa_web::{Answer, Data, DeskAccess, EventDetail, LoggedIn, Paging, Totals, Visitor};
 
 /// The cookie of an ordinary person.
 pub(crate) const PERSON: &str = "person";
 /// The cookie of an admin.
 pub(crate) const ADMIN: &str = "admin";
-/// The CSRF token of both.
+/// The cookie of somebody who may see the desk and change nothing.
+pub(crate) const AUDITOR: &str = "auditor";
+/// The CSRF token of all.
 pub(crate) const CSRF: &str = "token-of-the-login";
 /// A job that runs.
 pub(crate) const RUNNING: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0001));
@@ -29,16 +31,16 @@ pub(crate) const DONE: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_
 /// A text that would be markup if it were not escaped.
 pub(crate) const SHARP: &str = "<b>\"Sharp\"</b>";
 
-const USER: UserId = UserId(Uuid::from_u128(0x0193_5c1e_0000_7000_8000_0000_0000_00aa));
-const NOW: Timestamp = Timestamp::from_micros(1_795_364_640_000_000);
+pub(crate) const USER: UserId = UserId(Uuid::from_u128(0x0193_5c1e_0000_7000_8000_0000_0000_00aa));
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_795_364_640_000_000);
 
 pub(crate) struct MadeUp;
 
-fn yes<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
+pub(crate) fn yes<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
     Box::pin(ready(Ok(value)))
 }
 
-fn no<'a, T: Send + 'a>(error: ApiError) -> Answer<'a, T> {
+pub(crate) fn no<'a, T: Send + 'a>(error: ApiError) -> Answer<'a, T> {
     Box::pin(ready(Err(error)))
 }
 
@@ -46,7 +48,7 @@ const fn cr(micros: i64) -> Credits {
     Credits::from_micros(micros)
 }
 
-fn hash(text: &str) -> Sha256Hash {
+pub(crate) fn hash(text: &str) -> Sha256Hash {
     Sha256Hash::of(text.as_bytes())
 }
 
@@ -123,24 +125,25 @@ fn event(position: i64) -> EventEntry {
         event: "billing.chunk_settled".into(),
         stream: format!("job-{RUNNING}"),
         version: 7,
-        leaf: hash(&body),
+        leaf: hash(&format!("\0{body}")),
         body,
     }
 }
 
-fn missing<'a, T: Send + 'a>(what: &str) -> Answer<'a, T> {
+pub(crate) fn missing<'a, T: Send + 'a>(what: &str) -> Answer<'a, T> {
     no(ApiError::not_found(what))
 }
 
 impl Data for MadeUp {
     fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>> {
-        let roles = match cookie {
-            PERSON => vec![Role::Consumer, Role::Lender],
-            ADMIN => vec![Role::Consumer, Role::Lender, Role::Admin],
+        let (desk, roles) = match cookie {
+            PERSON => (DeskAccess::None, vec![Role::Consumer, Role::Lender]),
+            AUDITOR => (DeskAccess::Read, vec![Role::Consumer, Role::Lender]),
+            ADMIN => (DeskAccess::Act, vec![Role::Consumer, Role::Lender, Role::Admin]),
             _ => return yes(None),
         };
         let principal = Principal { user: USER, roles, via: Via::Cookie { csrf: CSRF.into() } };
-        yes(Some(Visitor { principal, name: "Ada".into(), available: cr(98_407_690) }))
+        yes(Some(Visitor { principal, name: "Ada".into(), available: cr(98_407_690), desk }))
     }
 
     fn sign_up(&self, form: SignUp) -> Answer<'_, LoggedIn> {
@@ -288,23 +291,6 @@ impl Data for MadeUp {
         yes(Tariff { meter: "wt48-1".into(), per_gfuel, per_start, fee_permille: 100 })
     }
 
-    fn trial_balance<'a>(&'a self, _: &'a Principal) -> Answer<'a, TrialBalance> {
-        let line = |code, class: &str, accounts, balance| TrialLine {
-            code,
-            class: class.into(),
-            accounts,
-            balance: cr(balance),
-        };
-        let lines = vec![
-            line(2_030, "consumer.promo", 4, 397_927_590),
-            line(2_110, "lender.pending", 2, 731_169),
-            line(2_210, "escrow.promo", 1, 1_260_000),
-            line(4_010, "income.compute_fee", 1, 81_241),
-            line(5_030, "expense.promo_grant", 1, -400_000_000),
-        ];
-        yes(TrialBalance { lines, sum: cr(0), position: 1_204 })
-    }
-
     fn head(&self) -> Answer<'_, AuditHead> {
         let root = hash("root");
         yes(AuditHead {
@@ -317,11 +303,6 @@ impl Data for MadeUp {
         })
     }
 
-    fn events<'a>(&'a self, _: &'a Principal, from: i64, limit: u32) -> Answer<'a, EventPage> {
-        let to = from.saturating_add(i64::from(limit)).min(1_205);
-        yes(EventPage { items: (from..to).map(event).collect(), next: None })
-    }
-
     fn event<'a>(&'a self, who: &'a Principal, position: i64) -> Answer<'a, EventDetail> {
         if !(1..=1_204).contains(&position) || (position == 1 && !who.has(Role::Admin)) {
             return missing("event");
@@ -330,7 +311,25 @@ impl Data for MadeUp {
         let path = vec![hash("a"), hash("b"), hash("c")];
         let (leaf, root) = (entry.leaf, hash("root"));
         let proof = InclusionProof { position, leaf, size: 1_204, root, path };
-        yes(EventDetail { entry, proof })
+        let one = |account: String, currency, amount: &str| Moved {
+            account,
+            currency,
+            amount: amount.into(),
+        };
+        let moved = vec![
+            one(format!("escrow.promo:{RUNNING}"), Currency::Crd, "-0.016925"),
+            one(format!("lender.pending:{USER}"), Currency::Crd, "0.015232"),
+            one("income.compute_fee".into(), Currency::Crd, "0.001693"),
+        ];
+        let operation = Some(SHARP.to_owned());
+        yes(EventDetail {
+            entry,
+            actor: Some(USER),
+            operation,
+            causation: Some(1_190),
+            moved,
+            proof,
+        })
     }
 
     fn totals(&self) -> Answer<'_, Totals> {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod desk;
 mod made_up;
+mod made_up_desk;
 
 use std::sync::Arc;
 
@@ -42,9 +44,8 @@ fn all_pages() -> Vec<(String, Option<&'static str>)> {
         ("/login?next=/app/jobs".to_owned(), None),
         ("/docs".to_owned(), None),
         ("/docs/errors".to_owned(), None),
-        ("/admin".to_owned(), Some(ADMIN)),
-        ("/admin?from=12".to_owned(), Some(ADMIN)),
     ];
+    pages.extend(desk::pages().into_iter().map(|page| (page, Some(ADMIN))));
     let own = [
         "/app",
         "/app/jobs",

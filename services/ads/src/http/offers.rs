@@ -5,8 +5,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use medusa_api::Problem;
 use medusa_platform::{ApiError, Principal};
+use medusa_types::WatchId;
 
-use crate::domain::WatchId;
 use crate::{AdOffer, AdReward, Ads};
 
 /// An ad to watch.

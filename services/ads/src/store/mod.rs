@@ -1,5 +1,4 @@
-//! The views, and the reserve that the log keeps beside its events. The caller owns the
-//! transaction.
+//! The views, and the reserve as the log's books have it. The caller owns the transaction.
 
 pub(crate) mod reserve;
 pub(crate) mod watches;

@@ -1,9 +1,7 @@
 //! Views, from their offer to their proof.
 
-use medusa_types::{Credits, Timestamp, UserId};
+use medusa_types::{CampaignId, Credits, Timestamp, UserId, WatchId};
 use sqlx::PgConnection;
-
-use crate::domain::{CampaignId, WatchId};
 
 /// A view that somebody was offered.
 #[derive(Clone, Debug)]

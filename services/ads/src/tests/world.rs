@@ -54,15 +54,16 @@ impl World {
     }
 
     pub(super) async fn balance(&self, account: Account) -> String {
+        assert!(self.log.books_current().await);
         let mut db = self.db.pool.acquire().await.unwrap();
         reserve::balance(&mut db, &account).await.unwrap().to_string()
     }
 
     /// What the campaign has left, what the platform earned, and the ad credits of a person.
     pub(super) async fn money(&self, of: UserId) -> [String; 3] {
-        let campaign = AdsConfig::default().house.id.to_string();
+        let campaign = AdsConfig::default().house.id;
         [
-            self.balance(Account::campaign_reserve(&campaign)).await,
+            self.balance(Account::campaign_reserve(campaign)).await,
             self.balance(Account::ad_margin()).await,
             self.balance(Account::wallet(Bucket::Ad, of)).await,
         ]

@@ -1,11 +1,14 @@
 //! The rules: which fact moves what, what a wallet is made of, how a line reads. Pure.
 
-mod cursor;
+mod adjust;
 mod moves;
 mod wallet;
 mod words;
 
-pub(crate) use cursor::Cursor;
+pub(crate) use adjust::{
+    COUNTER, Proposal, accounts_beside, check, check_decision, unknown_account,
+};
+pub use adjust::{Decision, FieldRefusal};
 pub use moves::moves;
-pub(crate) use wallet::{accounts_of, add, spendable};
+pub(crate) use wallet::{accounts_of, add, is_in_wallet};
 pub(crate) use words::in_words;

@@ -1,30 +1,19 @@
-//! Which credits a fact moves. What is held keeps the name of the bucket it came from, so that the
-//! rest finds its way back.
+//! Which credits a fact moves: the flows of the ledger, as this service's facts ask for them.
 
 use medusa_events::Fact;
-use medusa_ledger::{Account, Bucket, Move};
+use medusa_ledger::{Move, flows};
 
 /// The moves that belong to a fact; none for facts that move nothing.
 #[must_use]
 pub fn moves(fact: &Fact) -> Vec<Move> {
     match fact {
-        Fact::CreditsGranted { user, amount, .. } => vec![Move::Split {
-            from: vec![Account::promo_grant()],
-            to: vec![(Account::wallet(Bucket::Promo, *user), *amount)],
-        }],
-        Fact::EscrowHeld { job, owner, amount } => {
-            let pair = |b| (Account::wallet(b, *owner), Account::escrow(b, *job));
-            vec![Move::Waterfall { pairs: Bucket::ALL.map(pair).to_vec(), amount: *amount }]
-        }
+        Fact::CreditsGranted { user, amount, .. } => flows::grant(*user, *amount),
+        Fact::EscrowHeld { job, owner, amount } => flows::hold(*owner, *job, *amount),
         Fact::ChunkSettled { job, fee, shares, .. } => {
-            let paid = shares.iter().map(|s| (Account::lender_pending(s.lender), s.amount));
-            let to = paid.chain([(Account::compute_fee(), *fee)]).collect();
-            let from = Bucket::ALL.map(|b| Account::escrow(b, *job)).to_vec();
-            vec![Move::Split { from, to }]
+            flows::settle(*job, shares.iter().map(|share| (share.lender, share.amount)), *fee)
         }
-        Fact::EscrowReleased { job, owner } => Bucket::ALL
-            .map(|b| Move::Rest { from: Account::escrow(b, *job), to: Account::wallet(b, *owner) })
-            .to_vec(),
+        Fact::EscrowReleased { job, owner } => flows::release(*job, *owner),
+        Fact::BooksAdjusted { account, amount, .. } => flows::adjust(*account, *amount),
         _ => Vec::new(),
     }
 }
@@ -34,8 +23,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use medusa_events::AttemptShare;
-    use medusa_ledger::{Book, Posting, Refusal};
-    use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, JobId, LeaseId, UserId, Uuid};
+    use medusa_ledger::{
+        Account, AccountState, Amount, Book, Bucket, Currency, Posting, Refusal, Standing,
+    };
+    use medusa_types::{
+        AdjustmentId, AgentId, ChunkIndex, Credits, Fuel, JobId, LeaseId, Timestamp, UserId, Uuid,
+    };
 
     use super::*;
 
@@ -79,27 +72,30 @@ mod tests {
     fn full_book() -> Book {
         let amounts = [(Bucket::Promo, 10), (Bucket::Ad, 20), (Bucket::Paid, 30)];
         let all = amounts.into_iter().chain([(Bucket::Earned, 40)]);
-        Book::load(all.map(|(b, n)| (Account::wallet(b, user(1)), micros(n))))
+        let standing = |n| Standing { posted: Amount::new(n), ..Standing::default() };
+        Book::load(all.map(|(b, n)| (Account::wallet(b, user(1)), standing(n))), [])
     }
 
     fn post(book: &mut Book, fact: &Fact) -> Result<Vec<Posting>, Refusal> {
         let mut draft = book.draft();
-        let postings = draft.post(&moves(fact))?;
+        let postings = draft.post(&moves(fact), Timestamp::default())?.postings;
         let changed = draft.into_changed();
         book.keep(changed);
-        let sum: i64 = postings.iter().map(|Posting(_, amount)| amount.micros()).sum();
+        let sum: i64 = postings.iter().map(|Posting(_, amount)| amount.units()).sum();
         assert_eq!(sum, 0, "{fact:?}");
         Ok(postings)
     }
 
     /// Balances that are not nothing, by account without its owner.
     fn balances(book: &Book) -> BTreeMap<String, i64> {
-        book.iter()
-            .filter(|(_, amount)| *amount != Credits::ZERO)
-            .map(|(account, amount)| {
+        book.accounts()
+            .into_iter()
+            .filter(|(_, standing)| standing.posted != Amount::ZERO)
+            .map(|(account, standing)| {
                 let text = account.to_string();
                 let owner = text.chars().last().filter(|_| text.contains(':'));
-                (format!("{}{}", account.class().name(), owner.unwrap_or(' ')), amount.micros())
+                let name = format!("{}{}", account.class().name(), owner.unwrap_or(' '));
+                (name, standing.posted.units())
             })
             .collect()
     }
@@ -168,12 +164,42 @@ mod tests {
     #[test]
     fn nobody_holds_more_than_there_is_and_no_job_spends_more_than_it_holds() {
         let mut book = full_book();
-        let short = |has, due| Err(Refusal::Short { has: micros(has), due: micros(due) });
+        let short = |has, due| {
+            let (has, due) = (Amount::new(has), Amount::new(due));
+            Err(Refusal::Short { currency: Currency::Crd, has, due })
+        };
         assert_eq!(post(&mut book, &hold(101)), short(100, 101));
         post(&mut book, &hold(50)).unwrap();
         assert_eq!(post(&mut book, &settle(&[51], 0)), short(50, 51));
         post(&mut book, &settle(&[40], 10)).unwrap();
         assert_eq!(post(&mut book, &release()), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn an_adjustment_moves_between_an_account_and_suspense_also_when_it_is_frozen() {
+        let account = Account::wallet(Bucket::Paid, user(1));
+        let adjusted = |amount| Fact::BooksAdjusted {
+            adjustment: AdjustmentId(Uuid::from_u128(1)),
+            account,
+            amount: Amount::new(amount),
+            reason: "test".into(),
+            proposed_by: user(2),
+            approved_by: user(3),
+        };
+        let frozen = Standing {
+            posted: Amount::new(30),
+            state: AccountState::Frozen,
+            ..Standing::default()
+        };
+        let suspense = Account::house(medusa_ledger::Class::SuspenseAdjustment).unwrap();
+        for (amount, left) in [(12, 42), (-12, 18), (-30, 0)] {
+            let mut book = Book::load([(account, frozen)], []);
+            post(&mut book, &adjusted(amount)).unwrap();
+            assert_eq!(book.balance(&account), Amount::new(left), "{amount}");
+            assert_eq!(book.balance(&suspense), Amount::new(-amount), "{amount}");
+        }
+        let mut book = Book::load([(account, frozen)], []);
+        assert!(matches!(post(&mut book, &adjusted(-31)), Err(Refusal::Short { .. })));
     }
 
     #[test]

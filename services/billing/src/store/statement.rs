@@ -1,58 +1,48 @@
-//! Lines of a person's statement.
+//! Lines of a person's statement: those of all own accounts, as one.
+
+use std::collections::BTreeMap;
 
 use medusa_api::StatementLine;
 use medusa_eventlog::LogError;
-use medusa_events::Envelope;
-use medusa_ledger::Account;
-use medusa_platform::error::chain;
-use medusa_types::{Credits, UserId};
+use medusa_eventlog::desk::{Place, events_at, lines_before};
+use medusa_types::UserId;
 use sqlx::PgConnection;
 
-use crate::domain::{Cursor, accounts_of, in_words};
+use crate::domain::{accounts_of, in_words};
 
-/// Lines before a cursor, newest first, each with its place.
+/// Lines before a place, newest first, each with its place.
 pub(crate) async fn lines(
     db: &mut PgConnection,
     user: UserId,
-    before: Cursor,
-    limit: i64,
-) -> Result<Vec<(Cursor, StatementLine)>, LogError> {
-    let accounts: Vec<String> = accounts_of(user).iter().map(Account::to_string).collect();
-    // By account first: each has its lines in order in the index, so that a page reads no more
-    // than its own length of each.
-    let rows = sqlx::query!(
-        r#"select e.account, e.position, e.entry, e.amount, e.balance, v.body
-           from unnest($1::text[]) as own (account)
-           cross join lateral (
-               select * from ledger_entry l
-               where l.account = own.account and (l.position, l.entry) < ($2, $3)
-               order by l.position desc, l.entry desc limit $4
-           ) e
-           join event v on v.position = e.position
-           order by e.position desc, e.entry desc limit $4"#,
-        &accounts,
-        before.position,
-        before.entry,
-        limit
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let envelope = Envelope::decode(&row.body).map_err(|error| {
-                LogError::Corrupt(format!("event {}: {}", row.position, chain(&error)))
+    before: Place,
+    limit: usize,
+) -> Result<Vec<(Place, StatementLine)>, LogError> {
+    let mut lines = BTreeMap::new();
+    // A posting is a line of one account only, so that no two lines have the same place.
+    for account in accounts_of(user) {
+        let own = lines_before(&mut *db, &account, before, limit).await?;
+        lines.extend(own.into_iter().map(|line| (line.place, (account, line))));
+    }
+    let newest: Vec<_> = lines.into_iter().rev().take(limit).collect();
+    let positions: Vec<i64> = newest.iter().map(|(place, _)| place.position).collect();
+    let events = events_at(db, &positions).await?;
+    newest
+        .into_iter()
+        .map(|(place, (account, line))| {
+            let event = events.get(&place.position).ok_or_else(|| {
+                LogError::Corrupt(format!("event {}: is missing", place.position))
             })?;
             let line = StatementLine {
-                position: row.position,
-                at: envelope.at,
-                event: envelope.kind().to_owned(),
-                in_words: in_words(&envelope.fact),
-                account: row.account,
-                amount: Credits::from_micros(row.amount),
-                balance: Credits::from_micros(row.balance),
-                stream: envelope.stream,
+                position: place.position,
+                at: event.at,
+                event: event.kind().to_owned(),
+                in_words: in_words(&event.fact),
+                account: account.to_string(),
+                amount: line.amount.credits(),
+                balance: line.balance.credits(),
+                stream: event.stream.clone(),
             };
-            Ok((Cursor { position: row.position, entry: row.entry }, line))
+            Ok((place, line))
         })
         .collect()
 }

@@ -2,12 +2,13 @@
 
 use medusa_eventlog::{AppendError, Appended, EventLog, LogConfig, NewEvent};
 use medusa_events::{AttemptShare, Fact};
+use medusa_ledger::Move;
 use medusa_platform::Clock;
 use medusa_testkit::TestDb;
 use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, JobId, LeaseId, Timestamp, UserId, Uuid};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{Billing, BillingConfig, moves};
+use crate::{Billing, BillingConfig, moves, project_regularly};
 
 pub(super) fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
@@ -25,6 +26,7 @@ pub(super) struct World {
     pub(super) billing: Billing,
     pub(super) log: EventLog,
     pub(super) db: TestDb,
+    pub(super) clock: Clock,
     _stop: DropGuard,
 }
 
@@ -33,16 +35,24 @@ impl World {
         let db = TestDb::new().await.unwrap();
         let stop = CancellationToken::new();
         let (clock, _) = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
-        let config = LogConfig { pool: db.pool.clone(), clock };
+        let config = LogConfig { pool: db.pool.clone(), clock: clock.clone() };
         let log = medusa_eventlog::start(config, stop.clone()).await.unwrap();
-        let billing = Billing::start(BillingConfig::default(), log.clone()).await.unwrap();
-        Self { billing, log, db, _stop: stop.drop_guard() }
+        let billing = Billing::start(BillingConfig::default(), log.clone(), clock.clone());
+        let billing = billing.await.unwrap();
+        project_regularly(&billing, stop.clone());
+        Self { billing, log, db, clock, _stop: stop.drop_guard() }
     }
 
     /// Appends a fact with the moves that belong to it.
     pub(super) async fn happen(&self, stream: &str, fact: Fact) -> Result<Appended, AppendError> {
         let moves = moves(&fact);
         self.log.append_one(None, NewEvent::new(stream.into(), fact).moving(moves)).await
+    }
+
+    /// Appends moves that another service would ask for.
+    pub(super) async fn moving(&self, moves: Vec<Move>) -> i64 {
+        let event = NewEvent::new("test".into(), Fact::MergeStarted { job: job(1) });
+        self.log.append_one(None, event.moving(moves)).await.unwrap().position
     }
 
     pub(super) async fn hold(&self, of: UserId, id: JobId, amount: i64) -> i64 {

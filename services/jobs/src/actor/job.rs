@@ -132,7 +132,7 @@ impl JobActor {
             let event = NewEvent::new(stream.clone(), fact.clone()).moving(moves);
             NewEvent { actor, ..event }
         };
-        let operation = key.map(|key| Operation { key, request });
+        let operation = key.map(|key| Operation::house(key, request));
         let mut events: Vec<NewEvent> = facts.iter().map(event).collect();
         if let Some(first) = events.first_mut() {
             first.expect = Expect::Version(self.version);

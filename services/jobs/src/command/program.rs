@@ -115,8 +115,8 @@ impl Jobs {
         let mut db = parts.log.pool().acquire().await?;
         store::program::insert(&mut db, user, &program, public).await?;
         let fact = Fact::ProgramAdded { program: id, owner: user, sha256: upload.sha256, size };
-        let operation =
-            Operation { key: format!("program:{id}"), request: start::json_hash(&fact)? };
+        let request = start::json_hash(&(user, upload.sha256, size))?;
+        let operation = Operation::house(format!("program:{id}"), request);
         let event = NewEvent::new(format!("program-{id}"), fact).by(user);
         parts.log.append_one(Some(operation), event).await?;
         Ok(program)

@@ -198,7 +198,7 @@ impl Jobs {
             NewEvent::new(stream, held).by(owner).moving(moves),
         ];
         let request = Sha256Hash::of(format!("submit {quote}").as_bytes());
-        let operation = Operation { key: format!("{owner}:{key}"), request };
+        let operation = Operation::client(owner, key, request);
         let append = Append { operation: Some(operation), events };
         match self.parts.log.append(append).await {
             Ok(appended) => Ok(appended.position),

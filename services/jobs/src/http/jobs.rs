@@ -2,12 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use medusa_api::{ChunkPage, Job, JobPage, JobSubmit, Problem, Quote, QuoteRequest};
-use medusa_platform::{ApiError, Principal};
+use medusa_platform::{ApiError, Principal, idempotency_key, position};
 use medusa_types::{ChunkIndex, JobId};
 use serde::Deserialize;
 
 use super::blobs::send_blob;
-use super::idempotency_key;
 use crate::command::Jobs;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -47,9 +46,9 @@ pub(crate) async fn submit(
 ) -> Result<HttpResponse, ApiError> {
     let key = idempotency_key(&req)?;
     let job = jobs.submit(who.user, &key, &body.quote).await?;
+    position::written(job.position);
     Ok(HttpResponse::Created()
         .insert_header(("Location", format!("/v1/jobs/{}", job.id)))
-        .insert_header(("X-Medusa-Pos", job.position.to_string()))
         .json(job))
 }
 
@@ -88,7 +87,9 @@ pub(crate) async fn cancel(
 ) -> Result<HttpResponse, ApiError> {
     idempotency_key(&req)?;
     let job = jobs.cancel(who.user, *id).await?;
-    Ok(HttpResponse::Ok().insert_header(("X-Medusa-Pos", job.position.to_string())).json(job))
+    // Its actor has written it, in a task of its own.
+    position::written(job.position);
+    Ok(HttpResponse::Ok().json(job))
 }
 
 /// Chunks of a job in order.

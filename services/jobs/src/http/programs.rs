@@ -2,9 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use medusa_api::{Example, Problem, Program, ProgramUpload};
-use medusa_platform::{ApiError, Principal};
+use medusa_platform::{ApiError, Principal, idempotency_key};
 
-use super::idempotency_key;
 use crate::command::Jobs;
 
 /// Makes an uploaded module a program, after inspection.

@@ -19,6 +19,7 @@ pub struct JobsProjection;
 
 impl Projection for JobsProjection {
     const NAME: &'static str = "jobs";
+    const TABLES: &'static [&'static str] = &["job", "chunk", "lease", "agent_record"];
 
     async fn apply(
         &self,
@@ -161,7 +162,7 @@ impl Batch {
                     .envelope
                     .postings
                     .iter()
-                    .map(|posting| posting.1.micros().max(0))
+                    .map(|posting| posting.1.units().max(0))
                     .fold(0, i64::saturating_add);
                 let change = self.job(*job, position);
                 change.released = change.released.saturating_add(returned);
@@ -248,7 +249,8 @@ impl Batch {
                 });
             }
             Fact::ChunkSettled { job, chunk, price, fee, shares, .. } => {
-                self.chunk(*job, *chunk).price = price.micros();
+                let of_chunk = self.chunk(*job, *chunk);
+                of_chunk.price = of_chunk.price.saturating_add(price.micros());
                 let change = self.job(*job, position);
                 change.spent = change.spent.saturating_add(price.micros());
                 change.fee = change.fee.saturating_add(fee.micros());
@@ -437,14 +439,22 @@ impl Batch {
         }
         let leases: Vec<Uuid> = self.streaks.iter().map(|(lease, _)| lease.0).collect();
         let right: Vec<bool> = self.streaks.iter().map(|(_, right)| *right).collect();
-        // A wrong result in the batch ends the streak; right ones before it do not matter.
+        // Counted in the order of the log, wherever one batch ends and the next begins: a wrong
+        // result ends the streak, and the right ones after it begin another.
         sqlx::query!(
-            "insert into agent_record (agent_id, streak, chunks, earned)
-             select l.agent_id, case when bool_and(s.right) then count(*)::integer else 0 end, 0, 0
-             from unnest($1::uuid[], $2::boolean[]) as s (lease_id, \"right\")
-             join lease l on l.lease_id = s.lease_id group by l.agent_id
-             on conflict (agent_id) do update set streak =
-                 case when excluded.streak = 0 then 0 else agent_record.streak + excluded.streak end",
+            "with told as (
+                 select l.agent_id, s.\"right\", s.n,
+                     max(s.n) filter (where not s.\"right\") over (partition by l.agent_id) as broken
+                 from unnest($1::uuid[], $2::boolean[]) with ordinality as s (lease_id, \"right\", n)
+                 join lease l on l.lease_id = s.lease_id)
+             insert into agent_record (agent_id, streak, chunks, earned)
+             select t.agent_id,
+                 (count(*) filter (where t.n > coalesce(t.broken, 0))
+                     + case when t.broken is null then coalesce(r.streak, 0) else 0 end)::integer,
+                 0, 0
+             from told t left join agent_record r on r.agent_id = t.agent_id
+             group by t.agent_id, t.broken, r.streak
+             on conflict (agent_id) do update set streak = excluded.streak",
             &leases,
             &right
         )

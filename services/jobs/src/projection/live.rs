@@ -138,7 +138,8 @@ impl Running {
                 cost.fee = cost.fee.saturating_add(*fee);
             }
             Fact::EscrowReleased { .. } => {
-                let back = postings.iter().map(|Posting(_, amount)| (*amount).max(Credits::ZERO));
+                let back =
+                    postings.iter().map(|Posting(_, amount)| amount.credits().max(Credits::ZERO));
                 cost.released = back.fold(cost.released, Credits::saturating_add);
                 self.released = true;
             }
@@ -375,6 +376,7 @@ mod tests {
                 operation: None,
                 causation: None,
                 postings,
+                changes: Vec::new(),
                 fact,
             };
             self.0.fold(&envelope);
@@ -441,7 +443,7 @@ mod tests {
         assert!(!story.post().2, "its rest has not gone back yet");
         let (wallet, escrow) =
             (Account::wallet(Bucket::Paid, OWNER), Account::escrow(Bucket::Paid, JOB));
-        let back = vec![Posting(escrow, micros(-60)), Posting(wallet, micros(60))];
+        let back = vec![Posting(escrow, micros(-60).into()), Posting(wallet, micros(60).into())];
         story.tell(Fact::EscrowReleased { job: JOB, owner: OWNER }, back);
         let (whole, _, last) = story.post();
         assert!(last);

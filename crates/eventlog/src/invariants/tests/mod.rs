@@ -1,0 +1,5 @@
+//! Every rule is silent on a right log, and tells of its fault.
+
+mod checks;
+mod faults;
+mod world;

@@ -1,0 +1,57 @@
+//! The continuous check: once a minute, what is new.
+
+use std::time::Duration;
+
+use medusa_platform::supervise::supervise;
+use sqlx::PgPool;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::run::{Findings, check_now, check_span};
+use super::store;
+use crate::error::LogError;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Checks what is new once a minute, until `stop`; what was never checked, from the first event on.
+pub fn check_regularly(pool: PgPool, stop: CancellationToken) {
+    supervise("eventlog.invariants", stop, move || watch(pool.clone()));
+}
+
+async fn watch(pool: PgPool) -> Result<(), LogError> {
+    let mut every = interval(EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        // A database that is away for a moment is no reason to end.
+        if let Err(error) = look(&pool).await {
+            tracing::warn!(%error, "the rules of the log could not be checked");
+        }
+    }
+}
+
+/// Checks what is new up to now, and notes it span by span.
+pub(super) async fn look(pool: &PgPool) -> Result<(), LogError> {
+    let mut low = store::checked(pool).await?;
+    let end = crate::read::stored_head(pool).await?;
+    loop {
+        let (high, found) = check_span(pool, low, end).await?;
+        tell(&found);
+        store::add(pool, high, &found).await?;
+        if high <= low {
+            break;
+        }
+        low = high;
+    }
+    let found = check_now(pool).await?;
+    tell(&found);
+    store::add(pool, low, &found).await
+}
+
+fn tell(found: &Findings) {
+    for (id, finding) in found.iter().filter(|(_, finding)| finding.bad > 0) {
+        let (bad, first, detail) = (finding.bad, finding.first, finding.detail.as_str());
+        tracing::error!(id, bad, first, detail, "a rule of the log is broken");
+    }
+}
