@@ -476,3 +476,7 @@ impl JobChange {
         *slot = slot.saturating_add(by);
     }
 }
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

@@ -3,7 +3,8 @@ from (
     select inhrelid as id, inhrelid::regclass::text as name from pg_inherits
     where inhparent = 'public.event'::regclass
     union all
-    select id, id::text from unnest(array['public.event', 'public.log_head', 'public.operation']::regclass[]) as id
+    select id, id::text
+    from unnest(array['public.event', 'public.log_head', 'public.operation']::regclass[]) as id
 ) as kept
 cross join unnest(array['insert', 'update', 'delete', 'truncate']) as privilege
 where has_table_privilege('medusa_app', kept.id, privilege)

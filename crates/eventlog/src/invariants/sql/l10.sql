@@ -11,7 +11,8 @@ join chunks c on c.job_id = right(e.body -> 'data' ->> 'job', 32)::uuid
 where e.kind = 'billing.chunk_settled'
     and c.price <> (e.body -> 'data' ->> 'price')::numeric * 1000000
 union all
-select p.event_pos, format('chunk %s pays %s lenders, and %s were right', p.chunk_id, p.paid, t.right_ones)
+select p.event_pos,
+    format('chunk %s pays %s lenders, and %s were right', p.chunk_id, p.paid, t.right_ones)
 from (
     select chunk_id, event_pos, count(*) as paid from payments group by chunk_id, event_pos
 ) p

@@ -17,7 +17,8 @@ with told as (
     from events e
     where e.kind = 'ads.watch_rewarded'
 )
-select t.pos, format('its price is %s, its parts come to %s, and %s was taken', price, parts, taken) as what
+select t.pos,
+    format('its price is %s, its parts come to %s, and %s was taken', price, parts, taken) as what
 from told t
 cross join lateral (
     select coalesce(-sum(m.amount), 0) as taken from entries m

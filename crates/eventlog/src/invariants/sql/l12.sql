@@ -7,7 +7,10 @@ from (
             -- What a lender had to give back was made before.
             where kind in ('campaign.reserve', 'lender.pending', 'lender.available',
                 'receivable.lender', 'income.compute_fee')), 0) as used
-    from (select event_pos, amount, split_part(account_id, ':', 1) as kind from entries where entry_no >= 0) e
+    from (
+        select event_pos, amount, split_part(account_id, ':', 1) as kind
+        from entries where entry_no >= 0
+    ) e
     group by event_pos
 ) m
 join events e on e.pos = m.event_pos

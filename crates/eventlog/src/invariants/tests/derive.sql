@@ -5,9 +5,9 @@ select pos, kind, at, body -> 'data' as d, right(body -> 'data' ->> 'job', 32)::
 from audit.events where kind like 'jobs.%' or kind like 'billing.%';
 
 insert into lease
-select l.lease, l.job, l.chunk, right(l.d ->> 'agent', 32)::uuid, right(l.d ->> 'lender', 32)::uuid,
-    (l.d -> 'epoch')::bigint, (l.d -> 'fuel_limit')::bigint, l.pos, now(), e.pos, e.d -> 'outcome', null,
-    (e.d -> 'fuel')::bigint, v.pos, p.amount
+select l.lease, l.job, l.chunk, right(l.d ->> 'agent', 32)::uuid,
+    right(l.d ->> 'lender', 32)::uuid, (l.d -> 'epoch')::bigint, (l.d -> 'fuel_limit')::bigint,
+    l.pos, now(), e.pos, e.d -> 'outcome', null, (e.d -> 'fuel')::bigint, v.pos, p.amount
 from f l
 left join f e on e.lease = l.lease and e.kind in ('jobs.lease_ended', 'jobs.attempt_reported')
 left join f v on v.kind = 'jobs.chunk_verified' and v.d -> 'right' ? (l.d ->> 'lease')
@@ -16,8 +16,10 @@ where l.kind = 'jobs.chunk_leased';
 
 insert into chunk
 select j.job, n, case
-        when exists (select from f v where v.kind = 'jobs.chunk_verified' and v.job = j.job and v.chunk = n)
-            then 'verified'
+        when exists (
+            select from f v
+            where v.kind = 'jobs.chunk_verified' and v.job = j.job and v.chunk = n
+        ) then 'verified'
         when l.live > 0 then 'leased' else 'waiting' end,
     l.live, l.leases, null, null, null, null,
     coalesce((select sum((s.d ->> 'price')::numeric * 1000000) from f s
