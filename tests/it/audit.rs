@@ -126,14 +126,15 @@ async fn the_rules_notice_a_ledger_that_was_changed() {
     house.person("carla").await;
     assert_eq!(broken_invariants(&house).await, [""; 0]);
     let pool = &house.db.pool;
-    sqlx::query(
-        "update statement_page set amounts = array(
-             select case when n > 0 then n + 1 else n end from unnest(amounts) with ordinality
-                 as line (n, place) order by place)",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
+    let mut db = pool.acquire().await.unwrap();
+    // A superuser can switch the triggers off.
+    for order in [
+        "set session_replication_role = replica",
+        r#"update event set body = convert_to(regexp_replace(convert_from(body, 'UTF8'),
+               '(consumer.promo:usr_[0-9a-f]+",)([0-9]+)', '\11\2'), 'UTF8')"#,
+    ] {
+        sqlx::query(order).execute(&mut *db).await.unwrap();
+    }
     let broken = broken_invariants(&house).await;
     for rule in ["I03", "I04", "I05"] {
         assert!(broken.iter().any(|name| name.starts_with(rule)), "{rule}: {broken:?}");

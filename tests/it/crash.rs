@@ -2,8 +2,8 @@
 //! of the answers, while at random moments the server, or all of Postgres, or both are ended with
 //! SIGKILL and started again. After each kill the journal is compared with the log.
 //!
-//! Five kills, or as many as `MEDUSA_CRASH_CYCLES` says; `MEDUSA_CRASH_SEED` repeats a run's choices,
-//! which are printed. The long run, without the time limit of the test runner:
+//! Five kills, or as many as `MEDUSA_CRASH_CYCLES` says; `MEDUSA_CRASH_SEED` repeats a run's
+//! choices, which are printed. The long run, without the time limit of the test runner:
 //!
 //! ```sh
 //! MEDUSA_CRASH_CYCLES=50 cargo test -p medusa-tests --test it crash:: -- --nocapture

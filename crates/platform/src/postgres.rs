@@ -42,6 +42,8 @@ pub async fn connect_app(url: &str) -> Result<PgPool, sqlx::Error> {
         .acquire_timeout(Duration::from_secs(5))
         .after_connect(|db, _| {
             Box::pin(async move {
+                // A process that was stopped inside of a transaction must not keep its locks.
+                db.execute("set idle_in_transaction_session_timeout = '3s'").await?;
                 let member: bool = sqlx::query_scalar(
                     "select coalesce(bool_or(pg_has_role(oid, 'member')), false)
                      from pg_roles where rolname = 'medusa_app'",

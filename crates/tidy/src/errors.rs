@@ -34,7 +34,8 @@ fn codes(text: &str) -> Vec<String> {
     text.split('"').filter_map(literal).collect()
 }
 
-/// The codes of one file: all where errors are defined, elsewhere those beside a call that takes one.
+/// The codes of one file: all where errors are defined, elsewhere those beside a call that takes
+/// one.
 fn codes_of(path: &str, text: &str) -> Vec<String> {
     let code: String = text
         .lines()
