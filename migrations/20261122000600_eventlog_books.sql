@@ -208,6 +208,15 @@ language sql security definer set search_path = public, pg_temp as $$
     update log_head set epoch = epoch + 1 returning epoch
 $$;
 
+-- Ends the connection that holds this lock: its process is silent, and fenced.
+create function log_evict(lock bigint) returns void
+language sql security definer set search_path = public, pg_temp as $$
+    select pg_terminate_backend(pid) from pg_locks
+    where locktype = 'advisory' and granted and pid <> pg_backend_pid()
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32) | objid::bigint = lock
+$$;
+
 -- Rights: the application adds to the log through the functions above and changes nothing in it.
 grant usage on schema public to medusa_app, auditor;
 grant select, insert, update, delete on all tables in schema public to medusa_app;
@@ -216,8 +225,8 @@ alter default privileges in schema public
 revoke insert, update, delete, truncate on event, event_p0, event_rest, log_head, operation
     from medusa_app;
 revoke update, delete, truncate on checkpoint, cosignature from medusa_app;
-revoke execute on function log_append, log_take_over, log_partitions from public;
-grant execute on function log_append, log_take_over, log_partitions to medusa_app;
+revoke execute on function log_append, log_take_over, log_partitions, log_evict from public;
+grant execute on function log_append, log_take_over, log_partitions, log_evict to medusa_app;
 
 -- Adjustments that two admins make together. The log has the ones that were approved.
 create table adjustment (

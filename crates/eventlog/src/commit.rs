@@ -26,14 +26,11 @@ pub(crate) enum Sight {
 }
 
 /// Tries to get the writer's lock.
-pub(crate) async fn look(lock: &mut PgConnection) -> Result<Sight, LogError> {
-    let locked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, WRITER_LOCK)
-        .fetch_one(&mut *lock)
-        .await?;
-    if locked {
+pub(crate) async fn look(db: &mut PgConnection) -> Result<Sight, LogError> {
+    if lock(db).await? {
         return Ok(Sight::Free);
     }
-    let sign = sqlx::query!("select epoch, alive_at from log_writer").fetch_one(lock).await?;
+    let sign = sqlx::query!("select epoch, alive_at from log_writer").fetch_one(db).await?;
     Ok(Sight::Written(sign.epoch, sign.alive_at))
 }
 
@@ -78,21 +75,18 @@ pub(crate) async fn take_over(
 /// Ends the connection that still holds the lock: its process is silent and fenced. Where the
 /// rights are missing the fence alone has to do.
 async fn evict(lock: &mut PgConnection) {
-    let evicted = sqlx::query!(
-        "select pg_terminate_backend(pid) from pg_locks
-         where locktype = 'advisory' and granted and pid <> pg_backend_pid()
-             and database = (select oid from pg_database where datname = current_database())
-             and (classid::bigint << 32) | objid::bigint = $1",
-        WRITER_LOCK
-    )
-    .fetch_all(&mut *lock)
-    .await;
-    let locked = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, WRITER_LOCK)
-        .fetch_one(lock)
-        .await;
-    if evicted.is_err() || locked.is_err() {
+    let evicted = sqlx::query!("select log_evict($1)", WRITER_LOCK).execute(&mut *lock).await;
+    if evicted.is_err() {
         tracing::warn!("the writer before could not be disconnected; it is fenced");
     }
+}
+
+/// Gets the lock for a writer that took over without it. The connection that had it ends a moment
+/// after it was told to.
+pub(crate) async fn lock(db: &mut PgConnection) -> Result<bool, LogError> {
+    Ok(sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "taken!""#, WRITER_LOCK)
+        .fetch_one(db)
+        .await?)
 }
 
 /// Says that the writer of this epoch lives; `false` when another has taken over.

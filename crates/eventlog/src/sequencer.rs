@@ -38,6 +38,9 @@ const RECENT_BATCHES: usize = 128;
 const OWN_CONNECTIONS: u32 = 12;
 /// Between two looks of a standby.
 const STANDBY_LOOK: Duration = Duration::from_millis(200);
+/// How often, and with which pauses, a new writer tries to get the lock of a silent one.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// How long the writer's sign of life may stay the same before a standby takes over.
 const SILENCE_MAX: Duration = Duration::from_millis(1_500);
 /// Between two looks for reservations whose time is over.
@@ -137,6 +140,12 @@ async fn try_stand_by(config: &LogConfig, stop: &CancellationToken) -> Result<Wr
         }
     }
     let state = commit::take_over(&config.pool, &mut lock, config.clock.now()).await?;
+    for _ in 0..LOCK_TRIES {
+        if commit::lock(&mut lock).await? {
+            break;
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
     tracing::info!(position = state.position, epoch = state.epoch, "writing the log");
     Ok(Writer { state, lock })
 }
@@ -436,8 +445,11 @@ async fn read(
 
 /// Tells that the writer lives, until another has taken over.
 async fn live(mut lock: PoolConnection<Postgres>, epoch: i64) -> Result<(), LogError> {
+    let mut locked = false;
     loop {
         tokio::time::sleep(ALIVE_EVERY).await;
+        // Who took over from a silent process may have to wait for the lock.
+        locked = locked || commit::lock(&mut lock).await?;
         if !commit::keep_alive(&mut lock, epoch, false).await? {
             return Err(LogError::Fenced);
         }
