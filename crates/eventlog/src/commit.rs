@@ -39,14 +39,18 @@ pub(crate) async fn epoch(pool: &PgPool) -> Result<i64, LogError> {
     Ok(sqlx::query_scalar!("select epoch from log_head").fetch_one(pool).await?)
 }
 
+/// Begins a new epoch: whoever wrote before writes no more.
+pub(crate) async fn begin_epoch(lock: &mut PgConnection) -> Result<i64, LogError> {
+    Ok(sqlx::query_scalar!(r#"select log_take_over() as "epoch!""#).fetch_one(lock).await?)
+}
+
 /// Becomes the one writer: a new epoch fences whoever wrote before.
 pub(crate) async fn take_over(
     pool: &PgPool,
     lock: &mut PgConnection,
+    epoch: i64,
     now: Timestamp,
 ) -> Result<State, LogError> {
-    let epoch =
-        sqlx::query_scalar!(r#"select log_take_over() as "epoch!""#).fetch_one(&mut *lock).await?;
     keep_alive(lock, epoch, true).await?;
     evict(lock).await;
     let head = sqlx::query!("select position, batch, frontier, root, at from log_head")

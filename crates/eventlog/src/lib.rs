@@ -23,6 +23,7 @@ mod recent;
 mod replay;
 mod reservations;
 mod sequencer;
+mod standby;
 mod state;
 mod tail;
 mod tiles;

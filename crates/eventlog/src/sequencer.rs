@@ -9,19 +9,18 @@ use medusa_ledger::Mark;
 use medusa_platform::Clock;
 use medusa_platform::supervise::supervise;
 use medusa_types::Uuid;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::append::{Answers, Append, Batch, EventLog, Request};
 use crate::books::Books;
-use crate::commit::{self, CommitError, Sight, Written};
+use crate::commit::{self, CommitError, Written};
 use crate::committer::Committer;
 use crate::error::{AppendError, LogError};
 use crate::operation::Operation;
 use crate::projector::{Progress, project};
+use crate::standby::{Writer, live, stand_by};
 use crate::state::{Decided, State, operations_to_read};
 
 /// Events of one transaction; the last append of a batch may go beyond.
@@ -36,17 +35,8 @@ const TAKE_MAX: usize = 256;
 const RECENT_BATCHES: usize = 128;
 /// Connections of the log itself: the writer's, and one for each projection.
 const OWN_CONNECTIONS: u32 = 12;
-/// Between two looks of a standby.
-const STANDBY_LOOK: Duration = Duration::from_millis(200);
-/// How often, and with which pauses, a new writer tries to get the lock of a silent one.
-const LOCK_TRIES: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// How long the writer's sign of life may stay the same before a standby takes over.
-const SILENCE_MAX: Duration = Duration::from_millis(1_500);
 /// Between two looks for reservations whose time is over.
 const EXPIRY_LOOK: Duration = Duration::from_millis(200);
-/// Between two signs of life of the writer.
-const ALIVE_EVERY: Duration = Duration::from_millis(300);
 /// Between two looks whether the log needs its next partition, in events.
 const PARTITION_LOOK: i64 = 500_000;
 
@@ -74,13 +64,14 @@ pub async fn start(config: LogConfig, stop: CancellationToken) -> Result<EventLo
     let own = pool.options().clone().max_connections(OWN_CONNECTIONS);
     let own = own.connect_lazy_with((*pool.connect_options()).clone());
     let config = LogConfig { pool: own.clone(), ..config };
-    let writer = stand_by(&config, &stop).await?;
+    let mut epoch = None;
+    let writer = stand_by(&config, &stop, &mut epoch).await?;
     let (queue, requests) = mpsc::channel(QUEUE_MAX);
     let (batches, _) = broadcast::channel(RECENT_BATCHES);
     let (head_tx, head) = watch::channel(writer.state.position);
     let books = Progress::default();
     let log = EventLog { queue, batches: batches.clone(), head, books: books.clone(), pool, own };
-    let shared = Arc::new(Mutex::new(Shared { requests, writer: Some(writer), epoch: 0 }));
+    let shared = Arc::new(Mutex::new(Shared { requests, writer: Some(writer), epoch }));
     let (books_log, progress, tables) = (log.clone(), books.clone(), Arc::new(Books::default()));
     let (config, ended) = (Arc::new(config), stop.clone());
     supervise("eventlog.sequencer", stop.clone(), move || {
@@ -98,70 +89,12 @@ pub async fn start(config: LogConfig, stop: CancellationToken) -> Result<EventLo
     Ok(log)
 }
 
-/// Waits until this process may write, and takes over; also when the database is away for a while.
-async fn stand_by(config: &LogConfig, stop: &CancellationToken) -> Result<Writer, LogError> {
-    loop {
-        match try_stand_by(config, stop).await {
-            Err(LogError::Database(error)) => tracing::warn!(%error, "the database is away"),
-            ended => return ended,
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Err(LogError::Stopped),
-            () = tokio::time::sleep(STANDBY_LOOK) => {}
-        }
-    }
-}
-
-/// Waits until nobody writes, or who writes is silent, and takes over.
-async fn try_stand_by(config: &LogConfig, stop: &CancellationToken) -> Result<Writer, LogError> {
-    let mut lock = config.pool.acquire().await?;
-    // The connection must not return to the pool with the lock on it.
-    lock.close_on_drop();
-    let mut last_sign = None;
-    let mut since = Instant::now();
-    loop {
-        match commit::look(&mut lock).await? {
-            Sight::Free => break,
-            Sight::Written(epoch, at) => {
-                if last_sign.is_none() {
-                    tracing::info!(epoch, "another process writes the log; standing by");
-                }
-                if last_sign.replace((epoch, at)) != Some((epoch, at)) {
-                    since = Instant::now();
-                } else if since.elapsed() >= SILENCE_MAX {
-                    tracing::warn!(epoch, "the writer of the log is silent; taking over");
-                    break;
-                }
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Err(LogError::Stopped),
-            () = tokio::time::sleep(STANDBY_LOOK) => {}
-        }
-    }
-    let state = commit::take_over(&config.pool, &mut lock, config.clock.now()).await?;
-    for _ in 0..LOCK_TRIES {
-        if commit::lock(&mut lock).await? {
-            break;
-        }
-        tokio::time::sleep(LOCK_PAUSE).await;
-    }
-    tracing::info!(position = state.position, epoch = state.epoch, "writing the log");
-    Ok(Writer { state, lock })
-}
-
 /// What survives a restart of the task: the queue, the writer on the first run, and after it the
 /// epoch that it wrote under.
 struct Shared {
     requests: mpsc::Receiver<Request>,
     writer: Option<Writer>,
-    epoch: i64,
-}
-
-/// The state and the connection that holds the lock and tells that the writer lives.
-struct Writer {
-    state: State,
-    lock: PoolConnection<Postgres>,
+    epoch: Option<i64>,
 }
 
 /// A batch in the making, or on its way to the database.
@@ -228,7 +161,6 @@ impl Run {
             Ok(Writer { state, lock }) => {
                 let (committer, end) = Committer::start(self.config.pool.clone());
                 let epoch = state.epoch;
-                shared.epoch = epoch;
                 let result = tokio::select! {
                     result = self.run(&mut shared.requests, state, &committer) => result,
                     result = live(lock, epoch) => result,
@@ -256,16 +188,7 @@ impl Run {
             return Ok(writer);
         }
         let Shared { requests, epoch, .. } = shared;
-        let again = async {
-            loop {
-                match commit::epoch(&self.config.pool).await {
-                    Ok(now) if now == *epoch => return stand_by(&self.config, ended).await,
-                    Ok(_) => return Err(LogError::Fenced),
-                    Err(error) => tracing::warn!(%error, "the database is away"),
-                }
-                tokio::time::sleep(STANDBY_LOOK).await;
-            }
-        };
+        let again = stand_by(&self.config, ended, epoch);
         // Nothing of what comes meanwhile was begun: whoever asks may ask again.
         let busy = async {
             while let Some(request) = requests.recv().await {
@@ -441,19 +364,6 @@ async fn read(
         }
     }
     Ok(())
-}
-
-/// Tells that the writer lives, until another has taken over.
-async fn live(mut lock: PoolConnection<Postgres>, epoch: i64) -> Result<(), LogError> {
-    let mut locked = false;
-    loop {
-        tokio::time::sleep(ALIVE_EVERY).await;
-        // Who took over from a silent process may have to wait for the lock.
-        locked = locked || commit::lock(&mut lock).await?;
-        if !commit::keep_alive(&mut lock, epoch, false).await? {
-            return Err(LogError::Fenced);
-        }
-    }
 }
 
 fn appends(requests: &[Request]) -> impl Iterator<Item = &Append> {

@@ -43,7 +43,9 @@ async fn a_silent_writer_is_replaced_and_told_when_it_wakes() {
     w.db.pool.execute("update log_writer set alive_at = 'epoch'").await.unwrap();
     let pool = other_pool(&w.db).await;
     let mut lock = pool.acquire().await.unwrap();
-    let state = commit::take_over(&pool, &mut lock, Clock::system().now()).await.unwrap();
+    let epoch = commit::begin_epoch(&mut lock).await.unwrap();
+    let now = Clock::system().now();
+    let state = commit::take_over(&pool, &mut lock, epoch, now).await.unwrap();
     assert_eq!(state.position, 1);
     // It has nothing to write, and notices all the same.
     tokio::time::timeout(Duration::from_secs(3), w.stop.cancelled()).await.unwrap();
