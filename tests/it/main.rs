@@ -38,6 +38,8 @@ mod standby;
 #[cfg(test)]
 mod tamper;
 #[cfg(test)]
+mod tamper_database;
+#[cfg(test)]
 mod tamper_evidence;
 #[cfg(test)]
 mod upkeep;

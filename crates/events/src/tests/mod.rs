@@ -11,7 +11,6 @@ mod samples;
 mod schema;
 mod schemas;
 pub(crate) mod shape;
-mod speed;
 
 use std::path::PathBuf;
 
