@@ -46,6 +46,7 @@ impl Ground {
         // Checkpoints by time and not by size, for all windows alike.
         for order in [
             "alter system set max_wal_size = '16GB'",
+            "alter system set min_wal_size = '8GB'",
             "alter system set checkpoint_timeout = '15min'",
             "select pg_reload_conf()",
         ] {

@@ -171,7 +171,7 @@ async fn ask(db: &mut PgConnection, query: &'static str) -> Result<Finding, LogE
 }
 
 /// Builds the books anew beside the stored ones and compares them.
-async fn replay(pool: &PgPool) -> Result<Finding, LogError> {
+pub(super) async fn replay(pool: &PgPool) -> Result<Finding, LogError> {
     let text = match differences(pool, &Books::default()).await {
         Ok(Some(0)) => return Ok(Finding::default()),
         Ok(Some(bad)) => {

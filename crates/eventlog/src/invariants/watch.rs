@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::run::{Findings, check_now, check_span};
+use super::run::{Findings, check_now, check_span, replay};
 use super::store;
 use crate::error::LogError;
 
@@ -34,6 +34,7 @@ async fn watch(pool: PgPool) -> Result<(), LogError> {
 /// Checks what is new up to now, and notes it span by span.
 pub(super) async fn look(pool: &PgPool) -> Result<(), LogError> {
     let mut low = store::checked(pool).await?;
+    let first = low == 0;
     let end = crate::read::stored_head(pool).await?;
     loop {
         let (high, found) = check_span(pool, low, end).await?;
@@ -44,7 +45,11 @@ pub(super) async fn look(pool: &PgPool) -> Result<(), LogError> {
         }
         low = high;
     }
-    let found = check_now(pool).await?;
+    let mut found = check_now(pool).await?;
+    if first {
+        // Afterwards only when somebody asks: it reads the whole log.
+        found.insert("L22", replay(pool).await?);
+    }
     tell(&found);
     store::add(pool, low, &found).await
 }
