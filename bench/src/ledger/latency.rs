@@ -1,23 +1,22 @@
-//! How long one append takes from the call to durable, at 2,000 a second, against a lone
-//! synchronous insert of one row.
+//! How long one append takes from the call to durable, at 2,000 a second, against one client that
+//! inserts a row at a time, each durable, at the same times. Both are timed from when they were
+//! due: who has to wait for a slow one before counts that.
 #![expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use futures_util::future::join_all;
+use anyhow::{Context as _, Result};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 use super::ground::Ledger;
 use super::load::Load;
 use crate::figure::{self, middle};
 
-/// Appends that arrive together, and how often: 2,000 a second.
-const GROUP: u32 = 4;
-const EVERY: Duration = Duration::from_millis(2);
-/// How long a window is.
-const WINDOW: Duration = Duration::from_millis(3_000);
-/// Groups of one window.
-const GROUPS: u32 = 1_500;
+/// Between two appends: 2,000 a second.
+const EVERY: Duration = Duration::from_micros(500);
+/// Appends of one window.
+const COUNT: u32 = 6_000;
 
 pub(super) async fn measure(ledger: &Ledger, load: &mut Load, rounds: usize) -> Result<()> {
     sqlx::query("create table lone (id bigserial primary key, body bytea not null)")
@@ -41,41 +40,58 @@ pub(super) async fn measure(ledger: &Ledger, load: &mut Load, rounds: usize) -> 
     Ok(())
 }
 
-/// One client, one row at a time, each committed before the next.
+/// One client, one row at a time, each at its time or right after the one before.
 async fn lone_inserts(ledger: &Ledger) -> Result<Vec<Duration>> {
     let mut db = ledger.pool.acquire().await?;
     let body = vec![b'x'; 500];
-    let (began, mut times) = (Instant::now(), Vec::new());
-    while began.elapsed() < WINDOW {
-        let start = Instant::now();
+    let (sender, mut due) = mpsc::unbounded_channel();
+    let clock = std::thread::spawn(move || each(|| Ok(sender.send(Instant::now())?)));
+    let mut times = Vec::new();
+    while let Some(start) = due.recv().await {
         sqlx::query("insert into lone (body) values ($1)").bind(&body).execute(&mut *db).await?;
         times.push(start.elapsed());
     }
+    ended(clock)?;
     Ok(times)
 }
 
 /// Appends at their times, whether those before are done or not.
 async fn offered(ledger: &Ledger, load: &mut Load) -> Result<Vec<Duration>> {
-    let began = Instant::now();
-    let mut tasks = Vec::new();
-    for n in 0..GROUPS {
-        let due = began + EVERY * n;
-        tokio::time::sleep_until(due.into()).await;
-        for _ in 0..GROUP {
-            let (log, append) = (ledger.log.clone(), load.transfer(false));
-            #[expect(clippy::disallowed_methods, reason = "callers of a load, which end with it")]
-            tasks.push(tokio::spawn(async move {
-                let start = Instant::now();
+    let mut appends: Vec<_> = (0..COUNT).map(|_| load.transfer(false)).collect();
+    let (log, runtime) = (ledger.log.clone(), Handle::current());
+    let (sender, mut waiting) = mpsc::unbounded_channel();
+    let clock = std::thread::spawn(move || {
+        each(|| {
+            let (log, append) = (log.clone(), appends.pop().context("an append")?);
+            let start = Instant::now();
+            Ok(sender.send(runtime.spawn(async move {
                 log.append(append).await?;
                 Ok::<Duration, anyhow::Error>(start.elapsed())
-            }));
-        }
-    }
+            }))?)
+        })
+    });
     let mut times = Vec::new();
-    for task in join_all(tasks).await {
-        times.push(task??);
+    while let Some(task) = waiting.recv().await {
+        times.push(task.await??);
     }
+    ended(clock)?;
     Ok(times)
+}
+
+/// Does something at each of the times. A thread of its own: the timers of the runtime know only
+/// whole milliseconds.
+fn each(mut act: impl FnMut() -> Result<()>) -> Result<()> {
+    let began = Instant::now();
+    for n in 0..COUNT {
+        let due = EVERY.saturating_mul(n);
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        act()?;
+    }
+    Ok(())
+}
+
+fn ended(clock: std::thread::JoinHandle<Result<()>>) -> Result<()> {
+    clock.join().map_err(|_| anyhow::anyhow!("the clock of the load panicked"))?
 }
 
 /// A percentile in milliseconds.

@@ -15,31 +15,32 @@ pub struct Operation {
     /// Whether a refusal that might pass is final for this key. So it is for keys that clients
     /// make: what its sender has given up must not happen later.
     pub lasting: bool,
+    pub(crate) id: Uuid,
+    /// When the last id in the key was made, in ms since 1970.
+    pub(crate) made: Option<u64>,
 }
 
 impl Operation {
     /// A command under a key that a person's client made.
     #[must_use]
     pub fn client(owner: UserId, key: &str, request: Sha256Hash) -> Self {
-        Self { key: format!("{owner}:{key}"), request, lasting: true }
+        Self { lasting: true, ..Self::house(format!("{owner}:{key}"), request) }
     }
 
     /// A command of the house, which tries again under the same key when it was refused.
     #[must_use]
-    pub const fn house(key: String, request: Sha256Hash) -> Self {
-        Self { key, request, lasting: false }
+    pub fn house(key: String, request: Sha256Hash) -> Self {
+        let (digest, made) = (Sha256Hash::of(key.as_bytes()).short(), time_of(&key));
+        let id = made.map_or(digest, |ms| (u128::from(ms) << 80) | (digest & BELOW_TIME));
+        Self { key, request, lasting: false, id: Uuid::from_u128(id), made }
     }
 
     /// The number that stands for the key: a digest of it, but led by the time of the last id in
     /// the key that has one (a UUID of version 7), so that what is written together lies together.
     /// The SQL function `operation_id` computes the same.
     #[must_use]
-    pub fn id(&self) -> Uuid {
-        let digest = Sha256Hash::of(self.key.as_bytes()).short();
-        match time_of(&self.key) {
-            Some(ms) => Uuid::from_u128((u128::from(ms) << 80) | (digest & BELOW_TIME)),
-            None => Uuid::from_u128(digest),
-        }
+    pub const fn id(&self) -> Uuid {
+        self.id
     }
 
     /// The first half of the request's hash.

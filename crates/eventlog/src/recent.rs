@@ -32,6 +32,18 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.new.insert(key, value);
     }
 
+    /// Inserts, without a copy of the key when it is among the newer ones.
+    pub(crate) fn set<Q>(&mut self, key: &Q, value: V)
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.new.get_mut(key) {
+            Some(known) => *known = value,
+            None => self.insert(key.to_owned(), value),
+        }
+    }
+
     /// Whether entries were forgotten since the last call.
     pub(crate) fn forgot(&mut self) -> bool {
         std::mem::take(&mut self.forgot)

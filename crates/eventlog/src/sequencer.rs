@@ -227,7 +227,12 @@ impl Run {
                 biased;
                 result = written(&mut on_way) => {
                     let Some(OnWay { pack, .. }) = on_way.take() else { continue };
-                    next = self.written(&mut db, &mut state, pack, next, result).await?;
+                    let mark = next.as_ref().map_or_else(|| state.book.mark(), Pack::mark);
+                    if result.is_ok() && let Some(next) = next.take() {
+                        // The database has work before anybody is told.
+                        on_way = Some(send(committer, &state, next).await);
+                    }
+                    next = self.written(&mut db, &mut state, pack, (mark, next), result).await?;
                     continue;
                 }
                 _ = expiry.tick() => {
@@ -257,13 +262,12 @@ impl Run {
         db: &mut PgConnection,
         state: &mut State,
         pack: Pack,
-        next: Option<Pack>,
+        (mark, next): (Mark, Option<Pack>),
         result: Result<(), CommitError>,
     ) -> Result<Option<Pack>, LogError> {
         match result {
             Ok(()) => {
-                let until = next.as_ref().map_or_else(|| state.book.mark(), Pack::mark);
-                state.committed(until, self.books.position());
+                state.committed(mark, self.books.position());
                 self.tell(pack);
                 Ok(next)
             }

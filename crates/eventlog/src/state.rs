@@ -250,7 +250,9 @@ impl State {
                 return Err(AppendError::Version { stream: event.stream.clone(), found: version });
             }
             let version = version.saturating_add(1);
-            versions.insert(&event.stream, version);
+            if append.events.len() > 1 {
+                versions.insert(&event.stream, version);
+            }
             position = position.saturating_add(1);
             let effects = draft.post(&event.moves, decided.at).map_err(AppendError::Ledger)?;
             let operation = append.operation.as_ref();
@@ -267,7 +269,7 @@ impl State {
         for event in sealed {
             self.frontier.push(event.leaf.0);
             let stream = &event.envelope.stream;
-            self.streams.insert(stream.clone(), event.envelope.version);
+            self.streams.set(stream, event.envelope.version);
             for change in &event.envelope.changes {
                 if let Change::Resolved { pending, .. } = change {
                     self.ended.push_back((event.envelope.position, *pending));
@@ -349,7 +351,7 @@ pub(crate) fn operations_to_read<'a>(
 fn is_fresh(operation: &Operation, now: Timestamp) -> bool {
     const FRESH_MS: u64 = 60_000;
     let now = u64::try_from(now.micros().div_euclid(1_000)).unwrap_or_default();
-    time_of(&operation.key).is_some_and(|made| now.abs_diff(made) < FRESH_MS)
+    operation.made.is_some_and(|made| now.abs_diff(made) < FRESH_MS)
 }
 
 /// Operations that are stored: what was asked for, and what became of it.
