@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use medusa_protocol::{Blob, Part};
 use medusa_types::Sha256Hash;
 
@@ -72,14 +72,16 @@ impl Blobs {
         payload: &mut Bytes,
     ) -> Result<Bytes, FetchError> {
         match part {
-            Part::Inline(len) => {
-                let len = usize::try_from(*len).map_err(|_too_large| FetchError::Range)?;
-                if len > payload.len() {
-                    return Err(FetchError::Range);
-                }
-                Ok(payload.split_to(len))
-            }
+            Part::Inline(len) => inline(payload, *len),
             Part::Range { blob, offset, len } => self.range(server, blob, *offset, *len).await,
+            Part::Headed { head, blob, offset, len } => {
+                let head = inline(payload, *head)?;
+                let range = self.range(server, blob, *offset, *len).await?;
+                let mut whole = BytesMut::with_capacity(head.len().saturating_add(range.len()));
+                whole.extend_from_slice(&head);
+                whole.extend_from_slice(&range);
+                Ok(whole.freeze())
+            }
         }
     }
 
@@ -248,6 +250,15 @@ fn make_room(dir: &Path, bytes_max: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// The next bytes of a frame's payload.
+fn inline(payload: &mut Bytes, len: u64) -> Result<Bytes, FetchError> {
+    let len = usize::try_from(len).map_err(|_too_large| FetchError::Range)?;
+    if len > payload.len() {
+        return Err(FetchError::Range);
+    }
+    Ok(payload.split_to(len))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +300,12 @@ mod tests {
         let part = Part::Range { blob: blob.clone(), offset: 1, len: 3 };
         let got = blobs.part(&nowhere(), &part, &mut Bytes::new()).await.unwrap();
         assert_eq!(got, "ell");
+        let headed = Part::Headed { head: 2, blob: blob.clone(), offset: 1, len: 3 };
+        let mut payload = Bytes::from_static(b"abcd");
+        assert_eq!(blobs.part(&nowhere(), &headed, &mut payload).await.unwrap(), "abell");
+        assert_eq!(payload, "cd", "the rest is for the next part");
+        let short = blobs.part(&nowhere(), &headed, &mut Bytes::from_static(b"a")).await;
+        assert!(matches!(short, Err(FetchError::Range)));
         let past = Part::Range { blob, offset: 4, len: 2 };
         let got = blobs.part(&nowhere(), &past, &mut Bytes::new()).await;
         assert!(matches!(got, Err(FetchError::Range)));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use medusa_api::{
     AgentState, DeviceApproval, DevicePoll, DeviceRequest, JobSpec, ProgramUpload, QuoteRequest,
-    SignUp, Split,
+    SignUp, Size, Split,
 };
 use medusa_client::{Client, Session};
 use medusa_platform::embedded::{Postgres, PostgresConfig, Redis, RedisConfig};
@@ -165,7 +165,7 @@ pub(crate) async fn range_job(
     let spec = JobSpec {
         name: "measured".into(),
         args: Vec::new(),
-        split: Split::Range { from: 0, to: chunks.into(), step: 1 },
+        split: Split::Range { from: 0, to: chunks.into(), step: Size::Count(1) },
         merge: Vec::new(),
         copies,
         memory_mib: 64,

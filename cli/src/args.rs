@@ -78,6 +78,23 @@ pub(crate) enum Command {
     },
     /// Download the results of a job; prints their paths.
     Fetch(Fetch),
+    /// Compute a chunk again here, and compare it bit for bit with what was accepted.
+    Replay(Replay),
+    /// Write all that is known of a job to one HTML file; prints its path.
+    Report {
+        /// The job.
+        id: JobId,
+        /// The file.
+        #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+        out: PathBuf,
+    },
+    /// Compare two runs: what was asked, what came of it, what it cost.
+    Compare {
+        /// The first job.
+        left: JobId,
+        /// The second job.
+        right: JobId,
+    },
     /// List your jobs, newest first.
     Jobs {
         /// At most so many.
@@ -121,6 +138,9 @@ pub(crate) enum Command {
     },
     /// Check that everything this program needs is in order.
     Doctor,
+    /// One sandboxed worker process; `replay` starts it.
+    #[command(hide = true)]
+    SandboxWorker,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -154,9 +174,11 @@ pub(crate) struct Login {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Splits:  by=lines,lines=1000   by=bytes,bytes=1000000   by=files   by=range,from=0,to=64,step=1
-         by=tiles,width=128,height=128,overlap=48
-Merges:  how=concat|zip|csv|sum|tiles,to=NAME[,file=NAME][,sort=COLUMNS]
+Splits:  by=lines,lines=1000   by=bytes,bytes=1000000   by=files[,group=N]
+         by=csv_rows,size=1000   by=jsonl,size=1000   by=grid[,per_chunk=N]
+         by=range,from=0,to=64,step=1   by=tiles,width=128,height=128,overlap=48
+         lines, csv_rows and jsonl also by bytes=N or seconds=N, range also by seconds=N
+Merges:  how=concat|zip|csv|sum|mean|json|tiles,to=NAME[,file=NAME][,sort=COLUMNS]
          Without file= standard output is merged. Without --merge it becomes one file, result.
 
 Examples:
@@ -226,6 +248,29 @@ pub(crate) struct Fetch {
     /// Replace files that are there with another content.
     #[arg(long)]
     pub(crate) force: bool,
+    /// What one chunk wrote, also while the job runs: `stdout`, and its files under `out`.
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["files", "chunks", "partial"])]
+    pub(crate) chunk: Option<u32>,
+    /// What all chunks wrote that are done so far, as chunks.zip.
+    #[arg(long, conflicts_with_all = ["files", "partial"])]
+    pub(crate) chunks: bool,
+    /// The results as far as they go while the job runs, as partial-NAME.
+    #[arg(long)]
+    pub(crate) partial: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status 10 says that the chunk gave something else here than what was accepted and paid.
+The verdict is read from the log, with the proof that it is in it.")]
+pub(crate) struct Replay {
+    /// The job.
+    pub(crate) job: JobId,
+    /// The chunk, from 0.
+    pub(crate) chunk: u32,
+    /// Write what the chunk gives to this folder: `stdout`, and its files under `out`.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -305,6 +350,10 @@ mod tests {
             "audit verify --key nonsense",
             "audit verify --quorum 1",
             "jobs --limit 0",
+            "replay job_00000000000000000000000000000007",
+            "replay job_00000000000000000000000000000007 first",
+            "compare job_00000000000000000000000000000007",
+            "fetch job_00000000000000000000000000000007 --chunk 1 --partial",
             "me --timeout soon",
         ] {
             let words = ["medusa"].into_iter().chain(line.split_whitespace());

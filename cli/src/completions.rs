@@ -33,7 +33,9 @@ struct Place {
 
 fn collect(command: &Command, path: &[String], places: &mut Vec<Place>) {
     let mut words = Vec::new();
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+    for sub in
+        command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set())
+    {
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
         words.push((sub.get_name().to_owned(), about));
         let deeper = [path, &[sub.get_name().to_owned()]].concat();

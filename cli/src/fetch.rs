@@ -8,9 +8,18 @@ use anyhow::Context as _;
 use medusa_api::{Job, ResultFile};
 
 use crate::exit::{Exit, Fail};
-use crate::{App, args};
+use crate::{App, args, chunk};
 
 pub(crate) async fn fetch(app: &App, args: &args::Fetch) -> anyhow::Result<Exit> {
+    if let Some(chunk) = args.chunk {
+        return chunk::fetch(app, args, chunk).await;
+    }
+    if args.chunks {
+        return chunk::fetch_all(app, args).await;
+    }
+    if args.partial {
+        return chunk::fetch_partial(app, args).await;
+    }
     let job = app.client.job(args.id).await?;
     let wanted = choose(&job, &args.files)?;
     if args.out.as_os_str() == "-" {
@@ -72,7 +81,7 @@ fn choose<'a>(job: &'a Job, names: &[String]) -> Result<Vec<&'a ResultFile>, Fai
 }
 
 /// A name must stay inside the folder, whatever the server says.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)
 }

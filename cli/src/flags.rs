@@ -8,11 +8,22 @@ use std::time::Duration;
 use medusa_api::{MergeRule, Split};
 use serde_json::{Map, Value};
 
-/// Reads a split like `by=tiles,width=128,height=128,overlap=48`.
+/// Reads a split like `by=tiles,width=128,height=128,overlap=48` or `by=csv_rows,seconds=10`.
 pub(crate) fn split(text: &str) -> Result<Split, String> {
-    let pairs = pairs(text, &["by"])?;
+    let mut pairs = pairs(text, &["by"])?;
     if !pairs.contains_key("by") {
-        return Err("say how: by=lines, bytes, files, tiles or range".into());
+        return Err("say how: by=lines, csv_rows, jsonl, bytes, files, tiles, grid or range".into());
+    }
+    // A job file says `"size": {"seconds": 10}`; one splitter has a number of that name itself.
+    let units = ["count", "bytes", "seconds"];
+    let by_bytes = pairs.get("by").is_some_and(|by| by == "bytes");
+    for unit in units.into_iter().filter(|unit| !(by_bytes && *unit == "bytes")) {
+        let size = pairs.remove(unit).map(|n| Value::Object(Map::from_iter([(unit.into(), n)])));
+        if let Some(size) = size
+            && pairs.insert("size".into(), size).is_some()
+        {
+            return Err("give one size: count, bytes or seconds".into());
+        }
     }
     serde_json::from_value(Value::Object(pairs)).map_err(|e| e.to_string())
 }
@@ -21,7 +32,7 @@ pub(crate) fn split(text: &str) -> Result<Split, String> {
 pub(crate) fn merge(text: &str) -> Result<MergeRule, String> {
     let mut pairs = pairs(text, &["file", "how", "to"])?;
     if !pairs.contains_key("how") {
-        return Err("say how: how=concat, zip, csv, sum or tiles".into());
+        return Err("say how: how=concat, zip, csv, sum, mean, json or tiles".into());
     }
     pairs.entry("file").or_insert_with(|| Value::String(String::new()));
     serde_json::from_value(Value::Object(pairs)).map_err(|e| e.to_string())
@@ -62,16 +73,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use medusa_api::MergeHow;
+    use medusa_api::{MergeHow, Size};
 
     use super::*;
 
     #[test]
     fn splits_are_read() {
         for (text, expected) in [
-            ("by=lines,lines=1000", Split::Lines { lines: 1000 }),
+            ("by=lines,lines=1000", Split::Lines { lines: Size::Count(1000) }),
             ("by=bytes,bytes=1", Split::Bytes { bytes: 1 }),
-            ("by=files", Split::Files {}),
+            ("by=lines,bytes=9", Split::Lines { lines: Size::Bytes(9) }),
+            ("by=csv_rows,seconds=10", Split::CsvRows { size: Size::Seconds(10) }),
+            ("by=jsonl,size=5", Split::Jsonl { size: Size::Count(5) }),
+            ("by=grid,per_chunk=2", Split::Grid { per_chunk: 2 }),
+            ("by=files,group=3", Split::Files { group: 3 }),
+            ("by=files", Split::Files { group: 1 }),
             (
                 "by=tiles,width=128,height=64,overlap=48",
                 Split::Tiles { width: 128, height: 64, overlap: 48 },
@@ -80,7 +96,10 @@ mod tests {
                 "overlap=0,by=tiles,height=2,width=1",
                 Split::Tiles { width: 1, height: 2, overlap: 0 },
             ),
-            ("by=range,from=0,to=64,step=2", Split::Range { from: 0, to: 64, step: 2 }),
+            (
+                "by=range,from=0,to=64,step=2",
+                Split::Range { from: 0, to: 64, step: Size::Count(2) },
+            ),
         ] {
             assert_eq!(split(text), Ok(expected), "{text}");
         }
@@ -97,7 +116,9 @@ mod tests {
             ("by=lines,lines=ten", "lines is a whole number"),
             ("by=lines,lines=-1", "lines is a whole number"),
             ("by=lines,lines=1,lines=2", "given twice"),
-            ("by=lines,lines=1,bytes=2", "unknown field"),
+            ("by=lines,lines=1,bytes=2", "duplicate field"),
+            ("by=lines,count=1,seconds=2", "give one size"),
+            ("by=files,seconds=2", "unknown field"),
             ("by=tiles,width=99999999999,height=1,overlap=1", "invalid value"),
         ] {
             let error = split(text).expect_err(text);

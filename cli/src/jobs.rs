@@ -126,7 +126,7 @@ fn chunk_row(app: &App, chunk: &Chunk) -> Vec<String> {
         chunk.attempts.to_string(),
         chunk.fuel.map(|fuel| fuel.0.to_string()).unwrap_or_default(),
         chunk.price.to_string(),
-        format!("{outcome}{}", said.unwrap_or_default()),
+        chunk.waiting.clone().unwrap_or_else(|| format!("{outcome}{}", said.unwrap_or_default())),
     ]
 }
 

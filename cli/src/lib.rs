@@ -6,6 +6,8 @@
 
 mod args;
 mod audit;
+mod chunk;
+mod compare;
 mod completions;
 mod doctor;
 mod env;
@@ -15,6 +17,8 @@ mod flags;
 mod jobs;
 mod login;
 mod output;
+mod replay;
+mod report;
 mod store;
 mod submit;
 mod wallet;
@@ -56,6 +60,10 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    if matches!(cli.command, Command::SandboxWorker) {
+        // Before anything else is set up: a worker has no runtime and no network.
+        return medusa_sandbox::worker_main();
+    }
     let out = Out::new(&cli.global, &env);
     match start(cli, &env, out) {
         Ok(exit) => exit.into(),
@@ -97,6 +105,9 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
         Command::Submit(args) => submit::submit(&app, *args).await,
         Command::Watch { id } => watch::watch(&app, id).await,
         Command::Fetch(args) => fetch::fetch(&app, &args).await,
+        Command::Replay(args) => replay::replay(&app, env, &args).await,
+        Command::Report { id, out } => report::report(&app, id, &out).await,
+        Command::Compare { left, right } => compare::compare(&app, left, right).await,
         Command::Jobs { limit } => jobs::list(&app, limit).await,
         Command::Job { id, chunks } => jobs::show(&app, id, chunks).await,
         Command::Cancel { id } => jobs::cancel(&app, id).await,
@@ -105,6 +116,8 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
         Command::Audit { command } => audit::run(&app, command).await,
         Command::Doctor => doctor::check(&app).await,
         Command::Completions { shell } => completions::print(shell, out),
+        // It was taken before anything was set up.
+        Command::SandboxWorker => Ok(Exit::General),
     }
 }
 

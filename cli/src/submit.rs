@@ -130,7 +130,7 @@ fn of_flags(args: &args::Submit) -> anyhow::Result<Plan> {
 /// An archive has one natural split; nothing else has.
 fn natural_split(input: &Path) -> Option<Split> {
     let extension = input.extension()?.to_str()?.to_lowercase();
-    matches!(extension.as_str(), "zip" | "tar").then_some(Split::Files {})
+    matches!(extension.as_str(), "zip" | "tar").then_some(Split::Files { group: 1 })
 }
 
 /// What the command line says goes before what the example or the file says.
@@ -296,8 +296,8 @@ mod tests {
     #[test]
     fn a_split_is_guessed_for_archives_only() {
         let split = |line: &str| of_flags(&flags(line)).map(|plan| plan.spec.split).ok();
-        assert_eq!(split("a.wasm -i books.zip"), Some(Split::Files {}));
-        assert_eq!(split("a.wasm -i books.TAR"), Some(Split::Files {}));
+        assert_eq!(split("a.wasm -i books.zip"), Some(Split::Files { group: 1 }));
+        assert_eq!(split("a.wasm -i books.TAR"), Some(Split::Files { group: 1 }));
         assert_eq!(split("a.wasm -i books.txt"), None);
         assert_eq!(split("a.wasm"), None);
     }

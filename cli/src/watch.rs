@@ -78,8 +78,13 @@ async fn ended_job(app: &App, id: JobId) -> anyhow::Result<Job> {
 const fn chunks_word(split: &Split) -> &'static str {
     match split {
         Split::Tiles { .. } => "tiles",
-        Split::Files {} => "files",
-        Split::Lines { .. } | Split::Bytes { .. } | Split::Range { .. } => "chunks",
+        Split::Files { .. } => "files",
+        Split::Lines { .. }
+        | Split::CsvRows { .. }
+        | Split::Jsonl { .. }
+        | Split::Bytes { .. }
+        | Split::Grid { .. }
+        | Split::Range { .. } => "chunks",
     }
 }
 

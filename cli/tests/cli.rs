@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use medusa_api::{
-    Cost, Counts, Job, JobLive, JobPage, JobSpec, JobState, LiveEvent, Quote, ResultFile, Split,
-    SplitPreview,
+    Cost, Counts, Job, JobLive, JobPage, JobSpec, JobState, LiveEvent, Quote, ResultFile, Size,
+    Split, SplitPreview,
 };
 use medusa_client::operation_id;
 use medusa_types::{Credits, Fuel, JobId, ProgramId, Sha256Hash, Timestamp, UserId, Uuid};
@@ -133,7 +133,7 @@ fn job(state: JobState) -> Job {
         spec: JobSpec {
             name: "Cells".into(),
             args: Vec::new(),
-            split: Split::Range { from: 0, to: 4, step: 1 },
+            split: Split::Range { from: 0, to: 4, step: Size::Count(1) },
             merge: Vec::new(),
             copies: 2,
             memory_mib: 0,

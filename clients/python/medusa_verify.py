@@ -166,6 +166,7 @@ def replay(size, signed, claims):
 
 def check(keys, since):
     line = read("log.vkey").decode()
+    whose = "the key given with --key" if keys else "the key of the export's own word"
     keys = keys or [read_key(line[:-1])]
     if read_key(line[:-1]) not in keys or line[-1] != "\n":
         bad(f"log.vkey is none of the keys that you named: {line}")
@@ -185,13 +186,44 @@ def check(keys, since):
     if claims["position"] != size:
         bad(f"balances.json is of event {claims['position']}, the checkpoint of {size}")
     replay(size, signed, claims)
-    print(f"ok: {size} events, root {root.hex()}, balances agree")
+    print(f"ok: {size} events, root {root.hex()}, balances agree; checked with {whose}")
+
+def usage(what):
+    """Ends with status 2: it was called wrongly, which says nothing about the log."""
+    print(f"{what}\nusage: medusa_verify.py DIR [--key VKEY] [--since FILE]", file=sys.stderr)
+    sys.exit(2)
+
+def arguments(words):
+    """The folder, and the values of each option; the same value twice is a slip."""
+    folders, given, words = [], {"--key": [], "--since": []}, list(words)
+    while words:
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            print(__doc__)
+            sys.exit(0)
+        if not word.startswith("-"):
+            folders.append(word)
+        elif word not in given:
+            usage(f"there is no option {word}")
+        elif not words or words[0].startswith("--"):
+            usage(f"{word} needs a value")
+        elif words[0] in given[word]:
+            usage(f"{word} {words[0]} is given twice")
+        else:
+            given[word].append(words.pop(0))
+    if len(folders) != 1:
+        usage("name one folder: the export")
+    if not os.path.isdir(folders[0]):
+        usage(f"{folders[0]} is no folder")
+    for path in given["--since"]:
+        if not os.path.isfile(path):
+            usage(f"{path} is no file")
+    return folders[0], given
 
 if __name__ == "__main__":
-    folder, *options = sys.argv[1:] or sys.exit(__doc__)
-    seen, given = set(), list(zip(options[::2], options[1::2], strict=True))
+    folder, given = arguments(sys.argv[1:])
+    seen = set()
     try:
-        check([read_key(value) for name, value in given if name == "--key"],
-              [value for name, value in given if name == "--since"])
+        check([read_key(key) for key in given["--key"]], given["--since"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         bad(f"something was changed and cannot be read: {error!r}")

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use medusa_accounts::MailConfig;
+use medusa_jobs::domain::TrustRules;
 use medusa_platform::Random;
 
 use crate::witness::WitnessAddress;
@@ -53,12 +55,41 @@ pub(crate) struct ServeArgs {
     /// Milliseconds that a lost agent may take to come back
     #[arg(long, env = "MEDUSA_AGENT_GRACE_MS", default_value_t = 5_000)]
     pub(crate) agent_grace_ms: u64,
+    /// Rules of trust that differ from the usual ones, as <name>=<number>,…: see docs/trust.md
+    #[arg(long, env = "MEDUSA_TRUST", default_value = "", hide_default_value = true)]
+    pub(crate) trust: TrustRules,
+    /// Where mail goes: `off`, `folder` (files in the folder of blobs and keys) or a mail server as
+    /// `smtps://name:password@host`
+    #[arg(long, env = "MEDUSA_MAIL", hide_env_values = true, default_value = "folder")]
+    pub(crate) mail: String,
+    /// Who mail is from
+    #[arg(long, env = "MEDUSA_MAIL_FROM", default_value = "Medusa <no-reply@medusa.example>")]
+    pub(crate) mail_from: String,
+    /// Let webhooks lead into private networks, without TLS; for a house on one's own machine
+    #[arg(long, env = "MEDUSA_PRIVATE_WEBHOOKS")]
+    pub(crate) private_webhooks: bool,
     /// Accept a database that may lose what it confirmed; for throwaway databases of tests
     #[arg(long)]
     pub(crate) volatile_database: bool,
     /// End when standard input ends
     #[arg(long)]
     pub(crate) exit_with_stdin: bool,
+}
+
+impl ServeArgs {
+    /// How mail leaves the house.
+    pub(crate) fn mail(&self, data: &DataDir) -> Result<MailConfig> {
+        Ok(match self.mail.as_str() {
+            "off" => MailConfig::Off,
+            "folder" => {
+                let folder = data.0.join("mail");
+                std::fs::create_dir_all(&folder)
+                    .with_context(|| format!("could not make {}", folder.display()))?;
+                MailConfig::Folder(folder)
+            }
+            server => MailConfig::Server(server.to_owned()),
+        })
+    }
 }
 
 /// Where a server's own things are.

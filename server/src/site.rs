@@ -6,8 +6,9 @@ use medusa_accounts::Accounts;
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
     AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
-    ChunkPage, Currency, DeviceApproval, EventFilter, EventSummaryPage, Example, Invariants, Job,
-    JobPage, Login, Moved, NewAdjustment, Program, Projections, SignUp, StatementPage, Tariff,
+    ChunkPage, Comparison, Currency, DeviceApproval, EventFilter, EventPage, EventSummaryPage,
+    Example, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment, NewWebhook,
+    NewWebhookSecret, Notices, Program, Projections, SignUp, StatementPage, Tariff, Timeline,
     TrialBalance, Wallet,
 };
 use medusa_billing::Billing;
@@ -17,9 +18,9 @@ use medusa_events::Envelope;
 use medusa_jobs::Jobs;
 use medusa_ledger::Posting;
 use medusa_platform::{ApiError, Clock, Principal};
-use medusa_types::{AdjustmentId, ChunkIndex, JobId, Role, UserId};
+use medusa_types::{AdjustmentId, ChunkIndex, JobId, Role, UserId, WebhookId};
 use medusa_web::{
-    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Totals, Visitor,
+    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Told, Totals, Visitor,
 };
 
 use crate::http::audit::{event_for, require_auditor};
@@ -182,6 +183,33 @@ impl Desk for House {
     }
 }
 
+impl Told for House {
+    fn notices<'a>(&'a self, who: &'a Principal) -> Answer<'a, Notices> {
+        Box::pin(async move { Ok(self.accounts.notices(who.user).await?) })
+    }
+
+    fn choose_mail<'a>(&'a self, who: &'a Principal, choice: MailChoice) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(self.accounts.choose_mail(who.user, choice).await?) })
+    }
+
+    fn add_webhook<'a>(
+        &'a self,
+        who: &'a Principal,
+        key: String,
+        wish: NewWebhook,
+    ) -> Answer<'a, NewWebhookSecret> {
+        Box::pin(async move { Ok(self.accounts.add_webhook(who.user, &key, wish).await?) })
+    }
+
+    fn remove_webhook<'a>(&'a self, who: &'a Principal, id: WebhookId) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(self.accounts.remove_webhook(who.user, id).await?) })
+    }
+
+    fn test_webhook<'a>(&'a self, who: &'a Principal, id: WebhookId) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(self.accounts.test_webhook(who.user, id).await?) })
+    }
+}
+
 impl Data for House {
     fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>> {
         Box::pin(async move {
@@ -237,6 +265,32 @@ impl Data for House {
         })
     }
 
+    fn timeline<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Timeline> {
+        Box::pin(async move { Ok(self.jobs.timeline(who, id).await?) })
+    }
+
+    fn job_events<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: JobId,
+        page: Paging,
+    ) -> Answer<'a, EventPage> {
+        Box::pin(async move {
+            let after = page.after.map(|text| text.parse::<i64>()).transpose();
+            let after = after.map_err(|_| bad_cursor())?.unwrap_or_default();
+            Ok(self.jobs.events(who, id, (after, page.limit.into())).await?)
+        })
+    }
+
+    fn compare<'a>(
+        &'a self,
+        who: &'a Principal,
+        left: JobId,
+        right: JobId,
+    ) -> Answer<'a, Comparison> {
+        Box::pin(async move { Ok(self.jobs.compare(who, left, right).await?) })
+    }
+
     fn examples(&self) -> Answer<'_, Vec<Example>> {
         Box::pin(async move { Ok(self.jobs.examples().await?) })
     }
@@ -269,7 +323,8 @@ impl Data for House {
 
     fn event<'a>(&'a self, who: &'a Principal, position: i64) -> Answer<'a, EventDetail> {
         Box::pin(async move {
-            let entry = event_for(&self.auditor, &self.billing, who, position).await?;
+            let entry =
+                event_for((&self.auditor, &self.billing, &self.jobs), who, position).await?;
             let proof = self.auditor.proof(position, None).await?;
             let event = Envelope::decode(entry.body.as_bytes())
                 .map_err(|error| LogError::Corrupt(format!("event {position}: {error}")))?;

@@ -189,6 +189,9 @@ async fn build(
             issuer: args.public_url.clone(),
             public_url: args.public_url.clone(),
             jwt_key: data.secret("tokens.key", random)?,
+            mail: args.mail(data)?,
+            mail_from: args.mail_from.clone(),
+            private_targets: args.private_webhooks,
             limits: AccountsLimits::default(),
         },
         pool.clone(),
@@ -196,8 +199,9 @@ async fn build(
         clock.clone(),
         random.clone(),
         Arc::new(WelcomeCredits(billing.clone())),
-    );
+    )?;
     medusa_accounts::sweep_regularly(&accounts, stop.clone());
+    medusa_accounts::deliver_regularly(&accounts, stop.clone());
     let progress = Progress::default();
     let (project_log, project_to) = (log.clone(), progress.clone());
     supervise("jobs.projection", stop.clone(), move || {
@@ -209,6 +213,7 @@ async fn build(
     let jobs = Jobs::start(JobsParts {
         config: JobsConfig {
             agent_grace: Duration::from_millis(args.agent_grace_ms),
+            trust: args.trust,
             ..JobsConfig::default()
         },
         log: log.clone(),

@@ -47,6 +47,9 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("post", "/v1/blobs", Person),
     ("get", "/v1/blobs/{sha256}", Person),
     ("get", "/v1/blobs/{sha256}/preview", Person),
+    ("post", "/v1/uploads", Person),
+    ("get", "/v1/uploads/{id}", Person),
+    ("put", "/v1/uploads/{id}/parts/{first}", Person),
     ("post", "/v1/programs", Person),
     ("get", "/v1/programs", Person),
     ("post", "/v1/quotes", Person),
@@ -56,6 +59,24 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("post", "/v1/jobs/{id}/cancel", Person),
     ("get", "/v1/jobs/{id}/chunks", Person),
     ("get", "/v1/jobs/{id}/results/{name}", Person),
+    ("get", "/v1/notices", Person),
+    ("put", "/v1/notices/mail", Person),
+    ("post", "/v1/webhooks", Person),
+    ("delete", "/v1/webhooks/{id}", Person),
+    ("post", "/v1/webhooks/{id}/test", Person),
+    ("get", "/v1/jobs/{id}/chunks/{index}/run", Person),
+    ("get", "/v1/jobs/{id}/chunks/{index}/inputs/{place}", Person),
+    ("get", "/v1/jobs/{id}/chunks/{index}/files", Person),
+    ("get", "/v1/jobs/{id}/chunks/{index}/files/{name}", Person),
+    ("get", "/v1/jobs/{id}/chunks/{index}/stdout", Person),
+    ("get", "/v1/jobs/{id}/chunks/{index}/bundle", Person),
+    ("get", "/v1/jobs/{id}/chunks.zip", Person),
+    ("get", "/v1/jobs/{id}/program", Person),
+    ("get", "/v1/jobs/{id}/events", Person),
+    ("get", "/v1/jobs/{id}/timeline", Person),
+    ("get", "/v1/jobs/{id}/compare/{other}", Person),
+    ("get", "/v1/jobs/{id}/partial/{name}", Person),
+    ("get", "/v1/jobs/{id}/report.html", Person),
     ("get", "/v1/wallet", Person),
     ("get", "/v1/wallet/statement", Person),
     ("get", "/v1/agents", Person),
@@ -82,6 +103,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("post", "/v1/admin/adjustments/{id}/reject", Admin),
     ("post", "/v1/admin/adjustments/{id}/withdraw", Admin),
     ("post", "/v1/admin/verify", Admin),
+    ("post", "/v1/admin/agents/{agent}/reinstate", Admin),
     ("get", "/v1/agent/self", Agent),
     ("get", "/v1/agent/link", Agent),
     ("get", "/v1/agent/blobs/{sha256}", Agent),
@@ -97,9 +119,13 @@ fn filled(path: &str) -> String {
         .replace("/adjustments/{id}", &format!("/adjustments/adj_{}", "0".repeat(32)))
         .replace("{id}", &"0".repeat(32))
         .replace("{account}", "expense.promo_grant")
+        .replace("{agent}", &format!("agt_{}", "0".repeat(32)))
         .replace("{lease}", &format!("lse_{}", "0".repeat(32)))
         .replace("{name}", "out.txt")
         .replace("{position}", "1")
+        .replace("/chunks/{index}/inputs/{place}", "/chunks/0/inputs/0")
+        .replace("/chunks/{index}/", "/chunks/0/")
+        .replace("{other}", &format!("job_{}", "0".repeat(32)))
         .replace("{level}/{index}", "0/000.p/1")
         .replace("{index}", "000.p/1")
         .replace("/v1/audit/consistency", "/v1/audit/consistency?from=1")
@@ -315,8 +341,8 @@ async fn snapshot_and_deltas_together_are_the_job() {
             break live;
         }
     };
-    assert_eq!((last.state, last.counts.unverified), (JobState::Done, 12));
-    assert_eq!(String::from_utf8(cells).unwrap(), "3".repeat(12));
+    assert_eq!((last.state, last.counts.verified), (JobState::Done, 12));
+    assert_eq!(String::from_utf8(cells).unwrap(), "2".repeat(12));
     assert!(moves >= 12, "{moves} cells moved");
     let job = ended(&consumer, job.id).await;
     assert_eq!((last.cost.spent, last.counts), (job.cost.spent, job.counts));

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use medusa_api::{JobSpec, Problem, QuoteRequest, Split};
+use medusa_api::{JobSpec, Problem, QuoteRequest, Size, Split};
 use medusa_client::ClientError;
 use medusa_types::Sha256Hash;
 use zip::write::SimpleFileOptions;
@@ -84,14 +84,14 @@ async fn refusal(consumer: &Person, input: Option<Vec<u8>>, split: Split) -> (St
 async fn an_input_that_cannot_be_split_is_refused() {
     let house = House::open().await;
     let consumer = house.person("carla").await;
-    let lines = || Split::Lines { lines: 1 };
+    let lines = || Split::Lines { lines: Size::Count(1) };
     let tiles = || Split::Tiles { width: 64, height: 64, overlap: 0 };
     for (input, split, code) in [
         (Some(Vec::new()), lines(), "jobs.input_empty"),
         (None, lines(), "jobs.input_missing"),
         (Some(vec![b'\n'; 300_000]), lines(), "jobs.too_many_chunks"),
         (Some(b"not a picture".to_vec()), tiles(), "jobs.picture_refused"),
-        (Some(b"not an archive".to_vec()), Split::Files {}, "jobs.archive_refused"),
+        (Some(b"not an archive".to_vec()), Split::Files { group: 1 }, "jobs.archive_refused"),
         (Some(b"x".to_vec()), Split::Bytes { bytes: 0 }, "jobs.spec_refused"),
     ] {
         let (found, detail) = refusal(&consumer, input, split).await;
@@ -158,7 +158,7 @@ async fn archives_that_mean_harm_are_refused_and_leave_nothing() {
         (tar(&[("link", Symlink, b"")]), "plain files only"),
         (tar(&[("same", Regular, b"1"), ("same", Regular, b"2")]), "the same name"),
     ] {
-        let (code, detail) = refusal(&consumer, Some(archive), Split::Files {}).await;
+        let (code, detail) = refusal(&consumer, Some(archive), Split::Files { group: 1 }).await;
         assert_eq!(code, "jobs.archive_refused");
         assert!(detail.contains(words), "{detail}, not {words}");
     }
@@ -181,7 +181,7 @@ async fn a_good_archive_is_split_by_file() {
         ]),
     ] {
         let blob = consumer.client.upload_bytes(Bytes::from(archive)).await.unwrap();
-        let spec = JobSpec { split: Split::Files {}, ..range(1, 1) };
+        let spec = JobSpec { split: Split::Files { group: 1 }, ..range(1, 1) };
         let request = QuoteRequest { program, input: Some(blob.sha256), spec };
         let job = crate::harness::run(&consumer, &request).await;
         let result = consumer.client.result(&job, "out.txt").await.unwrap();

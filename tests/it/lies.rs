@@ -44,7 +44,10 @@ async fn a_liar_is_not_paid_and_the_honest_agent_is() {
     assert_eq!(settlements(&house, job.id).await, [1; 6]);
     let wallet = liar.client.wallet().await.unwrap();
     assert_eq!((wallet.earned_pending, wallet.earned), (Credits::ZERO, Credits::ZERO));
-    assert_eq!(liar.client.agents().await.unwrap()[0].streak, 0);
+    let machine = &liar.client.agents().await.unwrap()[0];
+    assert_eq!((machine.streak, machine.score), (0, 0));
+    assert!(machine.quarantined_until.is_some(), "two lies are enough");
+    assert!(machine.marks.iter().any(|mark| mark.word == "wrong" && mark.job == Some(job.id)));
     assert_eq!(honest.client.agents().await.unwrap()[0].chunks, 6);
     add_up(&house, &consumer, &[&honest, &liar], &[job.id]).await;
 }

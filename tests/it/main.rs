@@ -34,6 +34,10 @@ mod lies;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod splits;
+#[cfg(test)]
 mod standby;
 #[cfg(test)]
 mod tamper;
@@ -42,4 +46,8 @@ mod tamper_database;
 #[cfg(test)]
 mod tamper_evidence;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod upkeep;
+#[cfg(test)]
+mod uploads;

@@ -12,13 +12,14 @@ mod pages;
 mod plot;
 mod port;
 mod show;
+mod timeline;
 
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
 pub use port::{
-    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Totals, Visitor,
+    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Told, Totals, Visitor,
 };
 
 /// Everything that pages share. Made once; put into the application as `web::Data<Site>`.

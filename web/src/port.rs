@@ -9,13 +9,14 @@ use std::net::IpAddr;
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
     AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
-    ChunkPage, DeviceApproval, EventEntry, EventFilter, EventSummaryPage, Example, InclusionProof,
-    Invariants, Job, JobPage, Login, Moved, NewAdjustment, Program, Projections, SignUp,
-    StatementPage, Tariff, TrialBalance, Wallet,
+    ChunkPage, Comparison, DeviceApproval, EventEntry, EventFilter, EventPage, EventSummaryPage,
+    Example, InclusionProof, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment,
+    NewWebhook, NewWebhookSecret, Notices, Program, Projections, SignUp, StatementPage, Tariff,
+    Timeline, TrialBalance, Wallet,
 };
 use medusa_platform::auth::BoxFuture;
 use medusa_platform::{ApiError, Principal};
-use medusa_types::{AdjustmentId, Credits, JobId, UserId};
+use medusa_types::{AdjustmentId, Credits, JobId, UserId, WebhookId};
 
 /// An answer that may be a refusal.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ApiError>>;
@@ -156,8 +157,27 @@ pub trait Desk: Send + Sync {
     ) -> Answer<'a, Adjustment>;
 }
 
+/// How a person is told outside the website.
+pub trait Told: Send + Sync {
+    /// Webhooks, mail and the last deliveries.
+    fn notices<'a>(&'a self, who: &'a Principal) -> Answer<'a, Notices>;
+    /// Chooses whether mail is sent.
+    fn choose_mail<'a>(&'a self, who: &'a Principal, choice: MailChoice) -> Answer<'a, ()>;
+    /// Adds an address; the same key is the same wish.
+    fn add_webhook<'a>(
+        &'a self,
+        who: &'a Principal,
+        key: String,
+        wish: NewWebhook,
+    ) -> Answer<'a, NewWebhookSecret>;
+    /// Removes an address.
+    fn remove_webhook<'a>(&'a self, who: &'a Principal, id: WebhookId) -> Answer<'a, ()>;
+    /// Sends a test to an address.
+    fn test_webhook<'a>(&'a self, who: &'a Principal, id: WebhookId) -> Answer<'a, ()>;
+}
+
 /// The services, as pages see them.
-pub trait Data: Desk {
+pub trait Data: Desk + Told {
     /// Who holds this login cookie, if it is valid.
     fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>>;
     /// Makes an account and a login.
@@ -175,6 +195,22 @@ pub trait Data: Desk {
     fn job<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Job>;
     /// Its chunks.
     fn chunks<'a>(&'a self, who: &'a Principal, id: JobId, page: Paging) -> Answer<'a, ChunkPage>;
+    /// Which agent worked on it when.
+    fn timeline<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Timeline>;
+    /// What happened to it, oldest first.
+    fn job_events<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: JobId,
+        page: Paging,
+    ) -> Answer<'a, EventPage>;
+    /// Two jobs side by side.
+    fn compare<'a>(
+        &'a self,
+        who: &'a Principal,
+        left: JobId,
+        right: JobId,
+    ) -> Answer<'a, Comparison>;
     /// The gallery.
     fn examples(&self) -> Answer<'_, Vec<Example>>;
     /// Own programs, newest first.

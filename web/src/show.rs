@@ -1,6 +1,6 @@
 //! How values read on a page. Pure; whole numbers only.
 
-use medusa_api::{ChunkState, Counts, Job, JobState, Split, Verdict};
+use medusa_api::{ChunkState, Counts, Job, JobState, Size, Split, Verdict};
 use medusa_types::{Credits, Fuel, Sha256Hash, Timestamp};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -188,15 +188,29 @@ pub(crate) fn stream(text: &str) -> String {
 /// How an input is cut.
 pub(crate) fn split(split: &Split) -> String {
     match split {
-        Split::Lines { lines } => format!("{} lines in a chunk", count(lines)),
+        Split::Lines { lines } => sized(*lines, "lines"),
+        Split::CsvRows { size } => sized(*size, "rows"),
+        Split::Jsonl { size } => sized(*size, "JSON lines"),
         Split::Bytes { bytes: n } => format!("{} in a chunk", bytes(n)),
-        Split::Files {} => "one file in a chunk".into(),
+        Split::Files { group: 1 } => "one file in a chunk".into(),
+        Split::Files { group } => format!("{} files in a chunk", count(group)),
+        Split::Grid { per_chunk: 1 } => "one combination in a chunk".into(),
+        Split::Grid { per_chunk } => format!("{} combinations in a chunk", count(per_chunk)),
         Split::Tiles { width, height, overlap } => {
             format!("tiles of {width} \u{d7} {height} pixels, {overlap} of overlap")
         }
         Split::Range { from, to, step } => {
-            format!("{} to {}, {} in a chunk", count(from), count(to), count(step))
+            format!("{} to {}, {}", count(from), count(to), sized(*step, "numbers"))
         }
+    }
+}
+
+/// How much goes into a chunk.
+fn sized(size: Size, items: &str) -> String {
+    match size {
+        Size::Count(n) => format!("{} {items} in a chunk", count(n)),
+        Size::Bytes(n) => format!("{items}, at most {} in a chunk", bytes(&n)),
+        Size::Seconds(n) => format!("{items}, about {n} s in a chunk"),
     }
 }
 
@@ -216,6 +230,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Agreed => "two copies agreed",
         Verdict::Refereed => "decided by the server's own run",
+        Verdict::Trusted => "one copy, trusted for its agent’s record",
         Verdict::Unverified => "one copy, not checked",
     }
 }

@@ -8,6 +8,7 @@ const body = document.getElementById('drawer-body');
 const VERDICTS = {
   agreed: 'two copies agreed',
   refereed: 'decided by the server’s own run',
+  trusted: 'one copy, trusted for its agent’s record',
   unverified: 'one copy, not checked',
 };
 const OUTCOMES = {
@@ -26,7 +27,7 @@ export async function openChunk(job, index) {
     const { items } = await get(`/v1/jobs/${job}/chunks?limit=1&after=${index}`);
     const chunk = items.find((item) => item.index === index);
     if (!chunk) throw new Error('this chunk is not known yet');
-    body.replaceChildren(...details(chunk));
+    body.replaceChildren(...details(chunk), ...files(job, chunk));
   } catch (error) {
     body.replaceChildren(el('p', { class: 'wrong' }, sentence(error.message)));
   }
@@ -39,6 +40,7 @@ function details(chunk) {
     ['Copies handed out', count(chunk.attempts)],
     ['Verdict', chunk.verdict ? VERDICTS[chunk.verdict] ?? chunk.verdict : '–'],
     ['Ended', outcome(chunk.outcome)],
+    ...(chunk.waiting ? [['Why it is not done', chunk.waiting]] : []),
     ['Fuel of one copy', chunk.fuel === null ? '–' : `${fuel(chunk.fuel)} (${count(chunk.fuel)})`],
     ['Price', `${credits(chunk.price)} credits`],
     ['Output', chunk.output ? el('code', {}, chunk.output) : '–'],
@@ -49,6 +51,14 @@ function details(chunk) {
     ? el('pre', { class: 'code wrap-text', tabindex: '0' }, chunk.stderr)
     : el('p', { class: 'muted' }, 'It wrote nothing to standard error.');
   return [list, el('h3', {}, 'Standard error'), log];
+}
+
+function files(job, chunk) {
+  if (!chunk.output || chunk.state === 'failed') return [];
+  const href = `/v1/jobs/${job}/chunks.zip?from=${chunk.index}&count=1`;
+  const link = el('a', { class: 'btn small', href, download: `chunk-${chunk.index}.zip` }, 'Download its files');
+  return [el('p', {}, link), el('p', { class: 'fine' }, el('code', {}, `medusa replay ${job} ${chunk.index}`),
+    ' computes it again and compares it.')];
 }
 
 function outcome(found) {

@@ -65,6 +65,7 @@ function show(was) {
   part('released-line').hidden = micros(cost.released) <= 0;
   bar('meter', micros(cost.spent), micros(cost.held));
   note(job.note, state);
+  for (const name of ['partial', 'archive']) part(name)?.toggleAttribute('hidden', done === 0);
   rate.count(done);
   if (!FINAL.includes(state)) write(part('left'), timeLeft(done, counts.total));
   document.title = `${FINAL.includes(state) ? state : `${percent} %`} · ${title}`;

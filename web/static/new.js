@@ -1,5 +1,5 @@
 // A new job: choose, upload, see the split, see the price, run. Nothing is paid before the last step.
-import { get, post, sentence, showRefusal } from './api.js';
+import { get, post, sentence, showRefusal, upload } from './api.js';
 import { dropZone } from './drop.js';
 import { showQuote } from './quote.js';
 import { SpecForm, likelySplit } from './spec.js';
@@ -10,9 +10,10 @@ const ask = document.getElementById('ask');
 const run = document.getElementById('run');
 const box = document.getElementById('quote');
 const refused = document.getElementById('refused');
+const grid = document.getElementById('grid');
 const inputPart = document.querySelector('[data-part="own-input"]');
 const inputTold = inputPart.querySelector('[data-part="told"]');
-const state = { program: null, programName: '', input: null, inputName: '', quote: null, key: null };
+const state = { program: null, programName: '', input: null, inputName: '', inputWords: '', quote: null, key: null };
 const spec = new SpecForm(changed);
 const summary = (name, text) => write(document.querySelector(`.summary [data-part="${name}"]`), text);
 
@@ -21,12 +22,14 @@ let edits = 0;
 /** Anything that changes makes the quote old. */
 function changed() {
   edits += 1;
-  const range = document.getElementById('by').value === 'range';
+  const by = document.getElementById('by').value;
+  const range = by === 'range';
+  const written = by === 'grid' && grid.value.trim() !== '';
   inputPart.hidden = range;
   summary('program', state.programName || '–');
-  summary('input', range ? 'none' : state.inputName || '–');
-  summary('split', state.program ? spec.inWords() : '–');
-  ask.disabled = !state.program || (!range && !state.input);
+  summary('input', range ? 'none' : written ? 'the parameters below' : state.inputName || '–');
+  summary('split', state.program ? spec.inWords(state.inputWords) : '–');
+  ask.disabled = !state.program || (!range && !written && !state.input);
   ask.hidden = false;
   run.hidden = true;
   refused.hidden = true;
@@ -42,7 +45,7 @@ function source(radio) {
   for (const node of document.querySelectorAll('[data-after="source"]')) node.hidden = false;
   if (radio.value === 'example') {
     Object.assign(state, {
-      program: radio.dataset.program, input: radio.dataset.input ?? null,
+      program: radio.dataset.program, input: radio.dataset.input ?? null, inputWords: '',
       inputName: radio.dataset.input ? 'the example’s own' : '',
     });
     const example = JSON.parse(radio.dataset.spec);
@@ -50,7 +53,7 @@ function source(radio) {
     inputTold.textContent = 'The example’s own input is used unless you give another.';
     spec.set(example);
   } else {
-    Object.assign(state, { program: null, programName: '', input: null, inputName: '' });
+    Object.assign(state, { program: null, programName: '', input: null, inputName: '', inputWords: '' });
     inputTold.textContent = 'A picture, an archive, a table, any bytes.';
     spec.clear();
     if (radio.value === 'program') chosenProgram();
@@ -86,13 +89,14 @@ dropZone('program', {
 });
 
 dropZone('input', {
-  failed: () => { state.input = null; state.inputName = ''; changed(); },
+  failed: () => { Object.assign(state, { input: null, inputName: '', inputWords: '' }); changed(); },
   done: async (file, blob) => {
     const own = form.querySelector('[name="source"]:checked').value !== 'example';
     const preview = await get(`/v1/blobs/${blob.sha256}/preview`);
     state.input = blob.sha256;
     state.inputName = `${file.name}, ${bytes(file.size)}`;
-    if (own) spec.by(likelySplit(preview.in_words));
+    state.inputWords = preview.in_words;
+    if (own) spec.by(likelySplit(preview.in_words, file.name));
     changed();
     return `Looks like: ${preview.in_words}.`;
   },
@@ -109,13 +113,20 @@ async function busy(button, work) {
   }
 }
 
+/** The input of the job: parameters that were written into the form become a blob like any other. */
+async function input(by) {
+  const text = by === 'grid' ? grid.value.trim() : '';
+  if (!text) return state.input;
+  return (await upload(new File([text], 'grid.json', { type: 'application/json' }), () => {})).sha256;
+}
+
 ask.addEventListener('click', () => busy(ask, async () => {
   changed();
   const mine = edits;
   const wish = spec.get();
   const request = { program: state.program, spec: wish };
-  if (wish.split.by !== 'range') request.input = state.input;
   try {
+    if (wish.split.by !== 'range') request.input = await input(wish.split.by);
     const quote = await post('/v1/quotes', request);
     // The form was edited while the sample ran: this price is for something else.
     if (mine !== edits) return;

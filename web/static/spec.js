@@ -4,27 +4,75 @@ import { count, el } from './words.js';
 const field = (id) => document.getElementById(id);
 const number = (id) => Math.trunc(Number(field(id).value)) || 0;
 
+// What each splitter takes beside a size.
 const NUMBERS = {
-  lines: ['lines'], bytes: ['bytes'], files: [], tiles: ['width', 'height', 'overlap'], range: ['from', 'to', 'step'],
+  lines: [], csv_rows: [], jsonl: [], bytes: ['bytes'], files: ['group'], tiles: ['width', 'height', 'overlap'],
+  grid: ['per_chunk'], range: ['from', 'to'],
+};
+// Where the size of a chunk stands, and what it counts.
+const SIZES = { lines: 'lines', csv_rows: 'size', jsonl: 'size', range: 'step' };
+const ITEMS = { lines: 'lines', csv_rows: 'rows', jsonl: 'JSON lines', range: 'numbers' };
+const HINTS = {
+  lines: 'The program reads its lines on standard input.',
+  csv_rows: 'Each chunk begins with the header, the table’s first row. A line break inside quotes stays in its row.',
+  jsonl: 'Each line must be one JSON value; the first that is not one is named.',
+  bytes: 'Cut anywhere, also inside a line. For programs that take any bytes.',
+  files: 'From a zip, tar or tar.gz file. One file is on standard input and in /in; of several, the paths are on standard input.',
+  tiles: 'From a PNG, TIFF, PGM or PPM picture, as grey PGM on standard input.',
+  grid: 'Every combination once, as a JSON object on a line of standard input.',
+  range: 'The program reads the first number and how many there are.',
 };
 const MERGES = {
-  concat: 'one after the other', csv: 'rows under one header', sum: 'numbers added by key',
-  tiles: 'stitched picture', zip: 'archive, one file a chunk',
+  concat: 'one after the other', csv: 'rows under one header', sum: 'numbers added by key', mean: 'means by key',
+  json: 'values in one JSON array', tiles: 'stitched picture', zip: 'archive, one file a chunk',
 };
 const PRESETS = {
   lines: [{ file: '', how: 'concat', to: 'result.txt' }],
+  csv_rows: [{ file: '', how: 'csv', to: 'result.csv' }],
+  jsonl: [{ file: '', how: 'concat', to: 'result.jsonl' }],
   bytes: [{ file: '', how: 'concat', to: 'result.bin' }],
   files: [{ file: '', how: 'zip', to: 'results.zip' }],
   tiles: [{ file: '', how: 'concat', to: 'result.txt' }],
+  grid: [{ file: '', how: 'json', to: 'results.json' }],
   range: [{ file: '', how: 'sum', to: 'result.csv' }],
 };
 
-/** What an input looks like, in the server's words, as the likely splitter. */
-export function likelySplit(words) {
-  if (/picture|png/i.test(words)) return 'tiles';
-  if (/archive|zip|tar/i.test(words)) return 'files';
-  if (/text|csv/i.test(words)) return 'lines';
+/** What an input looks like, by its name and in the server's words, as the likely splitter. */
+export function likelySplit(words, name) {
+  if (/picture/i.test(words)) return 'tiles';
+  if (/archive/i.test(words)) return 'files';
+  if (/\.(jsonl|ndjson)$/i.test(name)) return 'jsonl';
+  if (/\.(csv|tsv)$/i.test(name)) return 'csv_rows';
+  if (/\.json$/i.test(name)) return 'grid';
+  if (/text/i.test(words)) return 'lines';
   return 'bytes';
+}
+
+/** How many combinations a grid has, or what is wrong with it. */
+export function combinations(text) {
+  const grid = JSON.parse(text);
+  const lists = grid && typeof grid === 'object' && !Array.isArray(grid) ? Object.values(grid) : [];
+  if (!lists.length || lists.some((list) => !Array.isArray(list) || !list.length)) {
+    throw new Error('each name needs a list of values, like {"size": [1, 2]}');
+  }
+  return lists.reduce((all, list) => all * list.length, 1);
+}
+
+/** About how many chunks the input makes, where its description says enough; else nothing. */
+function chunksOf(split, words) {
+  const found = (pattern) => words.match(pattern)?.slice(1).map((digits) => Number(digits.replaceAll(',', '')));
+  const per = (items, size) => (Number.isInteger(size) && size > 0 ? Math.ceil(items / size) : null);
+  switch (split.by) {
+    case 'range': return per(split.to - split.from, split.step);
+    case 'grid': try { return per(combinations(field('grid').value), split.per_chunk); } catch { return null; }
+    case 'tiles': {
+      const [width, height] = found(/picture ([0-9]+) x ([0-9]+)/) ?? [];
+      return width && per(width, split.width) * per(height, split.height);
+    }
+    case 'files': return per(found(/archive of ([0-9,]+) file/)?.[0], split.group ?? 1);
+    case 'lines': case 'jsonl': return per(found(/text of ([0-9,]+) line/)?.[0], split[SIZES[split.by]]);
+    default: return null;
+  }
 }
 
 export class SpecForm {
@@ -40,6 +88,7 @@ export class SpecForm {
       if (event.target.name === 'source') return undefined;
       if (event.target.closest('.rule')) this.#rulesTouched = true;
       if (event.target.id === 'by') this.by(event.target.value);
+      if (event.target.id === 'unit') this.#unit(event.target.value);
       return this.#told();
     });
     field('add-rule').addEventListener('click', () => {
@@ -52,9 +101,18 @@ export class SpecForm {
   /** Another splitter, with the result files that fit it unless they were edited. */
   by(kind) {
     field('by').value = kind;
-    for (const node of document.querySelectorAll('[data-by]')) node.hidden = node.dataset.by !== kind;
+    for (const node of document.querySelectorAll('[data-by]')) node.hidden = !node.dataset.by.split(' ').includes(kind);
+    field('by-hint').textContent = HINTS[kind];
+    const [items, fit] = field('unit').options;
+    items.textContent = ITEMS[kind] ?? 'items';
+    // Numbers have no bytes to speak of.
+    fit.disabled = fit.hidden = kind === 'range';
+    if (fit.disabled && fit.selected) { items.selected = true; this.#unit('count'); }
     if (!this.#rulesTouched) this.#rules(PRESETS[kind]);
   }
+
+  /** A usual amount of another unit. */
+  #unit(unit) { field('amount').value = { count: 1000, bytes: 1048576, seconds: 10 }[unit]; }
 
   name(text) { if (!field('name').value) field('name').value = text; this.#told(); }
 
@@ -62,7 +120,13 @@ export class SpecForm {
   set(spec) {
     this.#rulesTouched = true;
     this.by(spec.split.by);
-    for (const key of NUMBERS[spec.split.by]) field(key).value = spec.split[key];
+    for (const key of NUMBERS[spec.split.by]) field(key).value = spec.split[key] ?? 1;
+    const size = spec.split[SIZES[spec.split.by]] ?? spec.split.size;
+    if (size !== undefined) {
+      const [unit, amount] = typeof size === 'object' ? Object.entries(size)[0] : ['count', size];
+      field('unit').value = unit;
+      field('amount').value = amount;
+    }
     field('args').value = (spec.args ?? []).join('\n');
     this.#rules(spec.merge ?? []);
     field('copies').value = String(spec.copies ?? 2);
@@ -85,6 +149,9 @@ export class SpecForm {
     const by = field('by').value;
     const split = { by };
     for (const key of NUMBERS[by]) split[key] = number(key);
+    if (by === 'files' && split.group === 1) delete split.group;
+    const unit = field('unit').value;
+    if (SIZES[by]) split[SIZES[by]] = unit === 'count' ? number('amount') : { [unit]: number('amount') };
     return {
       name: field('name').value.trim(),
       args: field('args').value.split('\n').filter((line) => line !== ''),
@@ -96,19 +163,25 @@ export class SpecForm {
     };
   }
 
-  inWords() {
+  /** The split in words; `words` is what the server says of the input. */
+  inWords(words = '') {
     const { split } = this.get();
-    return {
-      lines: `${count(split.lines ?? 0)} lines each`,
+    const size = split[SIZES[split.by]];
+    const item = ITEMS[split.by];
+    const each = {
       bytes: `${count(split.bytes ?? 0)} bytes each`,
-      files: 'one file each',
+      files: split.group ? `${count(split.group)} files each` : 'one file each',
       tiles: `tiles of ${split.width} × ${split.height}`,
-      range: `${count(split.from ?? 0)} to ${count(split.to ?? 0)}`,
-    }[split.by];
+      grid: `${count(split.per_chunk ?? 0)} combination${split.per_chunk === 1 ? '' : 's'} each`,
+    }[split.by] ?? sized(size, item);
+    const chunks = chunksOf(split, words);
+    const range = split.by === 'range' ? `${count(split.from)} to ${count(split.to)}, ` : '';
+    return `${range}${each}${chunks > 0 ? `: ${count(chunks)} chunk${chunks === 1 ? '' : 's'}` : ''}`;
   }
 
   #told() {
     this.#json.value = JSON.stringify(this.get(), null, 2);
+    field('grid-hint').textContent = gridInWords(field('grid').value);
     document.querySelector('[data-wrong="spec"]').textContent = '';
     this.#changed();
   }
@@ -117,7 +190,7 @@ export class SpecForm {
     const wrong = document.querySelector('[data-wrong="spec"]');
     try {
       const spec = JSON.parse(this.#json.value);
-      if (!NUMBERS[spec?.split?.by]) throw new Error('"split" needs "by": lines, bytes, files, tiles or range');
+      if (!NUMBERS[spec?.split?.by]) throw new Error('"split" needs "by": lines, csv_rows, jsonl, bytes, files, tiles, grid or range');
       const { value, selectionStart } = this.#json;
       this.set(spec);
       // What is being typed stays as it is typed.
@@ -149,6 +222,22 @@ export class SpecForm {
     field('rules').append(row);
     return row;
   }
+}
+
+function gridInWords(text) {
+  if (!text.trim()) return '';
+  try {
+    const all = combinations(text);
+    return `${count(all)} combination${all === 1 ? '' : 's'}.`;
+  } catch (error) {
+    return `Not yet: ${error.message}`;
+  }
+}
+
+function sized(size, item) {
+  if (size?.bytes) return `${item}, ${count(size.bytes)} bytes each at most`;
+  if (size?.seconds) return `${item}, about ${count(size.seconds)} s each`;
+  return `${count(Number(size) || 0)} ${item} each`;
 }
 
 function readRule(row) {

@@ -161,6 +161,25 @@ pub struct Invariants {
     pub items: Vec<InvariantStatus>,
     /// The last position of the log.
     pub head: i64,
+    /// The check of what is old, which goes round and round.
+    #[serde(default)]
+    pub round: InvariantRound,
+}
+
+/// Old events and accounts are looked at again, a part each minute: where that is, and what the
+/// last whole round saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InvariantRound {
+    /// The last event that the present round has seen; 0 when one is about to begin.
+    pub position: i64,
+    /// When the last whole round over the events ended.
+    pub events_at: Option<Timestamp>,
+    /// Events that it saw.
+    pub events: i64,
+    /// When the last whole round over the accounts ended.
+    pub accounts_at: Option<Timestamp>,
+    /// Accounts that it saw.
+    pub accounts: i64,
 }
 
 /// A witness that signed a checkpoint of ours.

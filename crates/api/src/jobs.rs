@@ -254,7 +254,7 @@ pub enum ChunkState {
     Waiting,
     /// At least one agent works on it.
     Leased,
-    /// Two copies agreed, or the referee decided.
+    /// Two copies agreed, the server ran it too, or the agent has earned trust.
     Verified,
     /// One copy, not checked.
     Unverified,
@@ -283,9 +283,11 @@ impl ChunkState {
 pub enum Verdict {
     /// Copies of different owners agreed.
     Agreed,
-    /// Copies disagreed and the server ran the chunk itself.
+    /// The server ran the chunk itself: copies disagreed, nobody else was there, or by chance.
     Refereed,
-    /// There was one copy only.
+    /// One copy, by an agent that has earned it and has more to lose than to gain.
+    Trusted,
+    /// There was one copy only, and nothing spoke for it; jobs of today do not end so.
     Unverified,
 }
 
@@ -311,6 +313,9 @@ pub struct Chunk {
     pub price: Credits,
     /// The end of standard error.
     pub stderr: String,
+    /// Why it is not done, in words, while the job runs.
+    #[serde(default)]
+    pub waiting: Option<String>,
 }
 
 /// `GET /v1/jobs/{id}/chunks`.
@@ -353,6 +358,41 @@ pub struct Agent {
     pub earned: Credits,
     /// Validated replicated chunks in a row.
     pub streak: u32,
+    /// Its reputation: one for each confirmed result, a third less after each fault.
+    #[serde(default)]
+    pub score: u32,
+    /// Earned, and still lost if a wrong result is proven.
+    #[serde(default)]
+    pub stake: Credits,
+    /// The part of its chunks that a second agent computes too, in millionths.
+    #[serde(default)]
+    pub check_ppm: u32,
+    /// Until when it gets no work because of wrong results.
+    #[serde(default)]
+    pub quarantined_until: Option<Timestamp>,
+    /// What last moved its reputation, newest first. Right results are counted, not listed.
+    #[serde(default)]
+    pub marks: Vec<AgentMark>,
+}
+
+/// One thing that moved an agent's reputation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentMark {
+    /// Place of its event in the log.
+    pub position: i64,
+    /// What: `wrong`, `outvoted`, `crashed`, `late`, `lost`, `forfeited` or
+    /// `reinstated`.
+    pub word: String,
+    /// The job that it happened in.
+    pub job: Option<JobId>,
+    /// The chunk that it happened to.
+    pub chunk: Option<ChunkIndex>,
+    /// When.
+    pub at: Timestamp,
+    /// The streak after it.
+    pub streak: u32,
+    /// The reputation after it.
+    pub score: u32,
 }
 
 /// A ready-made job of the gallery.

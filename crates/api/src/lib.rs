@@ -12,8 +12,12 @@ mod audit_watch;
 mod billing;
 mod jobs;
 mod live;
+mod notices;
 mod problem;
+mod record;
+mod size;
 mod spec;
+mod upload;
 
 pub use accounts::{
     DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Login, Me, Refresh, SignUp,
@@ -29,18 +33,27 @@ pub use audit_books::{
 pub use audit_proofs::{ConsistencyProof, ConsistencyQuery, ProofQuery};
 pub use audit_watch::{
     CheckpointPage, CheckpointQuery, CheckpointSummary, Cosigned, EventFilter, EventOrder,
-    EventSummary, EventSummaryPage, ExportFormat, ExportQuery, InvariantStatus, Invariants, Moved,
-    ProjectionStatus, Projections, Rebuilt,
+    EventSummary, EventSummaryPage, ExportFormat, ExportQuery, InvariantRound, InvariantStatus,
+    Invariants, Moved, ProjectionStatus, Projections, Rebuilt,
 };
 pub use billing::{
     AuditHead, EventEntry, EventPage, InclusionProof, StatementLine, StatementPage, Tariff,
     VerifyReport, Wallet,
 };
 pub use jobs::{
-    Agent, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Cost, Counts, Example, InputPreview,
-    Job, JobPage, JobState, JobSubmit, Program, ProgramUpload, Quote, QuoteRequest, ResultFile,
-    SplitPreview, Verdict,
+    Agent, AgentMark, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Cost, Counts, Example,
+    InputPreview, Job, JobPage, JobState, JobSubmit, Program, ProgramUpload, Quote, QuoteRequest,
+    ResultFile, SplitPreview, Verdict,
 };
 pub use live::{AgentLive, JobLive, LiveEvent};
+pub use notices::{
+    MailChoice, NewWebhook, NewWebhookSecret, Notice, NoticeState, Notices, Webhook,
+};
 pub use problem::{FieldProblem, PROBLEM_BASE, Problem};
+pub use record::{
+    Accepted, Attempt, AttemptEnd, ChunkFiles, ChunkRun, ComparedFile, Comparison, RunFigures,
+    RunInput, Timeline, TimelineBar, TimelineRow,
+};
+pub use size::Size;
 pub use spec::{JobSpec, MergeHow, MergeRule, SpecError, Split};
+pub use upload::{NewUpload, Upload, UploadState};

@@ -4,23 +4,42 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::size::Size;
+
 /// How the input is cut into chunks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "by", deny_unknown_fields)]
 pub enum Split {
-    /// So many lines each; a chunk is a byte range of the input.
+    /// Lines of text; a chunk is a byte range of the input.
     Lines {
-        /// Lines in a chunk, at least 1.
-        lines: u64,
+        /// How much a chunk gets.
+        #[serde(alias = "size")]
+        lines: Size,
+    },
+    /// Rows of a CSV table after RFC 4180: each chunk begins with the header. A line feed inside
+    /// quotes does not end a row.
+    CsvRows {
+        /// How much a chunk gets, beside the header.
+        size: Size,
+    },
+    /// JSON values, one to a line; a chunk is a byte range of the input.
+    Jsonl {
+        /// How much a chunk gets.
+        size: Size,
     },
     /// So many bytes each.
     Bytes {
         /// Bytes in a chunk, at least 1.
         bytes: u64,
     },
-    /// One file of a zip or tar archive each: on standard input and under `/in`.
-    Files {},
-    /// Tiles of a grey PNG picture with overlap, as PGM on standard input.
+    /// Files of a zip or tar archive, under `/in`, in the order of their names. Standard input is
+    /// the file where a chunk is one file, else the list of the paths, one to a line.
+    Files {
+        /// Files in a chunk, 1 to 10,000. Left out, a chunk is one file.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        group: u32,
+    },
+    /// Tiles of a PNG, TIFF, PGM or PPM picture with overlap, as grey PGM on standard input.
     Tiles {
         /// Width of a tile's core in pixels.
         width: u32,
@@ -35,8 +54,16 @@ pub enum Split {
         from: u64,
         /// One past the last number.
         to: u64,
-        /// Numbers in a chunk, at least 1.
-        step: u64,
+        /// How much a chunk gets: numbers or seconds, not bytes.
+        #[serde(alias = "size")]
+        step: Size,
+    },
+    /// Every combination of a few parameters. The input is a JSON object `{"name": [value, …], …}`;
+    /// a chunk reads its combinations as JSON objects, one to a line. The last name varies fastest.
+    Grid {
+        /// Combinations in a chunk, at least 1.
+        #[serde(default = "one_long")]
+        per_chunk: u64,
     },
 }
 
@@ -67,6 +94,11 @@ pub enum MergeHow {
     Csv,
     /// Rows `key,number…`: numbers of equal keys are added, keys come out sorted.
     Sum,
+    /// Rows `key,number…`: each number is the mean of those with its key over all rows of all
+    /// chunks; keys come out sorted.
+    Mean,
+    /// JSON values, one or more a chunk (like JSON lines), as the elements of one JSON array.
+    Json,
     /// PGM or PPM tiles stitched to one PNG picture. Only after `tiles`.
     Tiles,
 }
@@ -105,13 +137,68 @@ pub struct SpecError {
     pub message: &'static str,
 }
 
+const fn one() -> u32 {
+    1
+}
+
+const fn one_long() -> u64 {
+    1
+}
+
 const fn two() -> u32 {
     2
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_one(n: &u32) -> bool {
+    *n == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+impl Split {
+    /// Whether its numbers are within their limits.
+    fn is_sound(&self) -> bool {
+        match self {
+            Self::Lines { lines: size } | Self::CsvRows { size } | Self::Jsonl { size } => {
+                size.is_sound()
+            }
+            Self::Bytes { bytes } => *bytes > 0,
+            Self::Files { group } => (1..=10_000).contains(group),
+            Self::Tiles { width, height, overlap } => {
+                (16..=8192).contains(width) && (16..=8192).contains(height) && *overlap <= 4096
+            }
+            Self::Range { from, to, step } => {
+                *from < *to && step.is_sound() && !matches!(step, Size::Bytes(_))
+            }
+            Self::Grid { per_chunk } => *per_chunk > 0,
+        }
+    }
+
+    /// The limits of its numbers, in words.
+    const fn limits(&self) -> &'static str {
+        match self {
+            Self::Lines { .. } | Self::CsvRows { .. } | Self::Jsonl { .. } => {
+                "a chunk has at least 1 item or byte, or aims at 1 to 600 seconds"
+            }
+            Self::Bytes { .. } => "a chunk has at least 1 byte",
+            Self::Files { .. } => "a chunk has 1 to 10,000 files",
+            Self::Tiles { .. } => "tiles are 16 to 8,192 pixels a side, and overlap 4,096 at most",
+            Self::Range { .. } => {
+                "from is below to, and a chunk has at least 1 number or aims at 1 to 600 seconds"
+            }
+            Self::Grid { .. } => "a chunk has at least 1 combination",
+        }
+    }
+
+    /// Whether it cuts an input; only a range makes its chunks of nothing.
+    #[must_use]
+    pub const fn needs_input(&self) -> bool {
+        !matches!(self, Self::Range { .. })
+    }
 }
 
 impl JobSpec {
@@ -131,15 +218,6 @@ impl JobSpec {
             && !self.name.chars().any(char::is_control);
         let args_ok = self.args.len() <= 100
             && self.args.iter().all(|a| a.len() <= 4096 && !a.contains('\0'));
-        let split_ok = match self.split {
-            Split::Lines { lines } => lines > 0,
-            Split::Bytes { bytes } => bytes > 0,
-            Split::Files {} => true,
-            Split::Tiles { width, height, overlap } => {
-                (16..=8192).contains(&width) && (16..=8192).contains(&height) && overlap <= 4096
-            }
-            Split::Range { from, to, step } => from < to && step > 0,
-        };
         let names_ok = self.merge.iter().all(|rule| is_plain_name(&rule.to));
         let mut seen: Vec<&str> = self.merge.iter().map(|r| r.to.as_str()).collect();
         seen.sort_unstable();
@@ -149,7 +227,7 @@ impl JobSpec {
         let problems: Vec<SpecError> = [
             (name_ok, "/name", "a name has 1 to 100 characters without control characters"),
             (args_ok, "/args", "at most 100 arguments of at most 4,096 bytes each, without NUL"),
-            (split_ok, "/split", "sizes are at least 1 (tiles 16 to 8,192), and from is below to"),
+            (self.split.is_sound(), "/split", self.split.limits()),
             (self.merge.len() <= 20, "/merge", "at most 20 result files"),
             (
                 names_ok && distinct,
@@ -185,6 +263,57 @@ mod tests {
         let spec: JobSpec = serde_json::from_str(text).unwrap();
         assert_eq!(spec.check(), Ok(()));
         assert_eq!((spec.copies, spec.memory_bytes()), (2, 512 << 20));
+    }
+
+    #[test]
+    fn old_and_new_forms_of_a_split_read_and_the_old_one_is_written_for_counts() {
+        for (text, split, written) in [
+            (
+                r#"{"by":"lines","lines":5}"#,
+                Split::Lines { lines: Size::Count(5) },
+                r#"{"by":"lines","lines":5}"#,
+            ),
+            (
+                r#"{"by":"lines","size":{"bytes":9}}"#,
+                Split::Lines { lines: Size::Bytes(9) },
+                r#"{"by":"lines","lines":{"bytes":9}}"#,
+            ),
+            (
+                r#"{"by":"range","from":0,"to":9,"size":{"seconds":2}}"#,
+                Split::Range { from: 0, to: 9, step: Size::Seconds(2) },
+                r#"{"by":"range","from":0,"to":9,"step":{"seconds":2}}"#,
+            ),
+            (r#"{"by":"files"}"#, Split::Files { group: 1 }, r#"{"by":"files"}"#),
+            (
+                r#"{"by":"csv_rows","size":{"count":3}}"#,
+                Split::CsvRows { size: Size::Count(3) },
+                r#"{"by":"csv_rows","size":3}"#,
+            ),
+            (r#"{"by":"grid"}"#, Split::Grid { per_chunk: 1 }, r#"{"by":"grid","per_chunk":1}"#),
+        ] {
+            assert_eq!(serde_json::from_str::<Split>(text).unwrap(), split, "{text}");
+            assert_eq!(serde_json::to_string(&split).unwrap(), written);
+        }
+        for text in [r#"{"by":"lines","lines":1,"size":1}"#, r#"{"by":"files","groups":2}"#] {
+            assert!(serde_json::from_str::<Split>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_split_out_of_its_limits_says_which() {
+        for (split, part) in [
+            (Split::Jsonl { size: Size::Count(0) }, "at least 1 item"),
+            (Split::CsvRows { size: Size::Seconds(601) }, "1 to 600 seconds"),
+            (Split::Bytes { bytes: 0 }, "at least 1 byte"),
+            (Split::Files { group: 0 }, "1 to 10,000 files"),
+            (Split::Tiles { width: 15, height: 16, overlap: 0 }, "16 to 8,192"),
+            (Split::Range { from: 0, to: 9, step: Size::Bytes(1) }, "at least 1 number"),
+            (Split::Range { from: 9, to: 9, step: Size::Count(1) }, "from is below to"),
+            (Split::Grid { per_chunk: 0 }, "at least 1 combination"),
+        ] {
+            assert!(!split.is_sound(), "{split:?}");
+            assert!(split.limits().contains(part), "{split:?}: {}", split.limits());
+        }
     }
 
     #[test]

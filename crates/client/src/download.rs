@@ -175,7 +175,8 @@ fn start_of(response: &Response, have: u64) -> u64 {
     if response.status() == StatusCode::PARTIAL_CONTENT && follows { have } else { 0 }
 }
 
-fn checked(bytes: Vec<u8>, expected: Sha256Hash) -> Result<Vec<u8>, ClientError> {
+/// The bytes, if they have this digest.
+pub(crate) fn checked(bytes: Vec<u8>, expected: Sha256Hash) -> Result<Vec<u8>, ClientError> {
     let found = Sha256Hash::of(&bytes);
     if found == expected { Ok(bytes) } else { Err(ClientError::Digest { expected, found }) }
 }

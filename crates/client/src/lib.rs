@@ -13,6 +13,7 @@ mod error;
 mod http;
 mod live;
 mod operator;
+mod record;
 mod retry;
 mod routes;
 mod sse;

@@ -44,6 +44,9 @@ pub enum LogError {
     /// Another server took over since.
     #[error("another server took over as the log's writer")]
     Fenced,
+    /// The stored bytes of the event at this position do not have the stored hash.
+    #[error("event {0} was changed: its stored bytes do not have the hash that was sealed")]
+    Changed(i64),
     /// The stored state contradicts itself.
     #[error("the log's stored state contradicts itself: {0}")]
     Corrupt(String),
@@ -105,8 +108,8 @@ fn refused(refusal: &Refusal) -> ApiError {
         Refusal::Closed(_) | Refusal::Frozen(_) => {
             (409, "account not open", format!("{refusal}; ask the people of this house why"))
         }
-        Refusal::Over { .. }
-        | Refusal::PendingExists(_)
+        Refusal::Over { .. } => (409, "more than was debited", refusal.to_string()),
+        Refusal::PendingExists(_)
         | Refusal::PendingPosted(_)
         | Refusal::PendingVoided(_)
         | Refusal::PendingExpired(_)
@@ -122,10 +125,20 @@ fn refused(refusal: &Refusal) -> ApiError {
     ApiError::new(status, refusal.code(), title, detail)
 }
 
+/// What is told instead of an event that somebody has changed.
+fn changed(position: i64) -> ApiError {
+    tracing::error!(position, "an event was asked for whose bytes do not have the sealed hash");
+    let detail = format!(
+        "the stored bytes of event {position} are not those that the log sealed, so they are not shown; keep the checkpoints and receipts that you have, and tell the operator"
+    );
+    ApiError::new(500, "log.event_changed", "the event was changed", detail)
+}
+
 impl From<LogError> for ApiError {
     fn from(error: LogError) -> Self {
         match error {
             LogError::Database(source) => source.into(),
+            LogError::Changed(position) => changed(position),
             other @ (LogError::Stopped | LogError::Fenced | LogError::Corrupt(_)) => {
                 Self::internal(&other)
             }

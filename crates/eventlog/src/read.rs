@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use medusa_events::Envelope;
+use medusa_tlog::leaf_hash;
 use medusa_types::Sha256Hash;
 use sqlx::PgExecutor;
 
@@ -26,6 +27,11 @@ fn decode(position: i64, body: Vec<u8>, leaf: &[u8]) -> Result<Arc<StoredEvent>,
         Envelope::decode(&body).map_err(|error| corrupt(&medusa_platform::error::chain(&error)))?;
     let leaf = Sha256Hash::try_from(leaf).map_err(|_| corrupt("its leaf hash is cut"))?;
     Ok(Arc::new(StoredEvent { envelope, body: body.into(), leaf }))
+}
+
+/// Refuses bytes that do not have the hash that was sealed.
+pub(crate) fn check_leaf(position: i64, body: &[u8], leaf: &[u8]) -> Result<(), LogError> {
+    if leaf_hash(body) == leaf { Ok(()) } else { Err(LogError::Changed(position)) }
 }
 
 /// At most `limit` events after a position, in order.

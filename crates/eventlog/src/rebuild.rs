@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::error::LogError;
 use crate::projector::Projection;
-use crate::read::{read_events, stored_head};
+use crate::read::{check_leaf, read_events, stored_head};
 
 /// Events that are applied at a time.
 const SPAN_MAX: usize = 16_384;
@@ -52,7 +52,7 @@ pub struct Rebuilt {
 /// how many events are applied, of how many.
 ///
 /// # Errors
-/// [`RebuildError`]; then nothing has changed.
+/// [`RebuildError`], also for an event that does not have its hash; then nothing has changed.
 pub async fn rebuild<P: Projection>(
     pool: &PgPool,
     projection: &P,
@@ -214,6 +214,10 @@ impl<'a, P: Projection> Copy<'a, P> {
                 let text = format!("event {} is missing", self.position.saturating_add(1));
                 return Err(LogError::Corrupt(text));
             };
+            // What is built from a changed event would look as if it were right.
+            for event in &events {
+                check_leaf(event.envelope.position, &event.body, &event.leaf.0)?;
+            }
             let mut tx = db.begin().await?;
             self.projection.apply(&mut tx, &events).await?;
             if last >= self.analyze_at {

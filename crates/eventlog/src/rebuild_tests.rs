@@ -260,3 +260,23 @@ async fn the_rights_of_the_application_are_enough() {
     assert_eq!(rebuild(&pool, &Tiles, |_, _| ()).await.unwrap().differences, 1);
     assert_eq!(w.everything().await, before);
 }
+
+#[tokio::test]
+async fn nothing_is_built_from_an_event_that_was_changed() {
+    let w = world().await;
+    w.happen(0..30).await;
+    w.settled().await;
+    w.change("update ledger_account set balance = balance + 1 where id = 2").await;
+    let before = w.everything().await;
+    sqlx::raw_sql(
+        "alter table event disable trigger user;
+         update event set body = convert_to(replace(convert_from(body, 'UTF8'), 'test', 'Test'),
+             'UTF8') where position = 7",
+    )
+    .execute(&w.db.pool)
+    .await
+    .unwrap();
+    let refused = rebuild(&w.db.pool, &Books::default(), |_, _| ()).await.unwrap_err();
+    assert!(matches!(refused, RebuildError::Log(LogError::Changed(7))), "{refused}");
+    assert_eq!(w.everything().await, before, "nothing has changed");
+}

@@ -83,6 +83,16 @@ facts! {
         /// Who had paid.
         owner: UserId,
     }
+    /// A lender lost what an agent had earned and could still lose: it was quarantined for wrong
+    /// results.
+    EarningsForfeited "billing.earnings_forfeited" {
+        /// The agent.
+        agent: AgentId,
+        /// Its owner, who was paid.
+        lender: UserId,
+        /// How much.
+        amount: Credits,
+    }
     /// A reservation was freed because its time was over.
     ReservationExpired "billing.reservation_expired" {
         /// The reservation.
@@ -164,6 +174,30 @@ facts! {
         /// Until when a report counts, unless renewed.
         expires_at: Timestamp,
     }
+    /// For an agent with a record it was drawn how many copies of a chunk are needed.
+    CopiesDrawn "jobs.copies_drawn" {
+        /// The job.
+        job: JobId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// The lease that it was drawn for.
+        lease: LeaseId,
+        /// Right replicated results in a row of its agent, as they were counted then.
+        streak: u32,
+        /// The agent's unsettled earnings, less what its other single copies put at risk.
+        stake: Credits,
+        /// The chance of a second copy, in millionths.
+        check_ppm: u32,
+        /// The number drawn, below 1,000,000: a second copy if it is below the chance.
+        draw: u32,
+        /// What follows: `single`, `rerun` by the server, or `double`.
+        copies: String,
+    }
+    /// An admin lifted the quarantine of an agent.
+    AgentReinstated "jobs.agent_reinstated" {
+        /// The agent.
+        agent: AgentId,
+    }
     /// A lease ended without a report.
     LeaseEnded "jobs.lease_ended" {
         /// The job.
@@ -198,7 +232,8 @@ facts! {
         job: JobId,
         /// The chunk.
         chunk: ChunkIndex,
-        /// Why: `agreed`, `refereed` or `unverified`.
+        /// Why: `agreed`, `refereed`, `trusted` (a single copy of an agent with a record) or, in
+        /// old events, `unverified`.
         verdict: String,
         /// How the runs ended: an agreed failure is a verdict too.
         outcome: Outcome,

@@ -314,6 +314,12 @@ impl Account {
         Self::global(Class::IncomeAdMargin)
     }
 
+    /// What fraud cost us.
+    #[must_use]
+    pub const fn fraud_loss() -> Self {
+        Self::global(Class::ExpenseFraudLoss)
+    }
+
     /// The platform's fee on computing.
     #[must_use]
     pub const fn compute_fee() -> Self {

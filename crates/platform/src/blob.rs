@@ -16,12 +16,12 @@ use sha2::{Digest as _, Sha256};
 use crate::random::Random;
 
 /// Bytes that are collected before they are handed to the store.
-const PART_BYTES: usize = 1024 * 1024;
+pub(crate) const PART_BYTES: usize = 1024 * 1024;
 
 /// Blobs by hash.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
-    store: Arc<dyn ObjectStore>,
+    pub(crate) store: Arc<dyn ObjectStore>,
 }
 
 /// Why a blob could not be stored or read.

@@ -86,6 +86,15 @@ impl From<sqlx::Error> for ApiError {
                 tracing::warn!(error = %chain(&error), "the database does not answer");
                 Self::busy(2)
             }
+            // The one character that Postgres keeps in no text.
+            sqlx::Error::Database(refused) if refused.code().as_deref() == Some("22021") => {
+                Self::new(
+                    400,
+                    "platform.query_refused",
+                    "bad text",
+                    "a text of the request has a NUL character; leave it out",
+                )
+            }
             other => Self::internal(&other),
         }
     }

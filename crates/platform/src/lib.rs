@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod blob;
+mod blob_parts;
 pub mod clock;
 pub mod embedded;
 pub mod error;

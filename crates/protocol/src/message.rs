@@ -84,6 +84,22 @@ pub enum Part {
         #[n(2)]
         len: u64,
     },
+    /// The next so many bytes of the frame's payload, and after them a range of a blob.
+    #[n(2)]
+    Headed {
+        /// Bytes of the payload.
+        #[n(0)]
+        head: u64,
+        /// The blob.
+        #[n(1)]
+        blob: Blob,
+        /// First byte.
+        #[n(2)]
+        offset: u64,
+        /// Bytes of the range.
+        #[n(3)]
+        len: u64,
+    },
 }
 
 /// One input file.

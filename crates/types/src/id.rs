@@ -85,10 +85,16 @@ ids! {
     CampaignId "cmp";
     /// One view of an ad, from its offer on.
     WatchId "wat";
+    /// An upload in parts.
+    UploadId "upl";
     /// A reservation of credits, until it is posted, voided or expires.
     PendingId "pnd";
     /// A correction of the books that two admins make together.
     AdjustmentId "adj";
+    /// An address that is told what happens to a person's jobs.
+    WebhookId "whk";
+    /// One thing that a person is told, over one way.
+    NoticeId "ntc";
 }
 
 #[cfg(test)]

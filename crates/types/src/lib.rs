@@ -16,8 +16,8 @@ pub use bundle::{Bundle, BundleError};
 pub use credits::{AmountError, Credits, MICROS_PER_CREDIT};
 pub use hash::{HashError, Sha256Hash};
 pub use id::{
-    AdjustmentId, AgentId, CampaignId, IdError, JobId, LeaseId, OperationId, PendingId, ProgramId,
-    UserId, WatchId,
+    AdjustmentId, AgentId, CampaignId, IdError, JobId, LeaseId, NoticeId, OperationId, PendingId,
+    ProgramId, UploadId, UserId, WatchId, WebhookId,
 };
 pub use time::Timestamp;
 pub use uuid::Uuid;

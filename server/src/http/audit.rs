@@ -9,8 +9,9 @@ use medusa_api::{
 };
 use medusa_billing::Billing;
 use medusa_eventlog::{Auditor, EventLog};
+use medusa_jobs::Jobs;
 use medusa_platform::{ApiError, Principal};
-use medusa_types::Role;
+use medusa_types::{JobId, Role};
 use serde::Deserialize;
 use utoipa::OpenApi;
 
@@ -64,20 +65,21 @@ async fn events(
     Ok(Json(auditor.events(from, limit).await?))
 }
 
-/// One event: for admins, auditors, and for whose credits it moved.
+/// One event: for admins, auditors, for whose credits it moved and whose job it is about.
 #[utoipa::path(tag = "audit", responses((status = 200, body = EventEntry), (status = 404, body = Problem)))]
 #[get("/v1/audit/events/{position}")]
 async fn event(
     auditor: Data<Auditor>,
     billing: Data<Billing>,
+    jobs: Data<Jobs>,
     who: Principal,
     position: Path<i64>,
 ) -> Result<Json<EventEntry>, ApiError> {
-    Ok(Json(event_for(&auditor, &billing, &who, *position).await?))
+    Ok(Json(event_for((&auditor, &billing, &jobs), &who, *position).await?))
 }
 
-/// That an event is in the tree of the present size, or of another one: for admins, auditors, and
-/// for whose credits it moved.
+/// That an event is in the tree of the present size, or of another one: for admins, auditors,
+/// for whose credits it moved and whose job it is about.
 #[utoipa::path(tag = "audit", params(ProofQuery), responses(
     (status = 200, body = InclusionProof), (status = 400, body = Problem),
     (status = 404, body = Problem)))]
@@ -85,11 +87,12 @@ async fn event(
 async fn proof(
     auditor: Data<Auditor>,
     billing: Data<Billing>,
+    jobs: Data<Jobs>,
     who: Principal,
     position: Path<i64>,
     query: Query<ProofQuery>,
 ) -> Result<Json<InclusionProof>, ApiError> {
-    event_for(&auditor, &billing, &who, *position).await?;
+    event_for((&auditor, &billing, &jobs), &who, *position).await?;
     Ok(Json(auditor.proof(*position, query.size).await?))
 }
 
@@ -106,17 +109,18 @@ async fn consistency(
 }
 
 /// A receipt of an event in one text (C2SP tlog-proof), to be verified without this server: for
-/// admins, auditors, and for whose credits it moved.
+/// admins, auditors, for whose credits it moved and whose job it is about.
 #[utoipa::path(tag = "audit", responses(
     (status = 200, body = String, content_type = "text/plain"), (status = 404, body = Problem)))]
 #[get("/v1/audit/receipt/{position}")]
 async fn receipt(
     auditor: Data<Auditor>,
     billing: Data<Billing>,
+    jobs: Data<Jobs>,
     who: Principal,
     position: Path<i64>,
 ) -> Result<HttpResponse, ApiError> {
-    event_for(&auditor, &billing, &who, *position).await?;
+    event_for((&auditor, &billing, &jobs), &who, *position).await?;
     let text = auditor.receipt(*position).await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
 }
@@ -136,15 +140,17 @@ pub(crate) fn require_auditor(who: &Principal) -> Result<(), ApiError> {
 
 /// An event that this person may see. Somebody else's looks like one that does not exist.
 pub(crate) async fn event_for(
-    auditor: &Auditor,
-    billing: &Billing,
+    (auditor, billing, jobs): (&Auditor, &Billing, &Jobs),
     who: &Principal,
     position: i64,
 ) -> Result<EventEntry, ApiError> {
     let missing = || ApiError::not_found("event");
-    if require_auditor(who).is_err() && !billing.touches(who.user, position).await? {
-        return Err(missing());
-    }
     let page = auditor.events(position, 1).await?;
-    page.items.into_iter().find(|e| e.position == position).ok_or_else(missing)
+    let entry = page.items.into_iter().find(|e| e.position == position).ok_or_else(missing)?;
+    if require_auditor(who).is_ok() || billing.touches(who.user, position).await? {
+        return Ok(entry);
+    }
+    let job = entry.stream.strip_prefix("job-").and_then(|id| id.parse::<JobId>().ok());
+    jobs.readable(who, job.ok_or_else(missing)?).await.map_err(|_| missing())?;
+    Ok(entry)
 }

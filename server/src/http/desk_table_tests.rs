@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use medusa_api::{
-    AccountState, Adjustment, AdjustmentReason, AdjustmentState, Cosigned, Currency, Moved,
+    AccountState, Adjustment, AdjustmentReason, AdjustmentState, Cosigned, Currency,
+    InvariantRound, Moved,
 };
 use medusa_types::{AdjustmentId, Sha256Hash, Timestamp, UserId, Uuid};
 
@@ -127,7 +128,7 @@ fn invariants() -> Sample {
         first_bad: None,
         detail: String::new(),
     };
-    sample(&Invariants { items: vec![invariant], head: 1 })
+    sample(&Invariants { items: vec![invariant], head: 1, round: InvariantRound::default() })
 }
 
 fn checkpoints() -> Sample {

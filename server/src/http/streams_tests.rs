@@ -9,7 +9,7 @@ use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use medusa_api::{JobSpec, QuoteRequest, Split, Tariff};
+use medusa_api::{JobSpec, QuoteRequest, Size, Split, Tariff};
 use medusa_billing::BillingConfig;
 use medusa_eventlog::{EventLog, LogConfig, NewEvent, Progress, project};
 use medusa_events::Fact;
@@ -155,7 +155,7 @@ impl World {
         let spec = JobSpec {
             name: "four".into(),
             args: Vec::new(),
-            split: Split::Range { from: 0, to: 4, step: 1 },
+            split: Split::Range { from: 0, to: 4, step: Size::Count(1) },
             merge: Vec::new(),
             copies: 1,
             memory_mib: 0,

@@ -1,5 +1,7 @@
 //! What the service is told at its start, and every limit it has.
 
+use crate::mail::MailConfig;
+
 /// What the service is told at its start.
 #[derive(Clone)]
 pub struct AccountsConfig {
@@ -9,6 +11,12 @@ pub struct AccountsConfig {
     pub public_url: String,
     /// Secret half of the Ed25519 key that signs access tokens; all server processes share it.
     pub jwt_key: [u8; 32],
+    /// How mail leaves the house.
+    pub mail: MailConfig,
+    /// Who mail is from, like `Medusa <no-reply@medusa.example>`.
+    pub mail_from: String,
+    /// Webhooks may lead into private networks and need no TLS: for a house on one's own machine.
+    pub private_targets: bool,
     /// How long and how often.
     pub limits: AccountsLimits,
 }

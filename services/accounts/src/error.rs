@@ -3,6 +3,9 @@
 use medusa_eventlog::AppendError;
 use medusa_platform::ApiError;
 
+use crate::domain::TargetRefused;
+use crate::mail::MailError;
+
 /// Why something about an account was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
@@ -45,6 +48,24 @@ pub enum AccountsError {
     /// No account has this address.
     #[error("nobody has this address")]
     UserUnknown,
+    /// Deliveries may not go there.
+    #[error("{0}")]
+    Target(#[from] TargetRefused),
+    /// A person has enough of them.
+    #[error("a person has at most 10 webhooks; remove one first")]
+    TooManyWebhooks,
+    /// Removed, or somebody else's.
+    #[error("there is no such webhook")]
+    WebhookUnknown,
+    /// Another request had it.
+    #[error("this Idempotency-Key was used for another request; use a fresh one")]
+    KeyReused,
+    /// The sender of mail is not an address, or the mail server's address is none.
+    #[error("mail cannot be sent")]
+    Mail(#[from] MailError),
+    /// The client that delivers could not be made.
+    #[error("deliveries cannot be made")]
+    Client(#[source] reqwest::Error),
     /// Too much to do.
     #[error("too busy")]
     Busy,
@@ -101,7 +122,17 @@ impl From<AccountsError> for ApiError {
             E::Refused(refusal) => *refusal,
             E::Log(source) => source.into(),
             E::Store(source) => source.into(),
-            E::Hash(_) | E::HashEnded(_) | E::Sign(_) => Self::internal(&error),
+            E::Target(_) => Self::field("accounts.webhook_refused", "/url", &text),
+            E::TooManyWebhooks => {
+                Self::new(409, "accounts.too_many_webhooks", "too many webhooks", text)
+            }
+            E::WebhookUnknown => {
+                Self::new(404, "accounts.webhook_unknown", "unknown webhook", text)
+            }
+            E::KeyReused => Self::new(422, "platform.key_reused", "key used before", text),
+            E::Hash(_) | E::HashEnded(_) | E::Sign(_) | E::Mail(_) | E::Client(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }

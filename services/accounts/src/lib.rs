@@ -1,5 +1,5 @@
-//! People, their ways in, and their machines: sign-up, login, tokens, roles, and the device flow
-//! that enrols agents.
+//! People, their ways in, and their machines: sign-up, login, tokens, roles, the device flow that
+//! enrols agents, and what people are told by mail and webhook.
 //!
 //! Addresses, names and password hashes stand in this service's own tables and never in the log.
 //! Secrets that are handed out (cookies, refresh tokens, agent keys) are kept as SHA-256 only.
@@ -13,8 +13,10 @@ mod config;
 mod domain;
 mod error;
 pub mod http;
+mod mail;
 mod password;
 mod port;
+mod projection;
 mod reconcile;
 mod store;
 #[cfg(test)]
@@ -33,11 +35,13 @@ pub use command::{AgentRow, BrowserLogin};
 pub use config::{AccountsConfig, AccountsLimits};
 pub use error::AccountsError;
 pub use http::{configure, openapi};
+pub use mail::MailConfig;
 pub use port::Welcome;
-pub use reconcile::sweep_regularly;
+pub use reconcile::{deliver_regularly, sweep_regularly};
 
 use cache::Cache;
 use domain::{Jwt, Throttle};
+use mail::Mailer;
 use password::Passwords;
 
 /// The service. Cheap to clone.
@@ -47,6 +51,8 @@ pub struct Accounts(Arc<Inner>);
 struct Inner {
     limits: AccountsLimits,
     public_url: String,
+    private_targets: bool,
+    mailer: Mailer,
     jwt: Jwt,
     pool: PgPool,
     log: EventLog,
@@ -61,7 +67,9 @@ struct Inner {
 
 impl Accounts {
     /// The service over these parts.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`AccountsError::Mail`] when the configuration of mail is not one.
     pub fn new(
         config: AccountsConfig,
         pool: PgPool,
@@ -69,9 +77,11 @@ impl Accounts {
         clock: Clock,
         random: Random,
         welcome: Arc<dyn Welcome>,
-    ) -> Self {
+    ) -> Result<Self, AccountsError> {
         let limits = config.limits;
-        Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
+            mailer: Mailer::new(&config.mail, &config.mail_from)?,
+            private_targets: config.private_targets,
             jwt: Jwt::new(config.issuer, &config.jwt_key, limits.access_seconds),
             public_url: config.public_url.trim_end_matches('/').to_owned(),
             passwords: Passwords::new(limits.hashes_waiting_max),
@@ -84,7 +94,7 @@ impl Accounts {
             clock,
             random,
             welcome,
-        }))
+        })))
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {

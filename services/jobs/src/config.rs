@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::TrustRules;
+
 /// Typed settings, with the defaults of a small installation.
 #[derive(Clone, Debug)]
 pub struct JobsConfig {
@@ -9,12 +11,16 @@ pub struct JobsConfig {
     pub agent_grace: Duration,
     /// Largest upload.
     pub blob_bytes_max: u64,
+    /// Largest upload in parts.
+    pub upload_bytes_max: u64,
     /// Fuel that the sample chunk of a quote may use.
     pub sample_fuel_max: u64,
     /// Real time that the sample chunk may take, in milliseconds.
     pub sample_wall_ms: u64,
     /// How long a quote holds.
     pub quote_ttl: Duration,
+    /// Whose results are believed, and when.
+    pub trust: TrustRules,
 }
 
 impl Default for JobsConfig {
@@ -22,10 +28,12 @@ impl Default for JobsConfig {
         Self {
             agent_grace: Duration::from_secs(5),
             blob_bytes_max: 2 * 1024 * 1024 * 1024,
+            upload_bytes_max: 64 * 1024 * 1024 * 1024,
             // Far more than the sample's real time allows: that limit is the one that is met.
             sample_fuel_max: 2_000_000_000_000,
             sample_wall_ms: 30_000,
             quote_ttl: Duration::from_secs(60 * 60),
+            trust: TrustRules::default(),
         }
     }
 }

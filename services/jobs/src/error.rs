@@ -35,6 +35,21 @@ pub enum JobsError {
     /// The job has ended already.
     #[error("the job has ended already")]
     Ended,
+    /// There is no result of it yet.
+    #[error("{0} has no result yet")]
+    NotYet(&'static str),
+    /// An upload of nothing.
+    #[error("an upload has at least 1 byte")]
+    UploadEmpty,
+    /// A person has enough uploads that are not done.
+    #[error("20 uploads are not done")]
+    UploadsOpen,
+    /// A part came before the one that precedes it.
+    #[error("the next part begins at byte {0}")]
+    UploadGap(u64),
+    /// Another request had the key.
+    #[error("the Idempotency-Key was used for another request")]
+    KeyReused,
     /// A blob was refused.
     #[error("the blob was refused")]
     Blob(#[source] BlobError),
@@ -114,6 +129,28 @@ impl From<JobsError> for ApiError {
                 "the job has ended",
                 "a job that has ended cannot be changed; submit it again if you need to",
             ),
+            JobsError::NotYet(what) => not_yet(what),
+            JobsError::UploadEmpty => {
+                Self::field("jobs.upload_empty", "/size", "an upload has at least 1 byte")
+            }
+            JobsError::UploadsOpen => Self::new(
+                409,
+                "jobs.uploads_open",
+                "too many uploads",
+                "20 of your uploads are not done; finish them, or wait until they are dropped",
+            ),
+            JobsError::UploadGap(received) => Self::new(
+                409,
+                "jobs.upload_gap",
+                "bytes before this part are missing",
+                format!("the next part begins at byte {received}; go on there"),
+            ),
+            JobsError::KeyReused => Self::new(
+                422,
+                "platform.key_reused",
+                "key used before",
+                "this Idempotency-Key was used for another request; use a fresh one",
+            ),
             JobsError::Blob(blob) => blob_problem(&blob),
             JobsError::Append(append) => append.into(),
             JobsError::Elsewhere(problem) => problem,
@@ -123,6 +160,11 @@ impl From<JobsError> for ApiError {
             JobsError::Busy => Self::busy(1),
         }
     }
+}
+
+fn not_yet(what: &str) -> ApiError {
+    let detail = format!("{what} has no result yet; ask again when a chunk of it is done");
+    ApiError::new(409, "jobs.not_yet", "no result yet", detail)
 }
 
 fn spec_problem(fields: &[SpecError]) -> ApiError {

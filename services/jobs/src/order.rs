@@ -59,11 +59,12 @@ pub(crate) fn seed(job: JobId, chunk: u32) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-impl Orders {
-    fn clock_ms(&self) -> u64 {
-        u64::try_from(self.submitted_at.ms_since(Timestamp::from_micros(0))).unwrap_or_default()
-    }
+/// Where a guest's clock stands, in milliseconds since 1970: when its job was submitted.
+pub(crate) fn clock_ms(submitted_at: Timestamp) -> u64 {
+    u64::try_from(submitted_at.ms_since(Timestamp::from_micros(0))).unwrap_or_default()
+}
 
+impl Orders {
     /// Runs a chunk in the server's own sandbox, with a shorter limit of real time if there is one.
     pub(crate) async fn run(
         &self,
@@ -89,7 +90,7 @@ impl Orders {
             stdin: self.bytes(resolved.stdin).await?,
             files,
             seed,
-            clock_ms: self.clock_ms(),
+            clock_ms: clock_ms(self.submitted_at),
             limits,
             strict: self.spec.strict,
         };
@@ -101,6 +102,10 @@ impl Orders {
             Source::Bytes(bytes) => Ok(bytes),
             Source::Blob { sha256, offset, len, .. } => {
                 Ok(self.blobs.get_range(sha256, offset..offset.saturating_add(len)).await?)
+            }
+            Source::Headed { head, sha256, offset, len, .. } => {
+                let rest = self.blobs.get_range(sha256, offset..offset.saturating_add(len)).await?;
+                Ok([head, rest].concat().into())
             }
         }
     }
@@ -133,7 +138,7 @@ impl Orders {
             program: self.blob(self.program, self.program_bytes, agent, until),
             args: self.spec.args.clone(),
             seed: seed(self.job, chunk),
-            clock_ms: self.clock_ms(),
+            clock_ms: clock_ms(self.submitted_at),
             limits: limits(&self.spec, fuel),
             stdin: Some(stdin),
             files,
@@ -155,6 +160,9 @@ impl Orders {
         let len = match &source {
             Source::Bytes(bytes) => bytes.len(),
             Source::Blob { len, .. } => usize::try_from(*len).unwrap_or(usize::MAX),
+            Source::Headed { head, len, .. } => {
+                usize::try_from(*len).unwrap_or(usize::MAX).saturating_add(head.len())
+            }
         };
         if payload.len().saturating_add(len) <= INLINE_BYTES_MAX {
             let bytes = self.bytes(source).await?;
@@ -163,6 +171,13 @@ impl Orders {
         }
         let (sha256, size, offset, len) = match source {
             Source::Blob { sha256, size, offset, len } => (sha256, size, offset, len),
+            Source::Headed { head, sha256, size, offset, len } => {
+                // A header is short, and standard input is the first part: there is room.
+                payload.extend_from_slice(&head);
+                let head = u64::try_from(head.len()).unwrap_or(u64::MAX);
+                let blob = self.blob(sha256, size, agent, until);
+                return Ok(Part::Headed { head, blob, offset, len });
+            }
             Source::Bytes(bytes) => {
                 let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 (self.blobs.put(bytes).await?, size, 0, size)

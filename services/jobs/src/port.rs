@@ -69,6 +69,16 @@ pub trait Agents: Send + Sync {
         &self,
         owner: medusa_types::UserId,
     ) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>>;
+    /// What ties this person's account to others: its payout identity, and the set of linked
+    /// accounts that it belongs to, each by a stable name. Two people who share a name never check
+    /// each other's results. None where accounts know of none.
+    fn ties(
+        &self,
+        owner: medusa_types::UserId,
+    ) -> BoxFuture<'_, Result<std::collections::BTreeSet<String>, ApiError>> {
+        let _nothing_is_known_of = owner;
+        Box::pin(async { Ok(std::collections::BTreeSet::new()) })
+    }
 }
 
 /// A machine as accounts know it.

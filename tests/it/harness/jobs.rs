@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use medusa_api::{
     Chunk, Job, JobSpec, JobState, JobSubmit, MergeHow, MergeRule, ProgramUpload, QuoteRequest,
-    Split,
+    Size, Split,
 };
 use medusa_client::{ClientError, operation_id};
 use medusa_types::{JobId, ProgramId, Sha256Hash};
@@ -19,7 +19,7 @@ pub(crate) fn range(chunks: u64, copies: u32) -> JobSpec {
     JobSpec {
         name: "a range".into(),
         args: Vec::new(),
-        split: Split::Range { from: 0, to: chunks, step: 1 },
+        split: Split::Range { from: 0, to: chunks, step: Size::Count(1) },
         merge: vec![out],
         copies,
         memory_mib: 64,

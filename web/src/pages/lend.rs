@@ -85,3 +85,27 @@ fn state_word(state: &AgentState) -> &'static str {
         AgentState::Busy => "busy",
     }
 }
+
+/// A part of a million, in per cent with at most one place.
+fn percent(ppm: &u32) -> String {
+    let tenths = ppm.div_ceil(1_000);
+    let (whole, place) = (tenths.checked_div(10).unwrap_or_default(), tenths.checked_rem(10));
+    match place {
+        Some(place) if place > 0 => format!("{whole}.{place} %"),
+        _ => format!("{whole} %"),
+    }
+}
+
+/// What moved a reputation.
+fn mark_words(word: &str) -> &str {
+    match word {
+        "wrong" => "its result was wrong: the server ran the chunk too",
+        "outvoted" => "most copies had another result",
+        "crashed" => "the run broke down, or its output did not arrive",
+        "late" => "no report and no sign of life in time",
+        "lost" => "the connection was lost during a run",
+        "forfeited" => "unsettled pay was taken back for wrong results",
+        "reinstated" => "the operator lifted the quarantine",
+        other => other,
+    }
+}

@@ -7,6 +7,8 @@ mod earn;
 mod event;
 mod home;
 mod lend;
+mod notices;
+mod record;
 mod routes;
 mod wallet;
 mod work;

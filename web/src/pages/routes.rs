@@ -4,7 +4,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use medusa_platform::ApiError;
 
-use super::{account, desk, docs, earn, event, home, lend, wallet, work};
+use super::{account, desk, docs, earn, event, home, lend, notices, record, wallet, work};
 use crate::Site;
 use crate::ask::Ask;
 
@@ -24,10 +24,14 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/app/jobs/new", web::get().to(work::new_job))
         .route("/app/jobs/{id}", web::get().to(work::job))
         .route("/app/jobs/{id}/chunks", web::get().to(work::chunks))
+        .route("/app/jobs/{id}/events", web::get().to(record::events))
+        .route("/app/jobs/{id}/compare", web::get().to(record::compare))
         .route("/app/wallet", web::get().to(wallet::wallet))
         .route("/app/events/{position}", web::get().to(event::event))
         .route("/app/lend", web::get().to(lend::lend))
         .route("/app/earn", web::get().to(earn::earn))
+        .route("/app/notices", web::get().to(notices::notices))
+        .route("/app/notices", web::post().to(notices::notices_sent))
         .route("/device", web::get().to(lend::device))
         .route("/device", web::post().to(lend::device_sent))
         .configure(desk_routes)

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::ask::{Ask, Refusal};
 use crate::port::{Paging, Totals};
 use crate::show;
+use crate::timeline::Drawing;
 
 const JOBS: u32 = 25;
 const CHUNKS: u32 = 100;
@@ -22,7 +23,7 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    fn paging(self, limit: u32) -> Paging {
+    pub(super) fn paging(self, limit: u32) -> Paging {
         Paging { limit, after: self.after.filter(|a| !a.is_empty()) }
     }
 }
@@ -112,13 +113,16 @@ struct JobPage<'a> {
     ask: &'a Ask,
     job: Job,
     spec: String,
+    time: Drawing,
 }
 
 pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
     ask.show(async {
-        let job = ask.data().job(ask.who()?, read_id(&id)?).await?;
+        let (who, id) = (ask.who()?, read_id(&id)?);
+        let job = ask.data().job(who, id).await?;
+        let time = Drawing::of(ask.data().timeline(who, id).await?);
         let spec = serde_json::to_string_pretty(&job.spec).unwrap_or_default();
-        ask.page(&JobPage { ask: &ask, job, spec })
+        ask.page(&JobPage { ask: &ask, job, spec, time })
     })
     .await
 }
@@ -146,6 +150,6 @@ pub(crate) async fn chunks(
     .await
 }
 
-fn read_id(text: &str) -> Result<JobId, Refusal> {
+pub(super) fn read_id(text: &str) -> Result<JobId, Refusal> {
     text.parse().map_err(|_| Refusal::from(ApiError::not_found("job")))
 }

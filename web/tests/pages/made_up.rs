@@ -4,10 +4,11 @@ use std::future::ready;
 use std::net::IpAddr;
 
 use medusa_api::{
-    Agent, AgentState, AuditHead, Chunk, ChunkPage, ChunkState, Cost, Counts, Currency,
-    DeviceApproval, EventEntry, Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec,
-    JobState, Login, MergeHow, MergeRule, Moved, Program, ResultFile, SignUp, Split, StatementLine,
-    StatementPage, Tariff, Verdict, Wallet,
+    Agent, AgentMark, AgentState, AttemptEnd, AuditHead, Chunk, ChunkPage, ChunkState,
+    ComparedFile, Comparison, Cost, Counts, Currency, DeviceApproval, EventEntry, EventPage,
+    Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState, Login, MergeHow,
+    MergeRule, Moved, Program, ResultFile, RunFigures, SignUp, Size, Split, StatementLine,
+    StatementPage, Tariff, Timeline, TimelineBar, TimelineRow, Verdict, Wallet,
 };
 use medusa_platform::{ApiError, Principal, Via};
 use medusa_types::{
@@ -209,8 +210,78 @@ impl Data for MadeUp {
             fuel: Some(Fuel(402_118_774)),
             price: cr(16_925),
             stderr: if state == ChunkState::Failed { SHARP.into() } else { String::new() },
+            waiting: (state == ChunkState::Waiting).then(|| SHARP.into()),
         });
         yes(ChunkPage { items: items.collect(), next: None })
+    }
+
+    fn timeline<'a>(&'a self, _: &'a Principal, id: JobId) -> Answer<'a, Timeline> {
+        let at = Timestamp::from_micros;
+        let bar = |x, end| TimelineBar {
+            x,
+            width: 900,
+            lane: u32::from(x > 0),
+            end,
+            attempts: 1,
+            chunk: ChunkIndex(x),
+            ms: 340,
+        };
+        let row = |agent: Option<u128>| TimelineRow {
+            agent: agent.map(|n| AgentId(Uuid::from_u128(n))),
+            agents: 3,
+            attempts: 2,
+            lanes: 2,
+            bars: vec![bar(0, AttemptEnd::Accepted), bar(5_000, AttemptEnd::Wrong)],
+        };
+        let rows = if id == DONE { vec![row(Some(7)), row(None)] } else { Vec::new() };
+        let (attempts, binned) = (4, true);
+        yes(Timeline { from: at(0), to: at(3_400_000), rows, attempts, binned, cut: false })
+    }
+
+    fn job_events<'a>(
+        &'a self,
+        _: &'a Principal,
+        id: JobId,
+        page: Paging,
+    ) -> Answer<'a, EventPage> {
+        let next = page.after.is_none().then_some(2);
+        if id == DONE {
+            yes(EventPage { items: vec![event(3), event(4)], next })
+        } else {
+            missing("job")
+        }
+    }
+
+    fn compare<'a>(
+        &'a self,
+        _: &'a Principal,
+        left: JobId,
+        right: JobId,
+    ) -> Answer<'a, Comparison> {
+        let figures = |id| RunFigures {
+            job: id,
+            name: SHARP.into(),
+            state: JobState::Done,
+            chunks: 36,
+            done: 36,
+            attempts: 72,
+            fuel: Fuel(12_345_678),
+            spent: cr(1_500_000),
+            created_at: Timestamp::from_micros(0),
+            ms: Some(12_000),
+        };
+        let file =
+            |name: &str, right| ComparedFile { name: name.into(), left: Some(hash("a")), right };
+        yes(Comparison {
+            left: figures(left),
+            right: figures(right),
+            asked_differently: vec!["args".into()],
+            chunks_equal: 30,
+            chunks_different: 5,
+            chunks_alone: 1,
+            first_different: Some(ChunkIndex(4)),
+            results: vec![file("out.csv", Some(hash("a"))), file(SHARP, None)],
+        })
     }
 
     fn examples(&self) -> Answer<'_, Vec<Example>> {
@@ -232,13 +303,13 @@ impl Data for MadeUp {
                 "words",
                 "Word counts",
                 "Counts the words of six novels, one book at a time.",
-                Split::Files {},
+                Split::Files { group: 1 },
             ),
             example(
                 "pi",
                 "Pi by chance",
                 "Throws darts at a circle, a seed range at a time.",
-                Split::Range { from: 0, to: 6_400, step: 100 },
+                Split::Range { from: 0, to: 6_400, step: Size::Count(100) },
             ),
         ])
     }
@@ -352,10 +423,32 @@ fn agents() -> Vec<Agent> {
         chunks,
         earned: cr(earned),
         streak: 41,
+        score: 118,
+        stake: cr(9_000),
+        check_ppm: 24_390,
+        quarantined_until: None,
+        marks: Vec::new(),
+    };
+    let mark = |position, word: &str, score| AgentMark {
+        position,
+        word: word.into(),
+        job: Some(JobId(Uuid::from_u128(0x0193_5c1e_0000_7000_8000_0000_0000_0c01))),
+        chunk: Some(ChunkIndex(7)),
+        at: NOW,
+        streak: 0,
+        score,
+    };
+    let liar = Agent {
+        streak: 0,
+        score: 4,
+        check_ppm: 1_000_000,
+        quarantined_until: Some(NOW.plus_ms(86_400_000)),
+        marks: vec![mark(9_120, "wrong", 4), mark(8_001, "crashed", 6)],
+        ..agent(3, "old tower", AgentState::Offline, 88, 122_040)
     };
     vec![
         agent(1, "attic", AgentState::Busy, 1_204, 421_100),
         agent(2, "laptop", AgentState::Paused, 210, 59_000),
-        agent(3, "old tower", AgentState::Offline, 88, 122_040),
+        liar,
     ]
 }

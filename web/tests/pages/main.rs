@@ -5,6 +5,8 @@
 mod desk;
 mod made_up;
 mod made_up_desk;
+mod made_up_notices;
+mod notices;
 
 use std::sync::Arc;
 
@@ -53,14 +55,33 @@ fn all_pages() -> Vec<(String, Option<&'static str>)> {
         "/app/wallet",
         "/app/lend",
         "/app/earn",
+        "/app/notices",
     ];
     pages.extend(own.map(|path| (path.to_owned(), Some(PERSON))));
     pages.extend(["/device?code=WDJB-MJHT", "/app/events/1204"].map(|p| (p.into(), Some(PERSON))));
     for id in [RUNNING, DONE] {
         pages.push((format!("/app/jobs/{id}"), Some(PERSON)));
         pages.push((format!("/app/jobs/{id}/chunks"), Some(PERSON)));
+        pages.push((format!("/app/jobs/{id}/compare"), Some(PERSON)));
     }
+    pages.push((format!("/app/jobs/{DONE}/events"), Some(PERSON)));
+    pages.push((format!("/app/jobs/{DONE}/compare?with={RUNNING}"), Some(PERSON)));
     pages
+}
+
+#[actix_web::test]
+async fn a_job_shows_who_worked_when_and_what_to_take_along() {
+    let (_, html) = get(&format!("/app/jobs/{DONE}"), Some(PERSON)).await;
+    assert!(html.contains("<rect class=\"lap end-wrong\"") && html.contains("3 others"));
+    assert!(html.contains(&format!("/v1/jobs/{DONE}/report.html")));
+    let (_, html) = get(&format!("/app/jobs/{RUNNING}"), Some(PERSON)).await;
+    assert!(html.contains("No agent has worked on it yet") && html.contains("/partial/"));
+    let (_, html) = get(&format!("/app/jobs/{DONE}/events"), Some(PERSON)).await;
+    assert!(html.contains("href=\"/app/events/3\"") && html.contains("after=2"));
+    let (_, html) = get(&format!("/app/jobs/{DONE}/compare?with={RUNNING}"), Some(PERSON)).await;
+    assert!(html.contains("They were asked differently") && html.contains("chunks?after=4"));
+    let (status, _) = get(&format!("/app/jobs/{DONE}/compare?with=nonsense"), Some(PERSON)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
 #[actix_web::test]

@@ -20,6 +20,7 @@ use sqlx::{PgConnection, PgPool};
 pub use self::error::AuditError;
 use crate::checkpoints::Signing;
 use crate::error::LogError;
+use crate::read::check_leaf;
 use crate::tiles_read::TileReader;
 
 /// Events of one page.
@@ -59,7 +60,7 @@ impl Auditor {
     /// At most `limit` events from a position on.
     ///
     /// # Errors
-    /// [`LogError::Database`].
+    /// [`LogError::Changed`] when one of them is not what was sealed.
     pub async fn events(&self, from: i64, limit: i64) -> Result<EventPage, LogError> {
         let limit = limit.clamp(1, PAGE_MAX);
         let rows = sqlx::query!(
@@ -75,6 +76,7 @@ impl Auditor {
         let items = rows
             .into_iter()
             .map(|row| {
+                check_leaf(row.position, &row.body, &row.leaf)?;
                 Ok(EventEntry {
                     position: row.position,
                     at: Timestamp::from_utc(row.at),

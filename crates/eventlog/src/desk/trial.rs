@@ -23,13 +23,17 @@ impl Desk {
     /// The books by class, now or as of a moment. An account counts from its first line on.
     ///
     /// # Errors
-    /// [`DeskError::Query`] for a position that the log does not have, [`DeskError::Behind`].
+    /// [`DeskError::Query`] for a position that the log does not have or for a position
+    /// and a time at once, [`DeskError::Behind`].
     pub async fn trial_balance(&self, as_of: AsOf) -> Result<TrialBalance, DeskError> {
         let head = self.log.head();
         self.log.books_current().await;
         let mut db = snapshot(self.log.pool()).await?;
         let books = books(&mut db).await?;
         let asked = match as_of {
+            AsOf { position: Some(_), at: Some(_) } => {
+                return Err(DeskError::Query("name a position or a time, not both".into()));
+            }
             AsOf { position: Some(position), .. } if !(0..=head.max(books)).contains(&position) => {
                 let words = format!("the log has the positions 0 to {}", head.max(books));
                 return Err(DeskError::Query(words));

@@ -183,6 +183,10 @@ pub(super) async fn replay(pool: &PgPool) -> Result<Finding, LogError> {
             let detail = "the books are being rebuilt; check again".to_owned();
             return Ok(Finding { bad: 0, first: None, detail });
         }
+        Err(RebuildError::Log(LogError::Changed(position))) => {
+            let detail = "the event was changed, so nothing can be built from it".to_owned();
+            return Ok(Finding { bad: 1, first: Some(position), detail });
+        }
         Err(RebuildError::Log(error)) => return Err(error),
     };
     Ok(Finding { bad: 1, first: None, detail: text.to_owned() })

@@ -6,6 +6,7 @@ use medusa_types::Timestamp;
 use sqlx::PgPool;
 
 use super::list::{ALL, How, Invariant};
+use super::round;
 use super::run::Findings;
 use crate::error::LogError;
 use crate::read::stored_head;
@@ -37,7 +38,8 @@ pub async fn status(pool: &PgPool) -> Result<Invariants, LogError> {
             detail: row.map(|row| row.detail.clone()).unwrap_or_default(),
         }
     });
-    Ok(Invariants { items: items.collect(), head: stored_head(pool).await? })
+    let (items, head) = (items.collect(), stored_head(pool).await?);
+    Ok(Invariants { items, head, round: round::status(pool).await? })
 }
 
 /// Up to which position every rule over spans was checked; 0 when one never was.

@@ -22,6 +22,8 @@ const READ_MAX: i64 = 2_000;
 pub(super) struct Bytes {
     /// Hashes and columns.
     pub(super) events: Finding,
+    /// Positions without an event.
+    pub(super) missing: Finding,
     /// Roots.
     pub(super) roots: Finding,
     /// Positions of events that cannot be read.
@@ -86,11 +88,14 @@ pub(super) async fn read(
         .fetch_all(&mut *db)
         .await?;
         let Some(last) = rows.last().map(|row| row.position) else { break };
-        position = last;
-        let piece = Piece { rows, frontier, roots, found };
+        let piece = Piece { rows, before: position, frontier, roots, found };
         let read = tokio::task::spawn_blocking(move || piece.read()).await;
         let piece = read.map_err(|error| LogError::Corrupt(error.to_string()))?;
         Piece { frontier, roots, found, .. } = piece;
+        position = last;
+    }
+    if position < high {
+        found.missing.add(Some(position.saturating_add(1)), "the event is missing");
     }
     for size in roots.into_keys() {
         found.roots.add(Some(size), "a root of this size was written down, and no event is there");
@@ -101,6 +106,8 @@ pub(super) async fn read(
 /// Some rows, and what came of the ones before.
 struct Piece {
     rows: Vec<Row>,
+    /// The position before the first.
+    before: i64,
     frontier: Frontier,
     roots: BTreeMap<i64, Vec<Vec<u8>>>,
     found: Bytes,
@@ -109,6 +116,11 @@ struct Piece {
 impl Piece {
     fn read(mut self) -> Self {
         for row in std::mem::take(&mut self.rows) {
+            let expected = self.before.saturating_add(1);
+            if row.position != expected {
+                self.found.missing.add(Some(expected), "the event is missing");
+            }
+            self.before = row.position;
             let (hash, envelope) = (leaf_hash(&row.body), Envelope::decode(&row.body).ok());
             if let Some(problem) = row.judge(envelope.as_ref(), &hash) {
                 self.found.events.add(Some(row.position), problem);

@@ -81,7 +81,7 @@ pub struct Clawback {
     /// What the platform got, in credits.
     pub fee: Credits,
     /// Who gets both: the job's escrow of the bucket that had paid, or, once that is closed, the
-    /// owner's wallet of this bucket.
+    /// owner's wallet of this bucket; what fraud cost us, when it is for no single chunk.
     pub back_to: Account,
 }
 

@@ -103,6 +103,12 @@ impl Accounts {
             chunks: 0,
             earned: Credits::ZERO,
             streak: 0,
+            score: 0,
+            stake: Credits::ZERO,
+            // Nobody believes a newcomer unseen.
+            check_ppm: 1_000_000,
+            quarantined_until: None,
+            marks: Vec::new(),
         })
     }
 

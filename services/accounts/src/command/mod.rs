@@ -2,6 +2,7 @@
 
 mod device;
 mod login;
+mod notices;
 mod people;
 mod tokens;
 

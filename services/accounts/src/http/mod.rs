@@ -1,6 +1,7 @@
 //! Routes of accounts. Handlers take [`crate::Accounts`] as `web::Data`.
 
 mod device;
+mod notices;
 mod people;
 mod routes;
 

@@ -3,11 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{ServiceConfig, get, post};
+use actix_web::web::{ServiceConfig, delete, get, post, put};
 use serde::Serialize;
 use utoipa::OpenApi as _;
 
-use super::{device, people};
+use super::{device, notices, people};
 
 /// Registers the routes.
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -18,7 +18,12 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .route("/v1/me", get().to(people::me))
         .route("/v1/device", post().to(device::request))
         .route("/v1/device/approve", post().to(device::approve))
-        .route("/v1/device/token", post().to(device::poll));
+        .route("/v1/device/token", post().to(device::poll))
+        .route("/v1/notices", get().to(notices::list))
+        .route("/v1/notices/mail", put().to(notices::mail))
+        .route("/v1/webhooks", post().to(notices::add))
+        .route("/v1/webhooks/{id}", delete().to(notices::remove))
+        .route("/v1/webhooks/{id}/test", post().to(notices::test));
 }
 
 /// The routes as an OpenAPI document.
@@ -37,6 +42,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     device::request,
     device::approve,
     device::poll,
+    notices::list,
+    notices::mail,
+    notices::add,
+    notices::remove,
+    notices::test,
 ))]
 struct Document;
 

@@ -3,6 +3,7 @@
 mod browser;
 mod device;
 mod http;
+mod notices;
 mod people;
 mod tokens;
 mod world;

@@ -40,12 +40,18 @@ pub(super) struct World {
     pub(super) accounts: Accounts,
     pub(super) db: TestDb,
     pub(super) greeter: Arc<Greeter>,
+    pub(super) log: EventLog,
+    pub(super) stop: CancellationToken,
     hand: Arc<AtomicI64>,
-    _log: DropGuard,
+    _end: DropGuard,
 }
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with_mail(crate::MailConfig::Off).await
+    }
+
+    pub(super) async fn with_mail(mail: crate::MailConfig) -> Self {
         let db = TestDb::new().await.unwrap();
         let start = Timestamp::from_micros(1_800_000_000_000_000);
         let (clock, hand) = Clock::manual(start);
@@ -57,12 +63,16 @@ impl World {
             issuer: "https://medusa.test".into(),
             public_url: "https://medusa.test/".into(),
             jwt_key: [5; 32],
+            mail,
+            mail_from: "Medusa <no-reply@medusa.test>".into(),
+            private_targets: true,
             limits: AccountsLimits::default(),
         };
         let welcome: Arc<dyn Welcome> = Arc::<Greeter>::clone(&greeter);
         let random = Random::system();
-        let accounts = Accounts::new(config, db.pool.clone(), log, clock, random, welcome);
-        Self { accounts, db, greeter, hand, _log: stop.drop_guard() }
+        let accounts =
+            Accounts::new(config, db.pool.clone(), log.clone(), clock, random, welcome).unwrap();
+        Self { accounts, db, greeter, log, hand, stop: stop.clone(), _end: stop.drop_guard() }
     }
 
     /// Lets time pass.

@@ -111,11 +111,25 @@ fn check_text(
     range: std::ops::RangeInclusive<usize>,
 ) -> Result<String, FieldRefusal> {
     let text = text.trim();
-    if range.contains(&text.chars().count()) {
+    let visible = text.chars().filter(|c| !is_blank(*c)).count();
+    if range.contains(&text.chars().count()) && visible > 0 && !text.chars().any(is_hidden) {
         return Ok(text.to_owned());
     }
-    let words = format!("give {} to {} characters", range.start(), range.end());
+    let words =
+        format!("give {} to {} characters, all of them visible", range.start(), range.end());
     Err(FieldRefusal { code: "billing.text_length", pointer, words })
+}
+
+/// Control characters other than the end of a line, and marks that turn the direction of the text
+/// around them: a reader would see something else than what was written.
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What takes no ink.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
 
 /// All accounts of whom or what an account belongs to: one of them was used when it is known.
@@ -223,6 +237,12 @@ mod tests {
             assert_eq!(found, [("billing.text_length", "/ticket")], "{n}");
         }
         assert_eq!(refused(|new| new.explanation = " ".repeat(20)).len(), 1, "spaces say nothing");
+        for hidden in ["a\0", "a\u{1b}[31m", "a\u{202e}b", "\u{200b}"] {
+            let text = hidden.repeat(10);
+            let found = refused(|new| new.explanation.clone_from(&text));
+            assert_eq!(found, [("billing.text_length", "/explanation")], "{hidden:?}");
+        }
+        assert!(refused(|new| new.explanation = "two lines\nof words".into()).is_empty());
         let all = refused(|new| {
             (new.account, new.amount) = ("x".into(), "x".into());
             (new.explanation, new.ticket) = ("x".into(), String::new());

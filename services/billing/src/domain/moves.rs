@@ -1,7 +1,9 @@
 //! Which credits a fact moves: the flows of the ledger, as this service's facts ask for them.
 
 use medusa_events::Fact;
-use medusa_ledger::{Move, flows};
+use medusa_ledger::flows::Clawback;
+use medusa_ledger::{Account, Move, flows};
+use medusa_types::Credits;
 
 /// The moves that belong to a fact; none for facts that move nothing.
 #[must_use]
@@ -12,6 +14,12 @@ pub fn moves(fact: &Fact) -> Vec<Move> {
         Fact::ChunkSettled { job, fee, shares, .. } => {
             flows::settle(*job, shares.iter().map(|share| (share.lender, share.amount)), *fee)
         }
+        Fact::EarningsForfeited { lender, amount, .. } => flows::claw_back(&Clawback {
+            lender: *lender,
+            amount: *amount,
+            fee: Credits::ZERO,
+            back_to: Account::fraud_loss(),
+        }),
         Fact::EscrowReleased { job, owner } => flows::release(*job, *owner),
         Fact::BooksAdjusted { account, amount, .. } => flows::adjust(*account, *amount),
         _ => Vec::new(),

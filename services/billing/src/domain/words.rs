@@ -13,6 +13,9 @@ pub(crate) fn in_words(fact: &Fact) -> String {
             format!("Earned for chunk {chunk} of {}", short(*job))
         }
         Fact::EscrowReleased { job, .. } => format!("Returned from {}", short(*job)),
+        Fact::BooksAdjusted { reason, .. } => {
+            format!("Adjusted by the house: {}", reason.replace('_', " "))
+        }
         Fact::WatchRewarded { .. } => "Watched an ad".to_owned(),
         other => other.kind().to_owned(),
     }

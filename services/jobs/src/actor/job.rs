@@ -14,9 +14,9 @@ use medusa_platform::{BlobStore, Clock, Random};
 use medusa_types::{AgentId, JobId, LeaseId, Outcome, Sha256Hash, UserId};
 
 use super::MAILBOX_MAX;
-use super::message::{CancelJob, Granted, JobEvent, NextLease, Reported};
+use super::message::{CancelJob, Granted, JobEvent, NextLease, Reported, WhyWaiting};
 use super::scheduler::{JobDown, JobUp, SchedulerHandle, Withdraw};
-use crate::domain::{Fleet, Job};
+use crate::domain::{Fleet, Job, TrustRules};
 use crate::error::JobsError;
 use crate::order::Orders;
 use crate::port::{Escrows, Runner};
@@ -36,6 +36,7 @@ pub(crate) struct JobContext {
     pub(crate) scheduler: SchedulerHandle,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) rules: TrustRules,
 }
 
 /// The log did not take the facts: what this actor believes is not so.
@@ -53,7 +54,7 @@ pub(crate) struct JobActor {
     /// Version of the job's stream once all facts that were handed over are written. The log
     /// refuses what is built on facts that it did not take.
     version: i64,
-    pub(super) fleet: Fleet,
+    pub(super) fleet: Arc<Fleet>,
     /// Results are being put together.
     pub(super) merging: bool,
     /// Chunks that are being run here.
@@ -68,8 +69,9 @@ impl JobActor {
         orders: Orders,
         plan: Arc<Plan>,
         spec: JobSpec,
-        (job, version): (Job, i64),
+        (mut job, version): (Job, i64),
     ) -> Self {
+        job.decide_by(context.rules, spec.memory_bytes());
         Self {
             context,
             orders: Arc::new(orders),
@@ -77,7 +79,7 @@ impl JobActor {
             spec,
             job,
             version,
-            fleet: Fleet::default(),
+            fleet: Arc::default(),
             merging: false,
             refereeing: BTreeSet::new(),
             last_words: String::new(),
@@ -164,7 +166,7 @@ impl JobActor {
         }
     }
 
-    fn wake(&self, ctx: &mut Context<Self>) {
+    pub(super) fn wake(&self, ctx: &mut Context<Self>) {
         let up = JobUp { job: self.id(), addr: ctx.address() };
         if self.context.scheduler.try_send(up).is_err() {
             tracing::debug!("the scheduler will find the job at its next tick");
@@ -323,18 +325,20 @@ impl Handler<NextLease> for JobActor {
         }
         let now = self.context.clock.now();
         let id = LeaseId(self.context.random.id());
-        let Some(fact) = self.job.lease(msg.worker, &self.fleet, id, now) else {
+        // Not made of the lease's id, which the agent knows: it must not know if it is checked.
+        let [a, b, c, d, ..] = self.context.random.secret();
+        let dice = u32::from_le_bytes([a, b, c, d]);
+        let facts = self.job.lease(msg.worker, &self.fleet, id, dice, now);
+        let Some(Fact::ChunkLeased { chunk, fuel_limit, .. }) = facts.first().cloned() else {
             return Box::pin(fut::ready(None));
         };
-        let Fact::ChunkLeased { chunk, fuel_limit, .. } = fact else {
-            return Box::pin(fut::ready(None));
-        };
-        self.record(vec![fact], None, ctx);
+        let at_risk = self.job.at_risk(id);
+        self.record(facts, None, ctx);
         let orders = Arc::clone(&self.orders);
         let order =
             async move { orders.lease(id, chunk.0, fuel_limit, msg.worker.agent, now).await };
         Box::pin(order.into_actor(self).map(move |frame, act, ctx| match frame {
-            Ok(frame) => Some(Box::new(Granted { lease: id, frame })),
+            Ok(frame) => Some(Box::new(Granted { lease: id, frame, at_risk })),
             Err(error) => {
                 tracing::error!(%error, "a chunk's input could not be read");
                 act.lose(&[id], "refused", ctx);
@@ -370,6 +374,18 @@ impl Handler<JobEvent> for JobActor {
                 self.end_if_starved(ctx);
             }
         }
+    }
+}
+
+impl Handler<WhyWaiting> for JobActor {
+    type Result = Option<String>;
+
+    fn handle(&mut self, _: WhyWaiting, _: &mut Self::Context) -> Self::Result {
+        self.job.waits_for_stranger(&self.fleet).then(|| {
+            "a result waits for an agent of another, unrelated owner to confirm it: \
+             the chunk is too large for the server to check it itself"
+                .to_owned()
+        })
     }
 }
 
@@ -415,6 +431,7 @@ impl Handler<Refold> for JobActor {
         AtomicResponse::new(Box::pin(fold.into_actor(self).map(|folded, act, ctx| match folded {
             Ok(Some(folded)) => {
                 act.job = folded.job;
+                act.job.decide_by(act.context.rules, act.spec.memory_bytes());
                 act.version = folded.version;
                 start::revive(&mut act.job, act.context.clock.now());
                 if act.job.ended().is_some() {

@@ -1,8 +1,10 @@
 //! What jobs, agents and the scheduler tell each other about leases.
 
+use std::sync::Arc;
+
 use actix::Message;
 use medusa_protocol::Frame;
-use medusa_types::{AgentId, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
+use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
 
 use crate::domain::{Fleet, Worker};
 use crate::error::JobsError;
@@ -12,13 +14,15 @@ use crate::error::JobsError;
 #[rtype(result = "Option<Box<Granted>>")]
 pub(crate) struct NextLease {
     pub(crate) worker: Worker,
-    pub(crate) fleet: Fleet,
+    pub(crate) fleet: Arc<Fleet>,
 }
 
 /// A lease and the frame that tells the agent.
 pub(crate) struct Granted {
     pub(crate) lease: LeaseId,
     pub(crate) frame: Frame,
+    /// What the agent could gain by lying, because nobody else is meant to run the chunk.
+    pub(crate) at_risk: Credits,
 }
 
 /// An agent's report, its output stored.
@@ -40,7 +44,7 @@ pub(crate) enum JobEvent {
     /// An agent reported.
     Reported(Box<Reported>),
     /// Other owners' agents are there now.
-    Fleet(Fleet),
+    Fleet(Arc<Fleet>),
     /// An agent did not come back.
     AgentGone(AgentId),
     /// An agent said what it is working on.
@@ -48,6 +52,11 @@ pub(crate) enum JobEvent {
     /// Time passed.
     Tick,
 }
+
+/// Why a job that has room for work does not go on, in words.
+#[derive(Message)]
+#[rtype(result = "Option<String>")]
+pub(crate) struct WhyWaiting;
 
 /// The consumer stops the job.
 #[derive(Message)]

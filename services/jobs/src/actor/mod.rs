@@ -4,12 +4,14 @@
 mod job;
 mod message;
 mod scheduler;
+mod summary;
 mod work;
 mod worker;
 
 pub(crate) use job::{JobActor, JobContext};
-pub(crate) use message::CancelJob;
-pub(crate) use scheduler::{Scheduler, SchedulerHandle, Summary};
+pub(crate) use message::{CancelJob, WhyWaiting};
+pub(crate) use scheduler::{Scheduler, SchedulerHandle, Standings};
+pub(crate) use summary::Summary;
 pub(crate) use worker::{Inbound, Replaced as Hangup, WorkerActor, WorkerConfig};
 
 /// Messages that wait for one actor; more are an error of the sender's rate.

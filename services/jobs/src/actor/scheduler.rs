@@ -2,18 +2,20 @@
 //! a lease on behalf of an agent with a free slot, jobs in turn, until nobody has work.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use medusa_api::AgentState;
 use medusa_platform::Clock;
-use medusa_types::{AgentId, JobId, LeaseId, Timestamp, UserId};
+use medusa_types::{AgentId, Credits, JobId, LeaseId, Timestamp, UserId};
 
 use super::MAILBOX_MAX;
 use super::job::JobActor;
 use super::message::{Granted, JobEvent, NextLease, Reported};
+use super::summary::{FleetSummary, Summary};
 use super::worker::{Assign, Replaced, Revoke, WorkerActor};
-use crate::domain::{Fleet, Worker};
+use crate::domain::{Fleet, Standing, Tie, TrustRules, Worker};
 
 /// The address that everybody uses.
 pub(crate) type SchedulerHandle = Addr<Scheduler>;
@@ -23,6 +25,8 @@ pub(crate) type SchedulerHandle = Addr<Scheduler>;
 #[rtype(result = "()")]
 pub(crate) struct WorkerUp {
     pub(crate) worker: Worker,
+    /// What it has in common with other owners.
+    pub(crate) ties: BTreeSet<Tie>,
     pub(crate) slots: u32,
     pub(crate) paused: bool,
     pub(crate) addr: Addr<WorkerActor>,
@@ -72,6 +76,11 @@ pub(crate) struct JobUp {
 #[rtype(result = "()")]
 pub(crate) struct JobDown(pub(crate) JobId);
 
+/// Records of agents that changed, as the read model has them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Standings(pub(crate) Vec<(AgentId, Standing)>);
+
 /// A lease is not needed any more.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -80,46 +89,12 @@ pub(crate) struct Withdraw {
     pub(crate) lease: LeaseId,
 }
 
-/// Who is there.
-#[derive(Message)]
-#[rtype(result = "FleetSummary")]
-pub(crate) struct Summary {
-    /// Left out when they are this person's: nobody computes for himself.
-    pub(crate) without: Option<UserId>,
-}
-
-/// Connected agents in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, MessageResponse)]
-pub(crate) struct FleetSummary {
-    pub(crate) connected: u32,
-    pub(crate) own: u32,
-    pub(crate) paused: u32,
-    pub(crate) busy: u32,
-    pub(crate) slots: u32,
-    pub(crate) states: BTreeMap<AgentId, AgentState>,
-}
-
-impl FleetSummary {
-    /// Why a job waits, in words.
-    pub(crate) fn in_words(&self) -> String {
-        match (self.connected, self.own) {
-            (0, 0) => "no agents are connected".into(),
-            (0, own) => {
-                format!("only your own {own} agents are connected, and nobody computes for himself")
-            }
-            (n, _) => {
-                let idle = n.saturating_sub(self.paused).saturating_sub(self.busy);
-                format!("{n} agents: {} paused, {} busy, {idle} free", self.paused, self.busy)
-            }
-        }
-    }
-}
-
 struct Entry {
     worker: Worker,
     slots: u32,
     paused: bool,
-    leases: BTreeSet<LeaseId>,
+    /// Leases, and what each puts at risk.
+    leases: BTreeMap<LeaseId, Credits>,
     addr: Addr<WorkerActor>,
     /// A request for work is under way.
     asking: bool,
@@ -128,10 +103,22 @@ struct Entry {
 }
 
 impl Entry {
-    /// Leases it may hold: one for each slot, and as many that wait with their input fetched.
-    fn room(&self) -> bool {
+    /// Leases it may hold: one for each slot, and as many that wait with their input fetched; but
+    /// no more than its record allows.
+    fn room(&self, rules: &TrustRules, now: Timestamp) -> bool {
         let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
-        !self.paused && held < self.slots.saturating_mul(2)
+        let most = self.slots.saturating_mul(2).min(self.worker.standing.leases_max(now));
+        self.works(rules, now) && held < most
+    }
+
+    /// Whether it takes part.
+    fn works(&self, rules: &TrustRules, now: Timestamp) -> bool {
+        !self.paused && self.worker.standing.quarantined(rules, now).is_none()
+    }
+
+    /// Whether it could be given a lease, now or once others are done.
+    fn counts(&self, rules: &TrustRules, now: Timestamp) -> bool {
+        self.works(rules, now) && self.worker.standing.leases_max(now) > 0
     }
 }
 
@@ -145,26 +132,65 @@ pub(crate) struct Scheduler {
     missed: BTreeMap<AgentId, UserId>,
     /// Agents of before a restart may still be on their way.
     gathering: bool,
+    /// Records of all agents that ever had one.
+    standings: BTreeMap<AgentId, Standing>,
+    /// What owners have in common, of all who were connected since the start.
+    ties: BTreeMap<UserId, BTreeSet<Tie>>,
+    /// Who is there, as the jobs know it.
+    fleet: Arc<Fleet>,
+    rules: TrustRules,
     clock: Clock,
     grace: Duration,
 }
 
 impl Scheduler {
-    pub(crate) fn new(clock: Clock, grace: Duration) -> Self {
-        let (workers, jobs, turn) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        let (missed, gathering) = (BTreeMap::new(), true);
-        Self { workers, jobs, turn, missed, gathering, clock, grace }
+    pub(crate) fn new(clock: Clock, grace: Duration, rules: TrustRules) -> Self {
+        Self {
+            workers: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            turn: VecDeque::new(),
+            missed: BTreeMap::new(),
+            gathering: true,
+            standings: BTreeMap::new(),
+            ties: BTreeMap::new(),
+            fleet: Arc::new(Fleet { gathering: true, ..Fleet::default() }),
+            rules,
+            clock,
+            grace,
+        }
     }
 
-    fn fleet(&self) -> Fleet {
-        let active = self.workers.values().filter(|w| !w.paused).map(|w| w.worker.lender);
-        let owners = active.chain(self.missed.values().copied()).collect();
-        Fleet { owners, gathering: self.gathering }
+    /// Looks who is there, and tells the jobs if that has changed.
+    fn announce_fleet(&mut self) {
+        let now = self.clock.now();
+        let there = self.workers.values().filter(|w| w.counts(&self.rules, now));
+        let there = there.map(|w| (w.worker.lender, w.worker.memory_bytes));
+        // Who may come back in a moment comes back as large as before.
+        let missed = self.missed.values().map(|owner| (*owner, u64::MAX));
+        let mut owners = BTreeMap::new();
+        for (owner, memory) in there.chain(missed) {
+            let most: &mut u64 = owners.entry(owner).or_default();
+            *most = memory.max(*most);
+        }
+        let fleet = Fleet { owners, ties: self.ties.clone(), gathering: self.gathering };
+        if fleet != *self.fleet {
+            self.fleet = Arc::new(fleet);
+            let fleet = Arc::clone(&self.fleet);
+            self.tell_jobs(|| JobEvent::Fleet(Arc::clone(&fleet)));
+        }
     }
 
-    fn announce_fleet(&self) {
-        let fleet = self.fleet();
-        self.tell_jobs(|| JobEvent::Fleet(fleet.clone()));
+    /// Ends the leases of an agent that is quarantined from now on.
+    fn cut_off(&mut self, agent: AgentId) {
+        tracing::warn!(%agent, "an agent is quarantined for wrong results");
+        if let Some(entry) = self.workers.get_mut(&agent) {
+            for lease in std::mem::take(&mut entry.leases).into_keys() {
+                if entry.addr.try_send(Revoke(lease)).is_err() {
+                    tracing::debug!(%agent, "an agent did not hear of a withdrawn lease");
+                }
+            }
+        }
+        self.tell_jobs(|| JobEvent::AgentGone(agent));
     }
 
     fn tell_jobs(&self, event: impl Fn() -> JobEvent) {
@@ -181,23 +207,24 @@ impl Scheduler {
 
     /// Asks the jobs, in turn, for one lease for this agent; goes on while it has room.
     fn ask(&mut self, agent: AgentId, ctx: &mut Context<Self>) {
-        let fleet = self.fleet();
+        let (fleet, now) = (Arc::clone(&self.fleet), self.clock.now());
         let Some(entry) = self.workers.get_mut(&agent) else { return };
         if entry.asking {
             entry.again = true;
             return;
         }
-        if !entry.room() || self.jobs.is_empty() {
+        if !entry.room(&self.rules, now) || self.jobs.is_empty() {
             return;
         }
         entry.asking = true;
         entry.again = false;
-        let worker = entry.worker;
+        let exposed = entry.leases.values().copied().fold(Credits::ZERO, Credits::saturating_add);
+        let worker = Worker { exposed, ..entry.worker };
         let order: Vec<(JobId, Addr<JobActor>)> =
             self.turn.iter().filter_map(|job| Some((*job, self.jobs.get(job)?.clone()))).collect();
         let search = async move {
             for (job, addr) in order {
-                let next = NextLease { worker, fleet: fleet.clone() };
+                let next = NextLease { worker, fleet: Arc::clone(&fleet) };
                 if let Ok(Some(granted)) = addr.send(next).await {
                     return Some((job, addr, granted));
                 }
@@ -222,7 +249,7 @@ impl Scheduler {
         entry.asking = false;
         let mut more = entry.again;
         if let Some((job, addr, granted)) = found {
-            entry.leases.insert(granted.lease);
+            entry.leases.insert(granted.lease, granted.at_risk);
             let sent = entry.addr.try_send(Assign { job: addr, granted });
             if sent.is_err() {
                 tracing::warn!(%agent, "an agent's mailbox is full; its lease will end by itself");
@@ -255,6 +282,8 @@ impl Actor for Scheduler {
         // A safety net: every wake-up is also sent when it happens.
         ctx.run_interval(Duration::from_millis(500), |act, ctx| {
             act.tell_jobs(|| JobEvent::Tick);
+            // Quarantines end by themselves.
+            act.announce_fleet();
             act.match_all(ctx);
         });
     }
@@ -265,11 +294,13 @@ impl Handler<WorkerUp> for Scheduler {
 
     fn handle(&mut self, msg: WorkerUp, ctx: &mut Self::Context) {
         let agent = msg.worker.agent;
+        let standing = self.standings.get(&agent).copied().unwrap_or_default();
+        self.ties.entry(msg.worker.lender).or_default().extend(msg.ties);
         let entry = Entry {
-            worker: msg.worker,
+            worker: Worker { standing, ..msg.worker },
             slots: msg.slots.clamp(1, 256),
             paused: msg.paused,
-            leases: BTreeSet::new(),
+            leases: BTreeMap::new(),
             addr: msg.addr,
             asking: false,
             again: false,
@@ -354,7 +385,7 @@ impl Handler<JobUp> for Scheduler {
         if self.jobs.insert(msg.job, msg.addr.clone()).is_none() {
             self.turn.push_front(msg.job);
         }
-        tell_job(&msg.addr, JobEvent::Fleet(self.fleet()));
+        tell_job(&msg.addr, JobEvent::Fleet(Arc::clone(&self.fleet)));
         self.match_all(ctx);
     }
 }
@@ -368,12 +399,33 @@ impl Handler<JobDown> for Scheduler {
     }
 }
 
+impl Handler<Standings> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, msg: Standings, ctx: &mut Self::Context) {
+        let now = self.clock.now();
+        for (agent, standing) in msg.0 {
+            let before = self.standings.insert(agent, standing).unwrap_or_default();
+            let out = |standing: Standing| standing.quarantined(&self.rules, now).is_some();
+            let cut_off = out(standing) && !out(before);
+            if let Some(entry) = self.workers.get_mut(&agent) {
+                entry.worker.standing = standing;
+            }
+            if cut_off {
+                self.cut_off(agent);
+            }
+        }
+        self.announce_fleet();
+        self.match_all(ctx);
+    }
+}
+
 impl Handler<Withdraw> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: Withdraw, ctx: &mut Self::Context) {
         if let Some(entry) = self.workers.get_mut(&msg.agent)
-            && entry.leases.remove(&msg.lease)
+            && entry.leases.remove(&msg.lease).is_some()
         {
             if entry.addr.try_send(Revoke(msg.lease)).is_err() {
                 tracing::debug!(agent = %msg.agent, "an agent did not hear of a withdrawn lease");
@@ -388,7 +440,9 @@ impl Handler<Summary> for Scheduler {
 
     fn handle(&mut self, msg: Summary, _: &mut Self::Context) -> FleetSummary {
         let mut summary = FleetSummary::default();
+        let now = self.clock.now();
         for (agent, entry) in &self.workers {
+            let out = !entry.paused && !entry.works(&self.rules, now);
             let state = match (entry.paused, entry.leases.is_empty()) {
                 (true, _) => AgentState::Paused,
                 (false, true) => AgentState::Idle,
@@ -402,8 +456,9 @@ impl Handler<Summary> for Scheduler {
             let add = |n: &mut u32, yes: bool| *n = n.saturating_add(u32::from(yes));
             add(&mut summary.connected, true);
             add(&mut summary.paused, entry.paused);
-            add(&mut summary.busy, !entry.paused && !entry.room());
-            if !entry.paused {
+            add(&mut summary.quarantined, out);
+            add(&mut summary.busy, !entry.paused && !out && !entry.room(&self.rules, now));
+            if !entry.paused && !out {
                 summary.slots = summary.slots.saturating_add(entry.slots);
             }
         }

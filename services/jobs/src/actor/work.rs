@@ -15,6 +15,9 @@ use crate::domain::Refereed;
 use crate::error::JobsError;
 use crate::merge;
 
+/// Chunks of one job that are run here at the same time: quotes and other jobs wait in the same
+/// queue.
+const REFEREED_MAX: usize = 2;
 /// After a failure on our side.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -22,6 +25,9 @@ impl JobActor {
     /// Runs chunks here that agents cannot settle among themselves.
     pub(super) fn call_referee(&mut self, ctx: &mut Context<Self>) {
         for chunk in self.job.stale_reports() {
+            if self.refereeing.len() >= REFEREED_MAX {
+                return;
+            }
             if self.job.needs_referee(chunk, &self.fleet) && self.refereeing.insert(chunk) {
                 self.run_referee(chunk, ctx);
             }
@@ -29,7 +35,7 @@ impl JobActor {
     }
 
     fn run_referee(&self, chunk: u32, ctx: &mut Context<Self>) {
-        tracing::info!(job = %self.id(), chunk, "agents cannot settle a chunk; running it here");
+        tracing::info!(job = %self.id(), chunk, "a chunk is checked here");
         let (orders, context) = (Arc::clone(&self.orders), self.context.clone());
         let limit = self.job.submitted().fuel_limit;
         let run = async move {
@@ -40,12 +46,18 @@ impl JobActor {
         };
         ctx.spawn(run.into_actor(self).map(move |result, act, ctx| {
             act.refereeing.remove(&chunk);
-            match result {
-                Ok((refereed, stderr)) => act.refereed(chunk, refereed, &stderr, ctx),
+            let (refereed, stderr) = match result {
+                Ok(done) => done,
                 Err(error) => {
                     tracing::error!(%error, "the referee could not run a chunk");
                     ctx.notify_later(Refold, AGAIN_AFTER);
+                    return;
                 }
+            };
+            act.refereed(chunk, refereed, &stderr, ctx);
+            if act.job.ended().is_none() {
+                act.call_referee(ctx);
+                act.wake(ctx);
             }
         }));
     }

@@ -1,21 +1,21 @@
 //! One connected agent. It turns frames into messages and back, and stores what comes inline. Its
 //! outbox is bounded: an agent that does not read is disconnected.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
 use medusa_platform::{BlobStore, Clock};
 use medusa_protocol::{Cancel, Frame, GONE_MS, HEARTBEAT_MS, Message as Says, Report, Welcome};
-use medusa_types::{AgentId, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
+use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
 use tokio::sync::mpsc;
 
 use super::MAILBOX_MAX;
 use super::job::JobActor;
 use super::message::{Granted, JobEvent, Reported};
 use super::scheduler::{Freed, Orphan, SchedulerHandle, WorkerDown, WorkerPulse, WorkerUp};
-use crate::domain::Worker;
+use crate::domain::{Standing, Tie, Worker};
 use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX};
 
 /// Reports of one agent whose outputs are stored at the same time.
@@ -30,6 +30,7 @@ pub(crate) struct WorkerConfig {
     pub(crate) agent: AgentId,
     pub(crate) lender: UserId,
     pub(crate) name: String,
+    pub(crate) ties: BTreeSet<Tie>,
     pub(crate) outbox: mpsc::Sender<Bytes>,
     pub(crate) scheduler: SchedulerHandle,
     pub(crate) blobs: BlobStore,
@@ -100,7 +101,14 @@ impl WorkerActor {
         };
         self.send(&Frame::of(Says::Welcome(welcome)), ctx);
         let up = WorkerUp {
-            worker: Worker { agent, lender: self.config.lender, memory_bytes: hello.memory_bytes },
+            worker: Worker {
+                agent,
+                lender: self.config.lender,
+                memory_bytes: hello.memory_bytes,
+                standing: Standing::default(),
+                exposed: Credits::ZERO,
+            },
+            ties: self.config.ties.clone(),
             slots: hello.slots,
             paused: hello.paused,
             addr: ctx.address(),

@@ -1,12 +1,24 @@
 //! The orders that this service accepts, behind one cheap handle.
 
+mod compare;
+mod files;
+mod history;
 mod program;
+mod report;
+mod run;
+mod sizing;
 mod submit;
+mod timeline;
+mod trust;
+mod upload;
 mod view;
+mod waiting;
 
 use std::sync::Arc;
 
+pub(crate) use files::ARCHIVE_CHUNKS_MAX;
 pub use program::NewExample;
+pub(crate) use report::Report;
 pub(crate) use view::JobTotals;
 
 use actix::Addr;
@@ -70,8 +82,9 @@ impl Jobs {
         let parts = Arc::new(parts);
         let arbiter = actix::Arbiter::new().handle();
         let (clock, grace) = (parts.clock.clone(), parts.config.agent_grace);
+        let rules = parts.config.trust;
         let scheduler =
-            actix::Actor::start_in_arbiter(&arbiter, move |_| Scheduler::new(clock, grace));
+            actix::Actor::start_in_arbiter(&arbiter, move |_| Scheduler::new(clock, grace, rules));
         let (registry, sampling) = Default::default();
         let jobs = Self { parts, scheduler, registry, arbiter, sampling };
         // The read model must know every job that the log knows.
@@ -79,6 +92,7 @@ impl Jobs {
         let mut db = jobs.parts.log.pool().acquire().await?;
         let open = store::job::open(&mut db).await?;
         drop(db);
+        jobs.announce_standings(-1).await?;
         for id in open {
             jobs.try_revive(id).await;
         }
@@ -135,6 +149,7 @@ impl Jobs {
             scheduler: self.scheduler.clone(),
             clock: parts.clock.clone(),
             random: parts.random.clone(),
+            rules: parts.config.trust,
         };
         let spec = submission.spec;
         // Looked up and started under one lock: a job never has two actors.

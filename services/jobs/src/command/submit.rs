@@ -1,8 +1,6 @@
 //! From a quote to a running job, and its early end.
 
-use std::sync::Arc;
-
-use medusa_api::{Job as JobView, JobState, Program, Quote, QuoteRequest};
+use medusa_api::{Job as JobView, JobState, Quote, QuoteRequest};
 use medusa_eventlog::{Append, AppendError, Expect, NewEvent, Operation};
 use medusa_events::Fact;
 use medusa_types::{Fuel, JobId, Sha256Hash, UserId, Uuid};
@@ -10,13 +8,13 @@ use medusa_types::{Fuel, JobId, Sha256Hash, UserId, Uuid};
 use crate::actor::{CancelJob, Summary};
 use crate::domain::{Prices, Submitted, quote_price};
 use crate::error::JobsError;
-use crate::order::Orders;
-use crate::split::{Inputs, Plan};
+use crate::split::Plan;
 use crate::store::quote::StoredQuote;
 use crate::store::submission::Submission;
 use crate::{split, start, store};
 
 use super::Jobs;
+use super::sizing::Sample;
 
 /// A run may use so many times the fuel of the sample (scaled by input size).
 const FUEL_MARGIN: u64 = 4;
@@ -28,7 +26,7 @@ impl Jobs {
     ///
     /// # Errors
     /// What is wrong with spec, input or program, in words. Nothing is charged.
-    pub async fn quote(&self, user: UserId, request: QuoteRequest) -> Result<Quote, JobsError> {
+    pub async fn quote(&self, user: UserId, mut request: QuoteRequest) -> Result<Quote, JobsError> {
         request.spec.check().map_err(JobsError::Spec)?;
         let parts = &self.parts;
         let mut db = parts.log.pool().acquire().await?;
@@ -43,8 +41,13 @@ impl Jobs {
         }
         drop(db);
         let _turn = self.take_sample_turn(user)?;
+        let pace = self.size(&program, &mut request).await?;
         let plan = split::plan(&parts.blobs, &request.spec.split, request.input).await?;
-        let quote = self.price(user, &program, &request, &plan).await?;
+        let sample = match pace {
+            Some(pace) => pace.sample(&mut request.spec.split, &plan),
+            None => self.sample(&program, &request, &plan).await?,
+        };
+        let quote = self.price(user, &request, &plan, sample).await?;
         let mut db = parts.log.pool().acquire().await?;
         let stored = StoredQuote {
             id: parse_quote(&quote.id).ok_or(JobsError::QuoteEnded)?,
@@ -62,39 +65,19 @@ impl Jobs {
     async fn price(
         &self,
         user: UserId,
-        program: &Program,
         request: &QuoteRequest,
         plan: &Plan,
+        sample: Sample,
     ) -> Result<Quote, JobsError> {
         let parts = &self.parts;
         let chunks = u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX);
         let id = parts.random.id();
-        let orders = Orders {
-            job: JobId(id),
-            spec: request.spec.clone(),
-            chunks,
-            program: program.sha256,
-            program_bytes: program.size,
-            submitted_at: parts.clock.now(),
-            inputs: Inputs::new(parts.blobs.clone(), Arc::new(plan.clone()), request.input),
-            blobs: parts.blobs.clone(),
-            tickets: Arc::clone(&parts.tickets),
-        };
-        // The middle chunk: ends are often smaller.
-        let sample = chunks >> 1;
-        let (fuel, wall) = (Fuel(parts.config.sample_fuel_max), Some(parts.config.sample_wall_ms));
-        let ran = orders.run(parts.runner.as_ref(), sample, fuel, wall).await?;
-        let sample_bytes = plan.bytes_of_chunk(sample);
-        if ran.outcome != medusa_types::Outcome::Done {
-            let words = ran.outcome.in_words();
-            return Err(JobsError::Sample(format!("{words}\n{}", ran.stderr.trim_end())));
-        }
         let tariff = parts.escrows.tariff();
         let prices = Prices::from(&tariff);
         let bytes = plan.bytes();
         let copies = request.spec.copies;
         let (low, likely, hold) =
-            quote_price(&prices, ran.fuel, (sample_bytes, bytes), (chunks, copies));
+            quote_price(&prices, sample.fuel, (sample.bytes, bytes), (chunks, copies));
         let fleet = self.scheduler.send(Summary { without: Some(user) }).await?;
         let once = likely.share_floor(1, u64::from(copies.max(1))).unwrap_or(likely);
         Ok(Quote {
@@ -102,7 +85,7 @@ impl Jobs {
             split: medusa_api::SplitPreview {
                 chunks,
                 bytes,
-                in_words: plan.in_words(&request.spec.split),
+                in_words: preview(plan, request, &sample),
             },
             low,
             likely,
@@ -110,9 +93,9 @@ impl Jobs {
             verification: likely.saturating_sub(once),
             fee: prices.fee(likely),
             tariff,
-            sample_fuel: ran.fuel,
-            sample_stderr: ran.stderr,
-            seconds: seconds(ran.cpu_ms, chunks, copies, fleet.slots),
+            sample_fuel: sample.fuel,
+            sample_stderr: sample.stderr,
+            seconds: seconds(sample.cpu_ms, chunks, copies, fleet.slots),
             agents: fleet.connected.saturating_sub(fleet.paused),
             expires_at: parts
                 .clock
@@ -227,6 +210,16 @@ impl Jobs {
 
 fn parse_quote(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text.strip_prefix("quo_")?).ok()
+}
+
+/// The split in words, with the time that a chunk was sized for.
+fn preview(plan: &Plan, request: &QuoteRequest, sample: &Sample) -> String {
+    let words = plan.in_words(&request.spec.split);
+    match sample.seconds {
+        None => words,
+        Some(1) => format!("{words}, of about a second each"),
+        Some(seconds) => format!("{words}, of about {seconds} seconds each"),
+    }
 }
 
 /// How long all copies take on so many slots, from the processor time of one.

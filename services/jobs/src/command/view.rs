@@ -1,13 +1,16 @@
 //! What people see of their jobs, chunks and machines.
 
-use medusa_api::{Agent, AgentState, ChunkPage, Job as JobView, JobPage};
+use medusa_api::{
+    Agent, AgentState, Chunk, ChunkPage, ChunkState, Job as JobView, JobPage, JobState,
+};
 use medusa_types::{ChunkIndex, JobId, Sha256Hash, UserId};
 
-use crate::actor::Summary;
+use crate::actor::{Summary, WhyWaiting};
 use crate::error::JobsError;
 use crate::store;
 
 use super::Jobs;
+use super::waiting::{Ended, in_words};
 
 /// Rows of one page.
 const PAGE_MAX: i64 = 200;
@@ -37,9 +40,10 @@ impl Jobs {
         let mut found = store::job::list(&mut db, user, (Some(id), None), 1).await?;
         drop(db);
         let mut job = found.pop().ok_or(JobsError::Missing("job"))?;
-        if job.state == medusa_api::JobState::Running && job.counts.leased == 0 {
+        if job.state == JobState::Running && job.counts.leased == 0 {
             let fleet = self.scheduler.send(Summary { without: Some(user) }).await?;
-            job.waiting = Some(fleet.in_words());
+            let why = self.actor(id).await?.send(WhyWaiting).await?;
+            job.waiting = Some(why.unwrap_or_else(|| fleet.in_words()));
         }
         Ok(job)
     }
@@ -73,14 +77,45 @@ impl Jobs {
         limit: i64,
         from: ChunkIndex,
     ) -> Result<ChunkPage, JobsError> {
-        self.job(user, id).await?;
+        let job = self.job(user, id).await?;
         let limit = limit.clamp(1, PAGE_MAX);
         let mut db = self.parts.log.pool().acquire().await?;
         let from = i32::try_from(from.0).unwrap_or(i32::MAX);
-        let items = store::job::chunks(&mut db, id, from, limit).await?;
+        let mut items = store::job::chunks(&mut db, id, from, limit).await?;
+        drop(db);
+        if job.state == JobState::Running {
+            self.explain(user, id, &mut items).await?;
+        }
         let full = i64::try_from(items.len()).unwrap_or_default() == limit;
         let next = items.last().filter(|_| full).map(|c| c.index.0.saturating_add(1).to_string());
         Ok(ChunkPage { items, next })
+    }
+
+    /// Says of chunks that are not done why they are not.
+    async fn explain(
+        &self,
+        user: UserId,
+        id: JobId,
+        chunks: &mut [Chunk],
+    ) -> Result<(), JobsError> {
+        let open =
+            |chunk: &&mut Chunk| matches!(chunk.state, ChunkState::Waiting | ChunkState::Leased);
+        let index = |chunk: &mut Chunk| i32::try_from(chunk.index.0).unwrap_or(i32::MAX);
+        let indexes: Vec<i32> = chunks.iter_mut().filter(open).map(index).collect();
+        if indexes.is_empty() {
+            return Ok(());
+        }
+        let mut db = self.parts.log.pool().acquire().await?;
+        let ended = store::record::ended_copies(&mut db, id, &indexes).await?;
+        drop(db);
+        let fleet = self.scheduler.send(Summary { without: Some(user) }).await?.in_words();
+        for chunk in chunks.iter_mut().filter(open) {
+            let of_it = ended.iter().find(|(index, ..)| *index == chunk.index.0);
+            let ended =
+                of_it.map_or_else(Ended::default, |&(_, reported, lost)| Ended { reported, lost });
+            chunk.waiting = in_words(chunk, ended, &fleet);
+        }
+        Ok(())
     }
 
     /// A person's machines.
@@ -94,6 +129,7 @@ impl Jobs {
         let fleet = self.scheduler.send(Summary { without: None }).await?;
         for agent in &mut agents {
             agent.state = fleet.states.get(&agent.id).copied().unwrap_or(AgentState::Offline);
+            self.show_standing(&mut db, agent).await?;
         }
         Ok(agents)
     }

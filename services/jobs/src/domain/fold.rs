@@ -1,10 +1,11 @@
 //! Folding facts into a job. Cannot fail: a fact that was decided is so.
 
 use medusa_events::Fact;
-use medusa_types::{Fuel, LeaseId, Outcome};
+use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash};
 
 use super::job::{ChunkStatus, Job, LEASE_MS};
 use super::lease::{Attempt, Lease};
+use super::trust::Copies;
 
 impl Job {
     /// Folds a fact. Facts of other streams are ignored.
@@ -21,18 +22,20 @@ impl Job {
                     expires_at: *expires_at,
                     granted_at,
                 };
+                self.grant(lease);
+            }
+            Fact::CopiesDrawn { chunk, copies, .. } => {
                 if let Some(chunk) = self.chunk_mut(chunk.0) {
-                    chunk.live.push(lease.id);
-                    chunk.leases = chunk.leases.saturating_add(1);
+                    chunk.copies = Copies::of_word(copies);
                 }
-                self.reserve(lease.fuel_limit);
-                self.leases.insert(lease.id, lease);
+                self.refresh(chunk.0);
             }
             Fact::LeaseEnded { chunk, lease, why, .. } => {
                 if why != "not_needed" {
                     self.mark_faulted(chunk.0, *lease);
                 }
                 self.drop_lease(chunk.0, *lease);
+                self.refresh(chunk.0);
             }
             Fact::AttemptReported { chunk, lease, outcome, output, fuel, .. } => {
                 let Some(found) = self.leases.get(lease).cloned() else { return };
@@ -41,6 +44,9 @@ impl Job {
                     *outcome == Outcome::FuelOut && found.fuel_limit < self.submitted.fuel_limit;
                 if !outcome.is_verdict() {
                     self.mark_faulted(chunk.0, *lease);
+                }
+                if let (Outcome::AgentFault, Some(chunk)) = (outcome, self.chunk_mut(chunk.0)) {
+                    chunk.broken.insert(found.lender);
                 }
                 self.drop_lease(chunk.0, *lease);
                 let attempt = Attempt {
@@ -57,24 +63,44 @@ impl Job {
                         chunk.attempts.push(attempt);
                     }
                 }
+                self.refresh(chunk.0);
             }
             Fact::ChunkVerified { chunk, outcome, output, .. } => {
-                let status = match outcome {
-                    Outcome::Done => ChunkStatus::Done { output: *output },
-                    other => ChunkStatus::Failed { outcome: *other },
-                };
-                self.open.remove(&chunk.0);
-                let reported: Vec<Fuel> = self.attempts(chunk.0).iter().map(|a| a.fuel).collect();
-                reported.into_iter().for_each(|fuel| self.unreserve(fuel));
-                if let Some(chunk) = self.chunk_mut(chunk.0) {
-                    chunk.status = status;
-                }
+                self.close(chunk.0, *outcome, *output);
             }
             Fact::ChunkSettled { price, .. } => self.spent = self.spent.saturating_add(*price),
             Fact::MergeStarted { .. } => self.merging = true,
             Fact::JobEnded { state, .. } => self.ended = Some(*state),
             _ => {}
         }
+    }
+
+    fn grant(&mut self, lease: Lease) {
+        let index = lease.chunk;
+        if let Some(chunk) = self.chunk_mut(index) {
+            if chunk.live.is_empty() && chunk.attempts.is_empty() {
+                // What was drawn for an earlier agent says nothing about this one.
+                chunk.copies = Copies::Double;
+            }
+            chunk.live.push(lease.id);
+            chunk.leases = chunk.leases.saturating_add(1);
+        }
+        self.reserve(lease.fuel_limit);
+        self.leases.insert(lease.id, lease);
+        self.refresh(index);
+    }
+
+    fn close(&mut self, index: u32, outcome: Outcome, output: Sha256Hash) {
+        self.open.remove(&index);
+        let reported: Vec<Fuel> = self.attempts(index).iter().map(|a| a.fuel).collect();
+        reported.into_iter().for_each(|fuel| self.unreserve(fuel));
+        if let Some(chunk) = self.chunk_mut(index) {
+            chunk.status = match outcome {
+                Outcome::Done => ChunkStatus::Done { output },
+                outcome => ChunkStatus::Failed { outcome },
+            };
+        }
+        self.refresh(index);
     }
 
     fn mark_faulted(&mut self, chunk: u32, lease: LeaseId) {

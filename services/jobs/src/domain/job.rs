@@ -13,18 +13,16 @@ use medusa_types::{
     AgentId, ChunkIndex, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId,
 };
 
-use super::lease::{Attempt, Fleet, Lease, Worker};
+use super::kin::Fleet;
+use super::lease::{Attempt, Lease};
 use super::submitted::Submitted;
-use super::verdict::{Refereed, Verdict, judge, judge_by};
+use super::trust::{Copies, TrustRules};
+use super::verdict::{Refereed, Verdict, judge_by};
 
-/// Leases of one chunk in all; beyond them the job fails.
-const LEASES_MAX: u32 = 8;
 /// A lease lasts at least this long without a sign of life.
 pub(super) const LEASE_MS: i64 = 60_000;
 /// However lively its agent, a lease does not last longer.
 const LEASE_MAX_MS: i64 = 60 * 60 * 1000;
-/// What is left to spend must allow a run of at least this part (in tenths) of the usual limit.
-const AFFORDABLE_TENTHS: u64 = 5;
 
 /// Where a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +47,10 @@ pub(super) struct Chunk {
     pub(super) live: Vec<LeaseId>,
     /// Owners whose agents could not run it; others come first.
     pub(super) faulted: BTreeSet<UserId>,
+    /// Owners whose agents broke down over it.
+    pub(super) broken: BTreeSet<UserId>,
+    /// What was decided when its first copy was given out.
+    pub(super) copies: Copies,
     pub(super) attempts: Vec<Attempt>,
     pub(super) leases: u32,
 }
@@ -60,19 +62,19 @@ pub struct Job {
     pub(super) chunks: Vec<Chunk>,
     /// Chunks that are open.
     pub(super) open: BTreeSet<u32>,
+    /// Open chunks that want one more copy.
+    pub(super) wanting: BTreeSet<u32>,
+    /// Open chunks with a report.
+    pub(super) reported: BTreeSet<u32>,
     pub(super) leases: BTreeMap<LeaseId, Lease>,
     pub(super) spent: Credits,
     /// What live leases and unsettled reports may still cost.
     pub(super) reserved: Credits,
     pub(super) merging: bool,
     pub(super) ended: Option<EndState>,
-}
-
-impl Chunk {
-    /// Whether it was handed out as often as it may be, and nobody works on it.
-    fn is_exhausted(&self) -> bool {
-        self.leases >= LEASES_MAX && self.live.is_empty()
-    }
+    rules: TrustRules,
+    /// Memory that an agent needs for it, in bytes.
+    pub(super) memory_bytes: u64,
 }
 
 impl Job {
@@ -84,6 +86,8 @@ impl Job {
             status: ChunkStatus::Open,
             live: Vec::new(),
             faulted: BTreeSet::new(),
+            broken: BTreeSet::new(),
+            copies: Copies::Double,
             attempts: Vec::new(),
             leases: 0,
         };
@@ -91,13 +95,27 @@ impl Job {
         Some(Self {
             chunks: vec![chunk; count],
             open: (0..submitted.chunks).collect(),
+            wanting: (0..submitted.chunks).collect(),
+            reported: BTreeSet::new(),
             leases: BTreeMap::new(),
             spent: Credits::ZERO,
             reserved: Credits::ZERO,
             merging: false,
             ended: None,
+            rules: TrustRules::default(),
+            memory_bytes: 0,
             submitted,
         })
+    }
+
+    /// By which rules it decides, and what memory an agent needs for it, in bytes.
+    pub fn decide_by(&mut self, rules: TrustRules, memory_bytes: u64) {
+        (self.rules, self.memory_bytes) = (rules, memory_bytes);
+        (0..self.submitted.chunks).for_each(|index| self.refresh(index));
+    }
+
+    pub(super) const fn rules(&self) -> &TrustRules {
+        &self.rules
     }
 
     /// What was submitted.
@@ -157,7 +175,7 @@ impl Job {
         self.chunk(chunk).map(|c| c.status)
     }
 
-    fn chunk(&self, index: u32) -> Option<&Chunk> {
+    pub(super) fn chunk(&self, index: u32) -> Option<&Chunk> {
         self.chunks.get(usize::try_from(index).ok()?)
     }
 
@@ -166,70 +184,8 @@ impl Job {
     }
 
     /// What can still be spent on new leases.
-    fn free(&self) -> Credits {
+    pub(super) fn free(&self) -> Credits {
         self.submitted.hold.saturating_sub(self.spent).saturating_sub(self.reserved)
-    }
-
-    /// Gives a worker the next chunk that it may run. The consumer's own agents and owners that
-    /// already have a copy of a chunk are passed over.
-    pub fn lease(
-        &mut self,
-        worker: Worker,
-        fleet: &Fleet,
-        id: LeaseId,
-        now: Timestamp,
-    ) -> Option<Fact> {
-        if self.ended.is_some() || self.merging || worker.lender == self.submitted.owner {
-            return None;
-        }
-        let fuel_limit = self.affordable()?;
-        let (index, chunk) = self
-            .open
-            .iter()
-            .filter_map(|index| Some((*index, self.chunk(*index)?)))
-            .find(|(_, chunk)| self.wants(chunk, worker.lender, fleet))?;
-        let fact = Fact::ChunkLeased {
-            job: self.submitted.id,
-            chunk: ChunkIndex(index),
-            lease: id,
-            agent: worker.agent,
-            lender: worker.lender,
-            epoch: u64::from(chunk.leases).saturating_add(1),
-            fuel_limit,
-            expires_at: now.plus_ms(LEASE_MS),
-        };
-        self.apply(&fact);
-        Some(fact)
-    }
-
-    /// The fuel limit of one more lease, within the hold.
-    fn affordable(&self) -> Option<Fuel> {
-        let wanted = self.submitted.fuel_limit;
-        let within = self.submitted.prices.fuel_for(self.free());
-        let least = wanted.0.saturating_mul(AFFORDABLE_TENTHS).div_ceil(10);
-        // The last runs may be given less than the usual limit, but not a hopeless one.
-        (within.0 >= least).then_some(within.min(wanted))
-    }
-
-    fn wants(&self, chunk: &Chunk, lender: UserId, fleet: &Fleet) -> bool {
-        if !matches!(chunk.status, ChunkStatus::Open) || chunk.leases >= LEASES_MAX {
-            return false;
-        }
-        let faulted = |owner| chunk.faulted.contains(&owner);
-        let fresh = || fleet.has_other(self.submitted.owner, faulted);
-        if self.touched(chunk, lender) || (faulted(lender) && fresh()) {
-            return false;
-        }
-        let have = chunk.live.len().saturating_add(chunk.attempts.len());
-        let other = fleet.has_other(self.submitted.owner, |owner| owner == lender);
-        let wanted = if self.submitted.copies > 1 && other { 2 } else { 1 };
-        have < wanted
-    }
-
-    /// Whether this owner has or had a copy of the chunk that counts.
-    fn touched(&self, chunk: &Chunk, lender: UserId) -> bool {
-        let live = |id: &LeaseId| self.leases.get(id).is_some_and(|l| l.lender == lender);
-        chunk.live.iter().any(live) || chunk.attempts.iter().any(|a| a.lender == lender)
     }
 
     /// Takes a report. Changes nothing when the lease is not live any more.
@@ -263,17 +219,11 @@ impl Job {
             return Vec::new();
         }
         match self.verdict(chunk, fleet) {
-            Verdict::Open if chunk.is_exhausted() => {
+            Verdict::Open if chunk.is_exhausted(self) => {
                 self.end(EndState::Failed, Some("jobs.too_many_attempts"))
             }
             verdict => self.believe(index, verdict),
         }
-    }
-
-    fn verdict(&self, chunk: &Chunk, fleet: &Fleet) -> Verdict {
-        let other = fleet.has_other(self.submitted.owner, |owner| self.touched(chunk, owner));
-        let more = !chunk.is_exhausted() && (other || !chunk.live.is_empty());
-        judge(&chunk.attempts, self.submitted.copies, more)
     }
 
     /// Whether the hold is spent before the chunks are done: nothing runs, and nothing can be
@@ -284,10 +234,10 @@ impl Job {
         let judged = |i: &u32| self.needs_referee(*i, fleet);
         idle && !self.open.is_empty()
             && self.affordable().is_none()
-            && !self.open.iter().any(judged)
+            && !self.reported.iter().any(judged)
     }
 
-    fn fold(&mut self, facts: &mut Vec<Fact>, fact: Fact) {
+    pub(super) fn fold(&mut self, facts: &mut Vec<Fact>, fact: Fact) {
         self.apply(&fact);
         facts.push(fact);
     }
@@ -295,12 +245,11 @@ impl Job {
     /// Chunks that stand open with a report and could now be concluded, because the fleet changed.
     #[must_use]
     pub fn stale_reports(&self) -> Vec<u32> {
-        let reported = |i: &u32| self.chunk(*i).is_some_and(|c| !c.attempts.is_empty());
-        self.open.iter().copied().filter(reported).collect()
+        self.reported.iter().copied().collect()
     }
 
     /// Whether the server has to run the chunk itself: its reports contradict each other, or one
-    /// agent alone says that the program failed.
+    /// agent alone is not enough and nobody else is there.
     #[must_use]
     pub fn needs_referee(&self, index: u32, fleet: &Fleet) -> bool {
         self.chunk(index).is_some_and(|chunk| {

@@ -1,8 +1,8 @@
-//! Leases and attempts, and what a job needs to know of the agents.
+//! Leases and attempts, and what a job needs to know of the agent that asks.
 
-use std::collections::BTreeSet;
+use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
 
-use medusa_types::{AgentId, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
+use super::trust::Standing;
 
 /// The right of one agent to run one copy of one chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Attempt {
     }
 }
 
-/// Who asks for work.
+/// Who asks for work, and with what record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Worker {
     /// The agent.
@@ -57,20 +57,8 @@ pub struct Worker {
     pub lender: UserId,
     /// Memory that it lends, in bytes.
     pub memory_bytes: u64,
-}
-
-/// The owners whose agents are connected and not paused, or may be again in a moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fleet {
-    /// Each once.
-    pub owners: BTreeSet<UserId>,
-    /// The server has just started, and agents are still coming back.
-    pub gathering: bool,
-}
-
-impl Fleet {
-    /// Whether an owner is there who is neither the consumer nor one of `without`.
-    pub fn has_other(&self, consumer: UserId, without: impl Fn(UserId) -> bool) -> bool {
-        self.gathering || self.owners.iter().any(|owner| *owner != consumer && !without(*owner))
-    }
+    /// Its record.
+    pub standing: Standing,
+    /// What it could gain by the single copies that it holds.
+    pub exposed: Credits,
 }

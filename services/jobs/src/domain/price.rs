@@ -7,6 +7,8 @@ use medusa_types::{Credits, Fuel};
 const GFUEL: u128 = 1_000_000_000;
 /// A hold is so much more than the likely price, in tenths: chunks differ.
 const HOLD_TENTHS: i64 = 20;
+/// Copies of each chunk that a hold covers at least.
+const COPIES_HELD: u32 = 2;
 /// The low end of a quote, in tenths of the likely price.
 const LOW_TENTHS: u64 = 7;
 
@@ -80,9 +82,12 @@ pub fn quote_price(
     let once = rate_only.copy(fuel).saturating_add(starts);
     let likely = once.checked_mul(i64::from(copies)).unwrap_or(once);
     let low = likely.share_floor(LOW_TENTHS, 10).unwrap_or(likely);
-    let margin = likely.checked_mul(HOLD_TENTHS).and_then(|c| c.share_floor(1, 10));
-    let spare = prices.copy(Fuel(sample.0.saturating_mul(4))).checked_mul(i64::from(copies));
-    let hold = margin.unwrap_or(likely).saturating_add(spare.unwrap_or_default());
+    // One copy does only where agents have earned it: the hold covers two in any case.
+    let held = i64::from(copies.max(COPIES_HELD));
+    let most = once.checked_mul(held).unwrap_or(once);
+    let margin = most.checked_mul(HOLD_TENTHS).and_then(|c| c.share_floor(1, 10));
+    let spare = prices.copy(Fuel(sample.0.saturating_mul(4))).checked_mul(held);
+    let hold = margin.unwrap_or(most).saturating_add(spare.unwrap_or_default());
     (low, likely, hold)
 }
 

@@ -1,9 +1,14 @@
 //! A job told in steps: who gets which chunk, what is believed, who is paid, what comes back.
 
-use medusa_types::Uuid;
+use std::collections::BTreeMap;
+
+use medusa_types::{AgentId, Uuid};
 
 use super::*;
+use crate::domain::kin::Tie;
+use crate::domain::lease::Worker;
 use crate::domain::price::Prices;
+use crate::domain::trust::Standing;
 
 const OWNER: UserId = UserId(Uuid::from_u128(100));
 const ANN: UserId = UserId(Uuid::from_u128(1));
@@ -35,16 +40,41 @@ fn job(chunks: u32, copies: u32) -> Job {
 }
 
 fn fleet(owners: &[UserId]) -> Fleet {
-    Fleet { owners: owners.iter().copied().collect(), gathering: false }
+    let owners = owners.iter().map(|owner| (*owner, u64::MAX)).collect();
+    Fleet { owners, ties: BTreeMap::new(), gathering: false }
 }
 
 fn worker(lender: UserId) -> Worker {
-    Worker { agent: AgentId(lender.0), lender, memory_bytes: u64::MAX }
+    let (standing, exposed) = (Standing::default(), Credits::ZERO);
+    Worker { agent: AgentId(lender.0), lender, memory_bytes: u64::MAX, standing, exposed }
+}
+
+/// A worker whose record allows a single copy of anything that these tests compute.
+fn veteran(lender: UserId) -> Worker {
+    let stake = Credits::from_micros(1_000_000);
+    let standing = Standing { streak: 1_000, stake, ..Standing::default() };
+    Worker { standing, ..worker(lender) }
+}
+
+/// A draw that asks for no check.
+const UNCHECKED: u32 = 999_999;
+
+fn own(output: u8) -> Refereed {
+    let output = Sha256Hash([output; 32]);
+    Refereed { outcome: Outcome::Done, output, fuel: Fuel(500_000_000) }
+}
+
+fn verdict_of(facts: &[Fact]) -> &str {
+    let verdict = |f: &'_ Fact| matches!(f, Fact::ChunkVerified { .. });
+    match facts.iter().find(|f| verdict(f)) {
+        Some(Fact::ChunkVerified { verdict, .. }) => verdict,
+        _ => "none",
+    }
 }
 
 /// Leases a chunk to the lender; the lease's id is `n`.
 fn lease(job: &mut Job, lender: UserId, n: u128, fleet: &Fleet) -> Option<u32> {
-    match job.lease(worker(lender), fleet, LeaseId(Uuid::from_u128(n)), NOW) {
+    match job.lease(worker(lender), fleet, LeaseId(Uuid::from_u128(n)), 0, NOW).first() {
         Some(Fact::ChunkLeased { chunk, .. }) => Some(chunk.0),
         _ => None,
     }
@@ -82,16 +112,123 @@ fn the_consumers_own_agents_get_nothing() {
 }
 
 #[test]
-fn one_owner_alone_gives_an_unverified_result() {
-    let mut job = job(1, 2);
+fn what_one_owner_alone_says_is_run_here_before_it_is_paid() {
+    for copies in [1, 2] {
+        let mut job = job(1, copies);
+        let alone = fleet(&[ANN]);
+        lease(&mut job, ANN, 1, &alone);
+        assert_eq!(kinds(&report(&mut job, 1, Outcome::Done, 5, &alone)), ["attempt_reported"]);
+        assert!(job.needs_referee(0, &alone) && !job.waits_for_stranger(&alone));
+        assert_eq!(verdict_of(&job.refereed(0, own(5))), "refereed");
+    }
+}
+
+#[test]
+fn what_is_too_large_to_be_run_here_waits_for_a_stranger() {
+    let mut job = job(2, 1);
+    job.decide_by(TrustRules { referee_fuel_max: 1, ..TrustRules::default() }, 0);
     let alone = fleet(&[ANN]);
     lease(&mut job, ANN, 1, &alone);
-    let facts = report(&mut job, 1, Outcome::Done, 5, &alone);
-    let verified = facts.iter().find_map(|f| match f {
-        Fact::ChunkVerified { verdict, .. } => Some(verdict.as_str()),
-        _ => None,
-    });
-    assert_eq!(verified, Some("unverified"));
+    assert_eq!(kinds(&report(&mut job, 1, Outcome::Done, 5, &alone)), ["attempt_reported"]);
+    assert!(!job.needs_referee(0, &alone) && job.waits_for_stranger(&alone));
+    let both = fleet(&[ANN, BOB]);
+    assert!(!job.waits_for_stranger(&both));
+    assert_eq!(lease(&mut job, BOB, 2, &both), Some(0));
+    assert_eq!(verdict_of(&report(&mut job, 2, Outcome::Done, 5, &both)), "agreed");
+}
+
+#[test]
+fn nobody_computes_ahead_what_nobody_can_confirm() {
+    let mut job = job(5, 1);
+    job.decide_by(TrustRules { unconfirmed_max: 2, ..TrustRules::default() }, 0);
+    let alone = fleet(&[ANN]);
+    for n in 1..=2 {
+        lease(&mut job, ANN, n, &alone).unwrap();
+        report(&mut job, n, Outcome::Done, 5, &alone);
+    }
+    assert_eq!(lease(&mut job, ANN, 3, &alone), None);
+    assert_eq!(lease(&mut job, ANN, 3, &fleet(&[ANN, BOB])), Some(2));
+}
+
+#[test]
+fn relatives_do_not_confirm_each_other() {
+    let mut job = job(1, 2);
+    let tie = || std::iter::once(Tie::Account("payout-7".into())).collect();
+    let kin = Fleet { ties: [(ANN, tie()), (BOB, tie())].into(), ..fleet(&[ANN, BOB]) };
+    assert_eq!(lease(&mut job, ANN, 1, &kin), Some(0));
+    assert_eq!(lease(&mut job, BOB, 2, &kin), None);
+    report(&mut job, 1, Outcome::Done, 5, &kin);
+    assert!(job.needs_referee(0, &kin), "a relative is nobody else");
+    let of_consumer = Fleet { ties: [(ANN, tie()), (OWNER, tie())].into(), ..fleet(&[ANN]) };
+    assert_eq!(
+        lease(&mut Job::begin(&submitted(1, 1, 100_000).fact()).unwrap(), ANN, 1, &of_consumer),
+        None
+    );
+}
+
+#[test]
+fn a_veteran_is_believed_alone_unless_the_draw_says_otherwise() {
+    let both = fleet(&[ANN, BOB]);
+    let id = LeaseId(Uuid::from_u128(1));
+    let begin = |draw| {
+        let mut job = job(1, 1);
+        let facts = job.lease(veteran(ANN), &both, id, draw, NOW);
+        assert_eq!(kinds(&facts), ["chunk_leased", "copies_drawn"]);
+        job
+    };
+    let mut single = begin(UNCHECKED);
+    assert!(single.at_risk(id).is_positive());
+    assert_eq!(lease(&mut single, BOB, 2, &both), None, "one copy is enough");
+    assert_eq!(verdict_of(&report(&mut single, 1, Outcome::Done, 5, &both)), "trusted");
+    // 1/1000 is less than the floor of 2 %, and the next 1 % are run again here.
+    let mut rerun = begin(20_000);
+    report(&mut rerun, 1, Outcome::Done, 6, &both);
+    assert!(rerun.needs_referee(0, &both));
+    let facts = rerun.refereed(0, own(5));
+    assert_eq!(kinds(&facts), ["chunk_verified"], "the lie is not paid");
+    let mut double = begin(19_999);
+    assert_eq!(lease(&mut double, BOB, 2, &both), Some(0));
+    let mut failing = begin(UNCHECKED);
+    assert_eq!(kinds(&report(&mut failing, 1, Outcome::Trap, 0, &both)), ["attempt_reported"]);
+    assert_eq!(lease(&mut failing, BOB, 2, &both), Some(0), "nobody alone fails a job");
+}
+
+#[test]
+fn a_consumer_who_wants_two_copies_gets_two_of_veterans_too() {
+    let mut job = job(1, 2);
+    let both = fleet(&[ANN, BOB]);
+    let facts = job.lease(veteran(ANN), &both, LeaseId(Uuid::from_u128(1)), UNCHECKED, NOW);
+    assert_eq!(kinds(&facts), ["chunk_leased"]);
+    assert_eq!(lease(&mut job, BOB, 2, &both), Some(0));
+}
+
+#[test]
+fn what_was_drawn_for_an_agent_that_is_lost_does_not_count_for_the_next() {
+    let mut job = job(1, 1);
+    let both = fleet(&[ANN, BOB]);
+    let id = LeaseId(Uuid::from_u128(1));
+    job.lease(veteran(ANN), &both, id, UNCHECKED, NOW);
+    job.lose(&[id], "lost", &both);
+    assert_eq!(lease(&mut job, BOB, 2, &both), Some(0));
+    report(&mut job, 2, Outcome::Done, 6, &both);
+    assert_eq!(job.status(0), Some(ChunkStatus::Open), "a newcomer is not believed");
+}
+
+#[test]
+fn the_most_decide_where_the_server_cannot() {
+    let mut job = job(1, 2);
+    job.decide_by(TrustRules { referee_fuel_max: 1, ..TrustRules::default() }, 0);
+    const CIA: UserId = UserId(Uuid::from_u128(3));
+    let three = fleet(&[ANN, BOB, CIA]);
+    for (n, who, output) in [(1, ANN, 5), (2, BOB, 6)] {
+        lease(&mut job, who, n, &three).unwrap();
+        report(&mut job, n, Outcome::Done, output, &three);
+    }
+    assert!(!job.needs_referee(0, &three));
+    assert_eq!(lease(&mut job, CIA, 3, &three), Some(0));
+    let facts = report(&mut job, 3, Outcome::Done, 5, &three);
+    let Some(Fact::ChunkVerified { right, wrong, .. }) = facts.get(1) else { panic!() };
+    assert_eq!((right.len(), wrong.len()), (2, 1));
 }
 
 #[test]
@@ -100,8 +237,8 @@ fn a_result_waits_for_a_second_copy_while_agents_are_still_coming_back() {
     let gathering = Fleet { gathering: true, ..fleet(&[ANN]) };
     lease(&mut job, ANN, 1, &gathering);
     assert_eq!(kinds(&report(&mut job, 1, Outcome::Done, 5, &gathering)), ["attempt_reported"]);
-    let facts = job.conclude(0, &fleet(&[ANN]));
-    assert_eq!(kinds(&facts), ["chunk_verified", "chunk_settled"]);
+    assert!(!job.needs_referee(0, &gathering));
+    assert!(job.needs_referee(0, &fleet(&[ANN])), "nobody came");
 }
 
 #[test]
@@ -113,14 +250,12 @@ fn a_contradiction_goes_to_the_referee_and_the_liar_is_not_paid() {
     report(&mut job, 1, Outcome::Done, 5, &both);
     report(&mut job, 2, Outcome::Done, 6, &both);
     assert!(job.needs_referee(0, &both));
-    let own =
-        Refereed { outcome: Outcome::Done, output: Sha256Hash([5; 32]), fuel: Fuel(500_000_000) };
-    let facts = job.refereed(0, own);
+    let facts = job.refereed(0, own(5));
     let Fact::ChunkVerified { right, wrong, .. } = &facts[0] else { panic!() };
     assert_eq!((right[0].0.as_u128(), wrong[0].0.as_u128()), (1, 2));
     let Fact::ChunkSettled { shares, .. } = &facts[1] else { panic!() };
     assert_eq!(shares.len(), 1);
-    assert!(job.refereed(0, own).is_empty(), "a chunk is settled once");
+    assert!(job.refereed(0, own(5)).is_empty(), "a chunk is settled once");
 }
 
 #[test]
@@ -129,7 +264,7 @@ fn a_late_or_foreign_report_changes_nothing() {
     let alone = fleet(&[ANN]);
     lease(&mut job, ANN, 1, &alone);
     report(&mut job, 1, Outcome::Done, 5, &alone);
-    assert!(report(&mut job, 1, Outcome::Done, 5, &alone).is_empty());
+    assert!(report(&mut job, 1, Outcome::Done, 6, &alone).is_empty());
     assert!(report(&mut job, 77, Outcome::Done, 5, &alone).is_empty());
 }
 
@@ -189,9 +324,7 @@ fn one_agent_alone_cannot_fail_a_job() {
     lease(&mut job, ANN, 1, &alone);
     assert_eq!(kinds(&report(&mut job, 1, Outcome::Trap, 0, &alone)), ["attempt_reported"]);
     assert!(job.needs_referee(0, &alone));
-    let own =
-        Refereed { outcome: Outcome::Done, output: Sha256Hash([5; 32]), fuel: Fuel(500_000_000) };
-    assert_eq!(kinds(&job.refereed(0, own)), ["chunk_verified"]);
+    assert_eq!(kinds(&job.refereed(0, own(5))), ["chunk_verified"]);
     assert!(job.complete());
 }
 
@@ -246,7 +379,8 @@ fn leases_never_promise_more_than_the_hold() {
     assert!(lease(&mut job, ANN, 1, &alone).is_some());
     assert!(lease(&mut job, ANN, 2, &alone).is_some());
     assert_eq!(lease(&mut job, ANN, 3, &alone), None);
-    report(&mut job, 1, Outcome::Done, 1, &alone);
+    report(&mut job, 1, Outcome::Done, 5, &alone);
+    job.refereed(0, own(5));
     // It used half of its limit, so 60 of 110 are spent and the rest is free again.
     assert!(lease(&mut job, ANN, 4, &alone).is_some());
 }
@@ -258,17 +392,17 @@ fn nobody_is_paid_for_more_fuel_than_was_leased() {
     lease(&mut job, ANN, 1, &alone);
     let id = LeaseId(Uuid::from_u128(1));
     let facts = job.report(id, (Outcome::Done, Sha256Hash([1; 32]), 1, Fuel(u64::MAX)), &alone);
-    let Some(Fact::ChunkSettled { fuel, .. }) = facts.last() else { panic!() };
+    let Some(Fact::AttemptReported { fuel, .. }) = facts.last() else { panic!() };
     assert_eq!(*fuel, Fuel(1_000_000_000));
 }
 
 #[test]
 fn folding_the_facts_gives_the_same_job() {
-    let mut job = job(3, 2);
+    let mut job = job(3, 1);
     let both = fleet(&[ANN, BOB]);
     let mut facts = vec![job.submitted().fact()];
     for (n, who) in [(1, ANN), (2, BOB), (3, ANN), (4, BOB)] {
-        facts.extend(job.lease(worker(who), &both, LeaseId(Uuid::from_u128(n)), NOW));
+        facts.extend(job.lease(veteran(who), &both, LeaseId(Uuid::from_u128(n)), 0, NOW));
     }
     facts.extend(report(&mut job, 1, Outcome::Done, 5, &both));
     facts.extend(report(&mut job, 2, Outcome::Done, 5, &both));

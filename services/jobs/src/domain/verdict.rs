@@ -3,17 +3,19 @@
 use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash};
 
 use super::lease::Attempt;
+use super::trust::Copies;
 
 /// What to do about a chunk after a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Another copy is needed.
     Open,
-    /// The reports contradict each other: the server has to run the chunk itself.
+    /// The server has to run the chunk itself: its reports contradict each other, or one agent
+    /// alone is not enough and nobody else is there.
     Referee,
     /// The result is believed.
     Believed {
-        /// `agreed`, `refereed` or `unverified`.
+        /// `agreed`, `refereed` or `trusted`.
         why: &'static str,
         /// How the runs ended.
         outcome: Outcome,
@@ -39,24 +41,53 @@ pub struct Refereed {
     pub fuel: Fuel,
 }
 
-/// Decides over the comparable reports of one chunk. `more` says whether another owner's agent
-/// could still give a second copy.
+/// What can be done about a chunk beside believing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Means {
+    /// What was decided when its first copy was given out.
+    pub(super) copies: Copies,
+    /// An unrelated owner's agent could still give another copy.
+    pub(super) more: bool,
+    /// The server can afford to run it.
+    pub(super) cheap: bool,
+}
+
+/// Decides over the comparable reports of one chunk. Nothing is believed that only one agent says,
+/// unless its record was found good enough before it began.
 #[must_use]
-pub(super) fn judge(attempts: &[Attempt], copies: u32, more: bool) -> Verdict {
+pub(super) fn judge(attempts: &[Attempt], means: Means) -> Verdict {
     let Some(first) = attempts.first() else { return Verdict::Open };
-    let wanted = usize::try_from(copies).unwrap_or(1);
     if attempts.iter().any(|a| !a.matches(first)) {
+        return disagreement(attempts, means);
+    }
+    let verdict = (first.outcome, (first.output, first.fuel));
+    if attempts.len() > 1 {
+        return believed("agreed", verdict.0, verdict.1, attempts);
+    }
+    match means.copies {
+        Copies::Single if first.outcome == Outcome::Done => {
+            believed("trusted", verdict.0, verdict.1, attempts)
+        }
+        Copies::Rerun if means.cheap => Verdict::Referee,
+        _ if !means.more && means.cheap => Verdict::Referee,
+        _ => Verdict::Open,
+    }
+}
+
+/// The server decides where it can; where that is too expensive, one more copy does.
+fn disagreement(attempts: &[Attempt], means: Means) -> Verdict {
+    if means.cheap {
         return Verdict::Referee;
     }
-    if attempts.len() < wanted && more {
-        return Verdict::Open;
+    let most = attempts.iter().max_by_key(|a| alike(a, attempts));
+    if let Some(most) = most.filter(|a| alike(a, attempts).saturating_mul(2) > attempts.len()) {
+        return believed("agreed", most.outcome, (most.output, most.fuel), attempts);
     }
-    // One stranger alone cannot fail a job.
-    if attempts.len() == 1 && first.outcome != Outcome::Done {
-        return Verdict::Referee;
-    }
-    let why = if attempts.len() > 1 { "agreed" } else { "unverified" };
-    believed(why, first.outcome, (first.output, first.fuel), attempts)
+    if means.more { Verdict::Open } else { Verdict::Referee }
+}
+
+fn alike(one: &Attempt, attempts: &[Attempt]) -> usize {
+    attempts.iter().filter(|a| a.matches(one)).count()
 }
 
 /// Decides by the server's own run.

@@ -1,10 +1,10 @@
 //! Machines, as their owners see them and as they fetch and deliver.
 
-use actix_web::{HttpRequest, HttpResponse, get, put, web};
+use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
 use medusa_api::{Agent, BlobInfo, Problem};
 use medusa_platform::ticket::TicketQuery;
-use medusa_platform::{AgentPrincipal, ApiError, Principal};
-use medusa_types::{LeaseId, Sha256Hash};
+use medusa_platform::{AgentPrincipal, ApiError, Principal, idempotency_key, position};
+use medusa_types::{AgentId, LeaseId, Role, Sha256Hash};
 
 use super::blobs::send_blob;
 use crate::command::Jobs;
@@ -36,6 +36,22 @@ pub(crate) async fn own(
     let agents = jobs.agents(who.owner).await?;
     let own = agents.into_iter().find(|agent| agent.id == who.agent);
     Ok(web::Json(own.ok_or_else(|| ApiError::not_found("agent"))?))
+}
+
+/// Lifts the quarantine of a machine; its streak stays as it is. Admins only.
+#[utoipa::path(tag = "agents", responses(
+    (status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+#[post("/v1/admin/agents/{agent}/reinstate")]
+pub(crate) async fn reinstate(
+    jobs: web::Data<Jobs>,
+    who: Principal,
+    req: HttpRequest,
+    agent: web::Path<AgentId>,
+) -> Result<HttpResponse, ApiError> {
+    who.require(Role::Admin)?;
+    let key = idempotency_key(&req)?;
+    position::written(jobs.reinstate(who.user, &key, *agent).await?);
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// A blob that a lease names, by ticket.

@@ -1,7 +1,7 @@
 //! Uploads and downloads of blobs.
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -123,18 +123,42 @@ pub(crate) fn send_blob(
         let value = format!("attachment; filename=\"{name}\"");
         answer.insert_header((CONTENT_DISPOSITION, value));
     }
+    Ok(send_range(jobs, answer, hash, (from, to)))
+}
+
+/// The bytes of a blob from one place up to another, streamed.
+pub(super) fn send_range(
+    jobs: &Jobs,
+    answer: HttpResponseBuilder,
+    hash: Sha256Hash,
+    range: (u64, u64),
+) -> HttpResponse {
+    send_headed(jobs, answer, Bytes::new(), hash, range)
+}
+
+/// The same with other bytes before it.
+pub(super) fn send_headed(
+    jobs: &Jobs,
+    mut answer: HttpResponseBuilder,
+    head: Bytes,
+    hash: Sha256Hash,
+    (from, to): (u64, u64),
+) -> HttpResponse {
     let blobs = jobs.parts.blobs.clone();
-    let stream = futures_util::stream::try_unfold(from, move |at| {
+    let all = to.saturating_sub(from).saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
+    let stream = futures_util::stream::try_unfold((head, from), move |(head, at)| {
         let blobs = blobs.clone();
         async move {
+            if !head.is_empty() {
+                return Ok(Some((head, (Bytes::new(), at))));
+            }
             if at >= to {
-                return Ok::<Option<(Bytes, u64)>, ApiError>(None);
+                return Ok::<_, ApiError>(None);
             }
             let end = to.min(at.saturating_add(READ_BYTES));
             let bytes = blobs.get_range(hash, at..end).await.map_err(JobsError::Blob)?;
-            Ok(Some((bytes, end)))
+            Ok(Some((bytes, (head, end))))
         }
     });
-    let length = to.saturating_sub(from);
-    Ok(answer.no_chunking(length).streaming(stream))
+    answer.no_chunking(all).streaming(stream)
 }

@@ -33,6 +33,8 @@ pub(crate) async fn link(
         let detail = format!("this server speaks {SUBPROTOCOL}; update the agent");
         return Err(ApiError::new(400, "jobs.protocol_unknown", "unknown protocol", detail).into());
     }
+    let address = req.peer_addr().map(|peer| peer.ip());
+    let ties = jobs.ties(who.owner, address).await.map_err(ApiError::from)?;
     let (answer, session, stream) = actix_ws::handle_with_protocols(&req, body, &[SUBPROTOCOL])?;
     let stream = stream
         .max_frame_size(MAX_FRAME_BYTES)
@@ -43,6 +45,7 @@ pub(crate) async fn link(
         agent: who.agent,
         lender: who.owner,
         name: who.name,
+        ties,
         outbox,
         scheduler: jobs.scheduler.clone(),
         blobs: jobs.parts.blobs.clone(),

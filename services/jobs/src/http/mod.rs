@@ -2,9 +2,13 @@
 
 mod agents;
 mod blobs;
+mod chunks;
 mod jobs;
 mod link;
 mod programs;
+mod record;
+mod report;
+mod uploads;
 
 use actix_web::web::ServiceConfig;
 use utoipa::OpenApi;
@@ -14,6 +18,9 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(blobs::upload)
         .service(blobs::preview)
         .service(blobs::download)
+        .service(uploads::begin)
+        .service(uploads::state)
+        .service(uploads::part)
         .service(programs::add)
         .service(programs::list)
         .service(programs::examples)
@@ -24,8 +31,22 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(jobs::cancel)
         .service(jobs::chunks)
         .service(jobs::result)
+        .service(chunks::run)
+        .service(chunks::input)
+        .service(chunks::files)
+        .service(chunks::file)
+        .service(chunks::stdout)
+        .service(chunks::bundle)
+        .service(chunks::archive)
+        .service(record::program)
+        .service(record::events)
+        .service(record::timeline)
+        .service(record::compare)
+        .service(record::partial)
+        .service(report::report)
         .service(agents::list)
         .service(agents::own)
+        .service(agents::reinstate)
         .service(agents::blob)
         .service(agents::output)
         .service(link::link);
@@ -42,6 +63,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     blobs::upload,
     blobs::preview,
     blobs::download,
+    uploads::begin,
+    uploads::state,
+    uploads::part,
     programs::add,
     programs::list,
     programs::examples,
@@ -52,8 +76,22 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     jobs::cancel,
     jobs::chunks,
     jobs::result,
+    chunks::run,
+    chunks::input,
+    chunks::files,
+    chunks::file,
+    chunks::stdout,
+    chunks::bundle,
+    chunks::archive,
+    record::program,
+    record::events,
+    record::timeline,
+    record::compare,
+    record::partial,
+    report::report,
     agents::list,
     agents::own,
+    agents::reinstate,
     agents::blob,
     agents::output,
     link::link

@@ -15,6 +15,18 @@ pub enum MergeError {
         /// What is wrong and where.
         why: String,
     },
+    /// No chunk wrote the file that the rule merges.
+    #[error(
+        "{file} could not be put together: no chunk wrote /out/{from}; {}", instead(.wrote)
+    )]
+    Missing {
+        /// The result file.
+        file: String,
+        /// The file that chunks should have written.
+        from: String,
+        /// Some of the files that chunks wrote instead.
+        wrote: Vec<String>,
+    },
     /// The object store failed.
     #[error("the object store failed during the merge")]
     Store(#[source] BlobError),
@@ -32,9 +44,23 @@ impl MergeError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Failed { .. } => "jobs.merge_failed",
+            Self::Missing { .. } => "jobs.merge_file_missing",
             Self::Store(_) | Self::Write(_) | Self::Stopped(_) => "platform.internal",
         }
     }
+}
+
+/// What there is instead, and what to do.
+fn instead(names: &[String]) -> String {
+    if names.is_empty() {
+        return "they wrote no files at all: write it, or merge standard output (an empty name)"
+            .to_owned();
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    format!(
+        "they wrote {}: name one of these, or standard output (an empty name)",
+        names.join(", ")
+    )
 }
 
 /// What goes wrong inside one rule.

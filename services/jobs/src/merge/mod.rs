@@ -3,10 +3,12 @@
 //! [`merge`] makes one result file for each rule, a function of the rules, the plan and the chunks'
 //! bundles alone. Bundles are read one by one and results are stored while they are made, so memory
 //! holds one bundle and what the rule itself must keep: nothing for `concat` and `zip`, one row of
-//! tiles for `tiles`, one number row a key for `sum`, all rows for a sorted `csv` (bounded).
+//! tiles for `tiles`, one number row a
+//! key for `sum` and `mean`, all rows for a sorted `csv` (bounded).
 
 mod error;
 mod join;
+mod json;
 mod number;
 mod pnm;
 mod rows;

@@ -9,6 +9,9 @@ const SCALE_MAX: u32 = 37;
 /// The largest exponent that is read.
 const EXPONENT_MAX: i32 = 99;
 
+/// Places that a mean may have beyond those of its sum.
+const MEAN_PLACES: u32 = 12;
+
 /// `digits` divided by ten to the power of `scale`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number {
@@ -56,6 +59,30 @@ impl Number {
         let scale = self.scale.max(other.scale);
         let digits = self.at(scale)?.checked_add(other.at(scale)?)?;
         Some(Self { digits, scale })
+    }
+
+    /// The number divided by a count, with as many places after the point as it needs and at most
+    /// [`MEAN_PLACES`] more than it has; what is beyond is rounded half to even.
+    pub(super) fn over(self, count: u64) -> Option<Self> {
+        let count = i128::from(count);
+        let finest = self.scale.saturating_add(MEAN_PLACES).min(SCALE_MAX);
+        // Numbers of very many digits have room for fewer places.
+        let mut scales = (self.scale..=finest).rev();
+        let (scale, digits) = scales.find_map(|scale| Some((scale, self.at(scale)?)))?;
+        let whole = digits.checked_div_euclid(count)?;
+        let rest = digits.checked_rem_euclid(count)?.checked_mul(2)?;
+        let up = rest > count || (rest == count && whole.rem_euclid(2) == 1);
+        let digits = whole.checked_add(i128::from(up))?;
+        Some(Self { digits, scale }.shortest())
+    }
+
+    /// Without zeros at its end after the point.
+    fn shortest(mut self) -> Self {
+        while self.scale > 0 && self.digits.rem_euclid(10) == 0 {
+            self.digits = self.digits.div_euclid(10);
+            self.scale = self.scale.saturating_sub(1);
+        }
+        self
     }
 
     /// The digits at a larger scale.
@@ -158,6 +185,33 @@ mod tests {
         }
         assert_eq!(number("1.50"), number("1.5"));
         assert_eq!(number("-0"), number("0"));
+    }
+
+    #[test]
+    fn means_are_exact_or_rounded_half_to_even() {
+        let over = |text, count| number(text).over(count).map(|mean| mean.to_string());
+        for (sum, count, mean) in [
+            ("7", 1, "7"),
+            ("7.50", 3, "2.5"),
+            ("1", 4, "0.25"),
+            ("-1", 4, "-0.25"),
+            ("1", 3, "0.333333333333"),
+            ("-2", 3, "-0.666666666667"),
+            ("2", 3, "0.666666666667"),
+            ("0.0", 9, "0"),
+            ("1", 8_192_000_000_000, "0"),
+            (
+                "170141183460469231731687303715884105727",
+                2,
+                "85070591730234615865843651857942052864",
+            ),
+        ] {
+            assert_eq!(over(sum, count).as_deref(), Some(mean), "{sum} / {count}");
+        }
+        // 0.0000000000005 and 0.0000000000015 lie between two numbers of twelve places.
+        assert_eq!(over("1", 2_000_000_000_000).as_deref(), Some("0"));
+        assert_eq!(over("3", 2_000_000_000_000).as_deref(), Some("0.000000000002"));
+        assert_eq!(over("1", 0), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `csv` and `sum`: pieces that are rows. Pure but for the writer.
+//! `csv`, `sum` and `mean`: pieces that are rows. Pure but for the writer.
 //!
 //! Line numbers in messages are those of the chunk's file, from 1.
 
@@ -55,66 +55,101 @@ pub(super) fn csv(sort: u32, pieces: Pieces<'_>, out: &mut dyn Write) -> Result<
 
 /// Rows `key,number…`: the numbers of equal keys added, in the order of the keys' bytes.
 pub(super) fn sum(pieces: Pieces<'_>, out: &mut dyn Write) -> Result<(), Fault> {
-    // The first row of the first piece, if it is a header; then all pieces must have it.
-    let mut header: Option<Option<ByteRecord>> = None;
-    let mut sums: BTreeMap<Vec<u8>, Vec<Number>> = BTreeMap::new();
-    let mut width = None;
-    let mut budget = Budget::default();
-    for (chunk, piece) in pieces.enumerate() {
-        let piece = piece?.unwrap_or_default();
-        let mut rows = Rows::new(chunk, &piece);
-        let Some(first) = rows.next().transpose()? else { continue };
-        let own = is_header(&first).then(|| first.clone());
-        let has_header = own.is_some();
-        if *header.get_or_insert_with(|| own.clone()) != own {
-            return Err(rows.fault("a header unlike the other chunks'", &first));
+    let totals = Totals::of(pieces)?;
+    totals.write(out, |sum, _| Some(sum))
+}
+
+/// Rows `key,number…`: the means of the numbers of equal keys, over all rows with that key.
+pub(super) fn mean(pieces: Pieces<'_>, out: &mut dyn Write) -> Result<(), Fault> {
+    let totals = Totals::of(pieces)?;
+    totals.write(out, Number::over)
+}
+
+/// What all rows of a key come to.
+struct Total {
+    numbers: Vec<Number>,
+    rows: u64,
+}
+
+#[derive(Default)]
+struct Totals {
+    /// The first row of the first piece, if it is a header; then all pieces must have it.
+    header: Option<ByteRecord>,
+    keys: BTreeMap<Vec<u8>, Total>,
+    budget: Budget,
+}
+
+impl Totals {
+    fn of(pieces: Pieces<'_>) -> Result<Self, Fault> {
+        let mut totals = Self::default();
+        let mut header: Option<Option<ByteRecord>> = None;
+        let mut width = None;
+        for (chunk, piece) in pieces.enumerate() {
+            let piece = piece?.unwrap_or_default();
+            let mut rows = Rows::new(chunk, &piece);
+            let Some(first) = rows.next().transpose()? else { continue };
+            let own = is_header(&first).then(|| first.clone());
+            let has_header = own.is_some();
+            if *header.get_or_insert_with(|| own.clone()) != own {
+                return Err(rows.fault("a header unlike the other chunks'", &first));
+            }
+            let mut next = if has_header { rows.next().transpose()? } else { Some(first) };
+            while let Some(row) = next {
+                let width = *width.get_or_insert(row.len());
+                rows.check_width(&row, width)?;
+                totals.add(&row, &rows)?;
+                next = rows.next().transpose()?;
+            }
         }
-        let mut next = if has_header { rows.next().transpose()? } else { Some(first) };
-        while let Some(row) = next {
-            let width = *width.get_or_insert(row.len());
-            rows.check_width(&row, width)?;
-            add(&mut sums, &row, &rows, &mut budget)?;
-            next = rows.next().transpose()?;
+        totals.header = header.flatten();
+        Ok(totals)
+    }
+
+    fn add(&mut self, row: &ByteRecord, rows: &Rows<'_>) -> Result<(), Fault> {
+        let parsed: Option<Vec<Number>> = row.iter().skip(1).map(Number::parse).collect();
+        let numbers = parsed.filter(|numbers| !numbers.is_empty());
+        let numbers = numbers.ok_or_else(|| rows.fault("no key followed by numbers", row))?;
+        let key = row.get(0).unwrap_or_default();
+        let Some(total) = self.keys.get_mut(key) else {
+            self.budget.spend(row)?;
+            self.keys.insert(key.to_vec(), Total { numbers, rows: 1 });
+            return Ok(());
+        };
+        total.rows = total.rows.saturating_add(1);
+        for (sum, number) in total.numbers.iter_mut().zip(numbers) {
+            let plus = sum.plus(number);
+            *sum = plus.ok_or_else(|| rows.fault("a number that makes the sum too large", row))?;
         }
+        Ok(())
     }
-    let mut writer = writer(out);
-    if let Some(Some(header)) = header {
-        writer.write_byte_record(&header).map_err(written)?;
+
+    /// A row for each key, of what becomes of a sum and the number of its rows.
+    fn write(
+        &self,
+        out: &mut dyn Write,
+        of: impl Fn(Number, u64) -> Option<Number>,
+    ) -> Result<(), Fault> {
+        let mut writer = writer(out);
+        if let Some(header) = &self.header {
+            writer.write_byte_record(header).map_err(written)?;
+        }
+        for (key, Total { numbers, rows }) in &self.keys {
+            let mut row = ByteRecord::new();
+            row.push_field(key);
+            for number in numbers {
+                let number = of(*number, *rows)
+                    .ok_or_else(|| Fault::Whole("a number has too many digits".to_owned()))?;
+                row.push_field(number.to_string().as_bytes());
+            }
+            writer.write_byte_record(&row).map_err(written)?;
+        }
+        Ok(writer.flush()?)
     }
-    for (key, numbers) in &sums {
-        let mut row = ByteRecord::new();
-        row.push_field(key);
-        numbers.iter().for_each(|number| row.push_field(number.to_string().as_bytes()));
-        writer.write_byte_record(&row).map_err(written)?;
-    }
-    Ok(writer.flush()?)
 }
 
 /// Whether no cell after the first is a number.
 fn is_header(row: &ByteRecord) -> bool {
     row.iter().skip(1).all(|cell| Number::parse(cell).is_none())
-}
-
-fn add(
-    sums: &mut BTreeMap<Vec<u8>, Vec<Number>>,
-    row: &ByteRecord,
-    rows: &Rows<'_>,
-    budget: &mut Budget,
-) -> Result<(), Fault> {
-    let parsed: Option<Vec<Number>> = row.iter().skip(1).map(Number::parse).collect();
-    let numbers = parsed.filter(|numbers| !numbers.is_empty());
-    let numbers = numbers.ok_or_else(|| rows.fault("no key followed by numbers", row))?;
-    let key = row.get(0).unwrap_or_default();
-    let Some(sum) = sums.get_mut(key) else {
-        budget.spend(row)?;
-        sums.insert(key.to_vec(), numbers);
-        return Ok(());
-    };
-    for (sum, number) in sum.iter_mut().zip(numbers) {
-        let plus = sum.plus(number);
-        *sum = plus.ok_or_else(|| rows.fault("a number that makes the sum too large", row))?;
-    }
-    Ok(())
 }
 
 /// The rows of one chunk's piece.

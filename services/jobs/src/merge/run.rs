@@ -1,6 +1,7 @@
 //! Running the rules over the chunks' bundles. Everything that blocks is here, and it runs on the
 //! blocking pool; how the pieces are put together is in the pure modules beside.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use medusa_api::{MergeHow, MergeRule};
@@ -12,11 +13,13 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::error::{Fault, MergeError, Piece, Pieces};
-use super::{join, rows, stitch};
+use super::{join, json, rows, stitch};
 use crate::split::{BlobWriter, Plan, Trouble, in_turn};
 
 /// The most bytes of one result file.
 const RESULT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Names of other files that a message lists.
+const NAMES_MAX: usize = 8;
 /// Jobs that are merged at the same time.
 static MERGES: Semaphore = Semaphore::const_new(4);
 
@@ -53,15 +56,24 @@ impl Work {
     fn result(&self, rule: &MergeRule) -> Result<FileRef, MergeError> {
         let trouble = Trouble::default();
         let mut store_error = None;
+        let mut seen = Seen::default();
         let mut writer = BlobWriter::new(&self.blobs, RESULT_BYTES_MAX, &trouble);
-        let mut pieces = self.pieces(&rule.file, &mut store_error);
+        let mut pieces = self.pieces(&rule.file, &mut store_error, &mut seen);
         let stored = self.put_together(rule, &mut pieces, &mut writer).and_then(|()| {
             let (sha256, size) = writer.finish()?;
             Ok(FileRef { name: rule.to.clone(), sha256, size })
         });
         drop(pieces);
         let fault = match stored {
-            Ok(file) => return Ok(file),
+            Ok(file) if rule.file.is_empty() || seen.found => return Ok(file),
+            Ok(file) => {
+                let wrote = seen.others.into_iter().collect();
+                return Err(MergeError::Missing {
+                    file: file.name,
+                    from: rule.file.clone(),
+                    wrote,
+                });
+            }
             Err(fault) => fault,
         };
         let failed = |why: String| MergeError::Failed { file: rule.to.clone(), why };
@@ -91,6 +103,8 @@ impl Work {
             MergeHow::Zip => join::zip(&rule.file, self.outputs.len(), pieces, out),
             MergeHow::Csv => rows::csv(rule.sort, pieces, out),
             MergeHow::Sum => rows::sum(pieces, out),
+            MergeHow::Mean => rows::mean(pieces, out),
+            MergeHow::Json => json::array(pieces, out),
             MergeHow::Tiles => stitch::tiles(&self.plan, pieces, out),
         }
     }
@@ -100,6 +114,7 @@ impl Work {
         &'a self,
         file: &'a str,
         store_error: &'a mut Option<BlobError>,
+        seen: &'a mut Seen,
     ) -> impl Iterator<Item = Piece> + 'a {
         let runtime = Handle::current();
         self.outputs.iter().enumerate().map(move |(chunk, sha256)| {
@@ -110,7 +125,29 @@ impl Work {
             })?;
             let bundle = Bundle::decode(&bytes);
             let bundle = bundle.map_err(|error| Fault::Chunk(chunk, error.to_string()))?;
-            Ok(bundle.get(file).map(<[u8]>::to_vec))
+            let piece = bundle.get(file).map(<[u8]>::to_vec);
+            seen.note(&bundle, piece.is_some());
+            Ok(piece)
         })
+    }
+}
+
+/// What chunks wrote, for who names a file that none did.
+#[derive(Default)]
+struct Seen {
+    found: bool,
+    others: BTreeSet<String>,
+}
+
+impl Seen {
+    fn note(&mut self, bundle: &Bundle, found: bool) {
+        self.found |= found;
+        if !self.found {
+            let room = NAMES_MAX.saturating_sub(self.others.len());
+            let names = bundle.iter().map(|(name, _)| name);
+            let names = names.filter(|name| !name.is_empty() && !self.others.contains(*name));
+            let new: Vec<String> = names.take(room).map(str::to_owned).collect();
+            self.others.extend(new);
+        }
     }
 }

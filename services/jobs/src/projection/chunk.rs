@@ -35,7 +35,7 @@ pub(super) fn next_state(old: &str, live: i32, verified: Option<&Verified>) -> &
 }
 
 /// Result files with a media type by their name.
-pub(super) fn result_files(files: &[FileRef]) -> Vec<ResultFile> {
+pub(crate) fn result_files(files: &[FileRef]) -> Vec<ResultFile> {
     let media_type = |name: &str| match name.rsplit_once('.').map(|(_, end)| end) {
         Some("png") => "image/png",
         Some("csv") => "text/csv; charset=utf-8",

@@ -1,5 +1,5 @@
-//! The read model of jobs, chunks, leases and agents' records. Applies a batch of events with a
-//! few statements, whatever its size.
+//! The read model of jobs, chunks and leases; that of agents is beside it. Applies a batch of
+//! events with a few statements, whatever its size.
 #![expect(clippy::as_conversions, reason = "the query macros name a parameter's type with `as`")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use medusa_eventlog::{Projection, StoredEvent};
 use medusa_events::{EndState, Fact, FileRef};
-use medusa_types::{AgentId, JobId, LeaseId, Timestamp};
+use medusa_types::{JobId, LeaseId, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::agents::Told;
 use super::chunk::{ChunkChange, ChunkRows, Verified, next_state, result_files};
 
 /// The projection.
@@ -19,7 +20,8 @@ pub struct JobsProjection;
 
 impl Projection for JobsProjection {
     const NAME: &'static str = "jobs";
-    const TABLES: &'static [&'static str] = &["job", "chunk", "lease", "agent_record"];
+    const TABLES: &'static [&'static str] =
+        &["job", "chunk", "lease", "agent_record", "agent_standing", "agent_mark"];
 
     async fn apply(
         &self,
@@ -33,14 +35,16 @@ impl Projection for JobsProjection {
             }
         }
         let mut batch = Batch::default();
+        let mut told = Told::default();
         for event in events {
             batch.take(event);
+            told.take(event);
         }
         batch.insert_leases(db).await?;
         batch.end_leases(db).await?;
         batch.pay_leases(db).await?;
         batch.update_chunks(db).await?;
-        batch.update_agents(db).await?;
+        told.write(db).await?;
         batch.update_jobs(db).await
     }
 }
@@ -92,12 +96,6 @@ struct JobChange {
     position: i64,
 }
 
-#[derive(Default)]
-struct AgentChange {
-    chunks: i64,
-    earned: i64,
-}
-
 struct LeaseRow {
     id: Uuid,
     job: Uuid,
@@ -125,10 +123,8 @@ struct Batch {
     ends: BTreeMap<LeaseId, LeaseEnd>,
     verified: BTreeMap<LeaseId, i64>,
     paid: BTreeMap<LeaseId, i64>,
-    streaks: Vec<(LeaseId, bool)>,
     chunks: BTreeMap<(JobId, i32), ChunkChange>,
     jobs: BTreeMap<JobId, JobChange>,
-    agents: BTreeMap<AgentId, AgentChange>,
 }
 
 fn int(n: u64) -> i64 {
@@ -234,13 +230,9 @@ impl Batch {
 
     fn take_verdict(&mut self, fact: &Fact, position: i64) {
         match fact {
-            Fact::ChunkVerified { job, chunk, verdict, outcome, output, fuel, right, wrong } => {
+            Fact::ChunkVerified { job, chunk, verdict, outcome, output, fuel, right, .. } => {
                 self.job(*job, position);
                 self.verified.extend(right.iter().map(|lease| (*lease, position)));
-                if verdict != "unverified" {
-                    self.streaks.extend(right.iter().map(|lease| (*lease, true)));
-                    self.streaks.extend(wrong.iter().map(|lease| (*lease, false)));
-                }
                 self.chunk(*job, *chunk).verified = Some(Verified {
                     verdict: verdict.clone(),
                     outcome: *outcome,
@@ -256,9 +248,6 @@ impl Batch {
                 change.fee = change.fee.saturating_add(fee.micros());
                 for share in shares {
                     self.paid.insert(share.lease, share.amount.micros());
-                    let agent = self.agents.entry(share.agent).or_default();
-                    agent.chunks = agent.chunks.saturating_add(1);
-                    agent.earned = agent.earned.saturating_add(share.amount.micros());
                 }
             }
             _ => {}
@@ -417,49 +406,6 @@ impl Batch {
             .execute(&mut *db)
             .await?;
         }
-        Ok(())
-    }
-
-    async fn update_agents(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        for (agent, change) in &self.agents {
-            sqlx::query!(
-                "insert into agent_record (agent_id, streak, chunks, earned) values ($1, 0, $2, $3)
-                 on conflict (agent_id) do update
-                 set chunks = agent_record.chunks + excluded.chunks,
-                     earned = agent_record.earned + excluded.earned",
-                agent.0,
-                change.chunks,
-                change.earned
-            )
-            .execute(&mut *db)
-            .await?;
-        }
-        if self.streaks.is_empty() {
-            return Ok(());
-        }
-        let leases: Vec<Uuid> = self.streaks.iter().map(|(lease, _)| lease.0).collect();
-        let right: Vec<bool> = self.streaks.iter().map(|(_, right)| *right).collect();
-        // Counted in the order of the log, wherever one batch ends and the next begins: a wrong
-        // result ends the streak, and the right ones after it begin another.
-        sqlx::query!(
-            "with told as (
-                 select l.agent_id, s.\"right\", s.n,
-                     max(s.n) filter (where not s.\"right\") over (partition by l.agent_id) as broken
-                 from unnest($1::uuid[], $2::boolean[]) with ordinality as s (lease_id, \"right\", n)
-                 join lease l on l.lease_id = s.lease_id)
-             insert into agent_record (agent_id, streak, chunks, earned)
-             select t.agent_id,
-                 (count(*) filter (where t.n > coalesce(t.broken, 0))
-                     + case when t.broken is null then coalesce(r.streak, 0) else 0 end)::integer,
-                 0, 0
-             from told t left join agent_record r on r.agent_id = t.agent_id
-             group by t.agent_id, t.broken, r.streak
-             on conflict (agent_id) do update set streak = excluded.streak",
-            &leases,
-            &right
-        )
-        .execute(db)
-        .await?;
         Ok(())
     }
 }

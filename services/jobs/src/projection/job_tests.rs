@@ -138,6 +138,8 @@ async fn read_model(db: &TestDb, portion: usize) -> Vec<String> {
         "select t::text from chunk t order by job_id, index",
         "select t::text from lease t order by lease_id",
         "select t::text from agent_record t order by agent_id",
+        "select t::text from agent_mark t order by agent_id, position",
+        "select t::text from agent_standing t order by agent_id",
     ] {
         let found: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut *tx).await.unwrap();
         assert!(!found.is_empty(), "{query}");
@@ -151,9 +153,12 @@ async fn read_model(db: &TestDb, portion: usize) -> Vec<String> {
 async fn the_read_model_does_not_depend_on_how_many_events_come_at_a_time() {
     let db = TestDb::new().await.unwrap();
     let one_by_one = read_model(&db, 1).await;
-    let streaks: Vec<&String> = one_by_one.iter().rev().take(2).collect();
-    assert!(streaks[0].contains(",3,5,20)"), "three right ones after a wrong one: {streaks:?}");
-    assert!(streaks[1].contains(",6,6,24)"), "six right ones: {streaks:?}");
+    // Streak, score, stake: three right ones after one that was outvoted, and a lease lost between.
+    let standings: Vec<&String> = one_by_one.iter().rev().take(2).collect();
+    assert!(standings[0].contains(",3,4,20,0,,"), "{standings:?}");
+    assert!(standings[1].contains(",6,6,24,0,,"), "{standings:?}");
+    let marks = |word: &str| one_by_one.iter().filter(|row| row.contains(word)).count();
+    assert_eq!((marks(",outvoted,"), marks(",lost,")), (1, 1));
     for portion in [2, 3, 5, 7, 11, 20, 100] {
         assert_eq!(read_model(&db, portion).await, one_by_one, "{portion} at a time");
     }

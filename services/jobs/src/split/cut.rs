@@ -1,29 +1,73 @@
-//! The splitters that need no understanding of the input: lines, bytes, ranges of numbers. Pure.
+//! Packing items into chunks that are byte ranges, and numbers into steps. Pure but for the reader.
 //!
-//! Each stops one chunk past the limit, so that a caller can refuse without counting to the end.
+//! Items are what a chunk must not cut: lines, rows, JSON lines. They lie one after the other, so a
+//! chunk of items is a byte range. Each function stops one chunk past the limit, so that a caller
+//! can refuse without counting to the end.
 
 use std::io::{self, BufRead};
 
+use medusa_api::Size;
+
 use super::plan::{CHUNKS_MAX, ChunkInput};
 
-/// Byte ranges of `lines` lines each. The last line needs no line feed.
-pub(super) fn by_lines(mut input: impl BufRead, lines: u64) -> io::Result<Vec<ChunkInput>> {
+/// Items of an input, one after the other.
+pub(super) trait Items {
+    /// Bytes of the next item, at least 1; nothing at the end.
+    fn next_len(&mut self) -> Result<Option<u64>, ItemError>;
+}
+
+/// Why items end before their end.
+#[derive(Debug)]
+pub(super) enum ItemError {
+    /// The input cannot be read.
+    Read(io::Error),
+    /// It is not what it should be: what and where.
+    Refused(String),
+}
+
+impl From<io::Error> for ItemError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Lines of text. The last needs no line feed.
+pub(super) struct Lines<R>(pub(super) R);
+
+impl<R: BufRead> Items for Lines<R> {
+    fn next_len(&mut self) -> Result<Option<u64>, ItemError> {
+        let read = self.0.skip_until(b'\n')?;
+        Ok((read > 0).then(|| u64::try_from(read).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Byte ranges of items, the first of which begins at `start`. Seconds must have become a count.
+pub(super) fn pack(
+    items: &mut dyn Items,
+    start: u64,
+    size: Size,
+) -> Result<Vec<ChunkInput>, ItemError> {
+    let (count_max, bytes_max) = match size {
+        Size::Count(n) => (n.max(1), u64::MAX),
+        Size::Bytes(n) => (u64::MAX, n),
+        Size::Seconds(_) => (1, u64::MAX),
+    };
     let mut chunks = Vec::new();
-    let mut offset = 0_u64;
-    while chunks.len() <= CHUNKS_MAX {
-        let mut len = 0_u64;
-        for _ in 0..lines.max(1) {
-            let read = input.skip_until(b'\n')?;
-            if read == 0 {
-                break;
+    let (mut offset, mut len, mut count) = (start, 0_u64, 0_u64);
+    while let Some(item) = items.next_len()? {
+        if count > 0 && (count >= count_max || len.saturating_add(item) > bytes_max) {
+            chunks.push(ChunkInput::Range { offset, len });
+            offset = offset.saturating_add(len);
+            (len, count) = (0, 0);
+            if chunks.len() > CHUNKS_MAX {
+                return Ok(chunks);
             }
-            len = len.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         }
-        if len == 0 {
-            break;
-        }
+        len = len.saturating_add(item);
+        count = count.saturating_add(1);
+    }
+    if count > 0 {
         chunks.push(ChunkInput::Range { offset, len });
-        offset = offset.saturating_add(len);
     }
     Ok(chunks)
 }
@@ -39,7 +83,7 @@ pub(super) fn by_range(from: u64, to: u64, step: u64) -> Vec<ChunkInput> {
 }
 
 /// Start and length of the steps from `from` to `to`, at most one more than a job may have.
-fn steps(from: u64, to: u64, step: u64) -> impl Iterator<Item = (u64, u64)> {
+pub(super) fn steps(from: u64, to: u64, step: u64) -> impl Iterator<Item = (u64, u64)> {
     let step = step.max(1);
     std::iter::successors(Some(from), move |at| at.checked_add(step))
         .take_while(move |at| *at < to)
@@ -53,10 +97,10 @@ mod tests {
 
     use super::*;
 
-    fn lines(text: &str, lines: u64) -> Vec<(u64, u64)> {
+    fn lines(text: &str, size: Size) -> Vec<(u64, u64)> {
         // A tiny buffer, so that lines lie across its borders.
         let input = BufReader::with_capacity(3, text.as_bytes());
-        let chunks = by_lines(input, lines).unwrap();
+        let chunks = pack(&mut Lines(input), 0, size).unwrap();
         chunks
             .into_iter()
             .map(|chunk| match chunk {
@@ -68,11 +112,21 @@ mod tests {
 
     #[test]
     fn lines_are_cut_after_their_line_feeds() {
-        assert_eq!(lines("", 1), []);
-        assert_eq!(lines("a\nbb\nccc\n", 1), [(0, 2), (2, 3), (5, 4)]);
-        assert_eq!(lines("a\nbb\nccc", 2), [(0, 5), (5, 3)]);
-        assert_eq!(lines("\n\n\n", 2), [(0, 2), (2, 1)]);
-        assert_eq!(lines("no line feed", 10), [(0, 12)]);
+        let counted = |text, n| lines(text, Size::Count(n));
+        assert_eq!(counted("", 1), []);
+        assert_eq!(counted("a\nbb\nccc\n", 1), [(0, 2), (2, 3), (5, 4)]);
+        assert_eq!(counted("a\nbb\nccc", 2), [(0, 5), (5, 3)]);
+        assert_eq!(counted("\n\n\n", 2), [(0, 2), (2, 1)]);
+        assert_eq!(counted("no line feed", 10), [(0, 12)]);
+    }
+
+    #[test]
+    fn as_many_lines_as_fit_make_a_chunk_and_at_least_one() {
+        let sized = |text, n| lines(text, Size::Bytes(n));
+        assert_eq!(sized("a\nb\nc\n", 4), [(0, 4), (4, 2)]);
+        assert_eq!(sized("a\nb\nc\n", 5), [(0, 4), (4, 2)]);
+        assert_eq!(sized("a\nlonger\nb\n", 3), [(0, 2), (2, 7), (9, 2)]);
+        assert_eq!(sized("a\nb", 100), [(0, 3)]);
     }
 
     #[test]
@@ -90,6 +144,6 @@ mod tests {
         assert_eq!(by_bytes(u64::MAX, 1).len(), CHUNKS_MAX + 1);
         assert_eq!(by_range(0, u64::MAX, 1).len(), CHUNKS_MAX + 1);
         let many = "\n".repeat(CHUNKS_MAX + 50);
-        assert_eq!(by_lines(many.as_bytes(), 1).unwrap().len(), CHUNKS_MAX + 1);
+        assert_eq!(lines(&many, Size::Count(1)).len(), CHUNKS_MAX + 1);
     }
 }

@@ -8,12 +8,11 @@ use medusa_types::Sha256Hash;
 use super::archive::{self, Kind};
 use super::blob_io::{BlobReader, Trouble, in_turn};
 use super::error::SplitError;
-use super::picture;
+use super::picture::{self, Glance};
 use super::plan::SCANS;
 
 /// Bytes that must be text for the whole to be called so.
 const SAMPLE_BYTES: u64 = 64 * 1024;
-const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Describes an upload, like `grey PNG picture 512 x 512` or `zip archive of 6 files`. What cannot
 /// be split is said here already, so that nobody fills in a form for nothing.
@@ -37,10 +36,12 @@ pub async fn describe(blobs: &BlobStore, sha256: Sha256Hash) -> Result<String, S
 fn in_words(blob: &BlobReader, size: u64) -> io::Result<String> {
     let mut head = Vec::new();
     blob.clone().take(SAMPLE_BYTES).read_to_end(&mut head)?;
-    if head.starts_with(PNG_MAGIC) {
+    if picture::Kind::of(&head).is_some() {
         return Ok(match picture::glance(blob.clone()) {
-            Ok((width, height, samples)) => format!("{samples} PNG picture {width} x {height}"),
-            Err(error) => format!("damaged PNG picture: {error}"),
+            Ok(Glance { width, height, samples, kind }) => {
+                format!("{samples} {kind} picture {width} x {height}")
+            }
+            Err(error) => format!("picture that cannot be split: {error}"),
         });
     }
     if let Some(kind) = Kind::of(&head) {

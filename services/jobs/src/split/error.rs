@@ -43,6 +43,15 @@ pub enum SplitError {
     /// The picture is damaged, too large or not one.
     #[error("the picture was refused: {0}")]
     Picture(String),
+    /// The table is damaged or not one.
+    #[error("the table was refused: {0}")]
+    Table(String),
+    /// A line is no JSON.
+    #[error("the JSON lines were refused: {0}")]
+    JsonLines(String),
+    /// The description of the parameter grid is none, or describes too much.
+    #[error("the parameter grid was refused: {0}")]
+    Grid(String),
     /// The plan has no such chunk.
     #[error("the job has no chunk {0}")]
     ChunkUnknown(u32),
@@ -69,6 +78,9 @@ impl SplitError {
             Self::ChunkTooLarge { .. } => "jobs.chunk_too_large",
             Self::Archive(_) => "jobs.archive_refused",
             Self::Picture(_) => "jobs.picture_refused",
+            Self::Table(_) => "jobs.table_refused",
+            Self::JsonLines(_) => "jobs.jsonl_refused",
+            Self::Grid(_) => "jobs.grid_refused",
             Self::ChunkUnknown(_) => "jobs.chunk_unknown",
             Self::Store(_) | Self::Read(_) | Self::Stopped(_) => "platform.internal",
         }

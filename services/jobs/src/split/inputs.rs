@@ -8,8 +8,8 @@ use medusa_types::Sha256Hash;
 use tokio::sync::OnceCell;
 
 use super::error::SplitError;
-use super::plan::{ChunkInput, Picture, Plan, seeds};
-use super::tile;
+use super::plan::{ChunkInput, Picture, Plan, paths, seeds};
+use super::{json, tile};
 
 /// What a chunk's program reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,19 @@ pub struct Resolved {
 pub enum Source {
     /// They are these.
     Bytes(Bytes),
+    /// They are these, and after them part of a blob.
+    Headed {
+        /// The first bytes.
+        head: Bytes,
+        /// The blob.
+        sha256: Sha256Hash,
+        /// Its whole length.
+        size: u64,
+        /// Of the first byte.
+        offset: u64,
+        /// How many of the blob.
+        len: u64,
+    },
     /// They are part of a blob.
     Blob {
         /// The blob.
@@ -45,13 +58,14 @@ pub struct Inputs {
     plan: Arc<Plan>,
     input: Option<Sha256Hash>,
     input_size: OnceCell<u64>,
+    header: OnceCell<Bytes>,
 }
 
 impl Inputs {
     /// For a job with this plan and input.
     #[must_use]
     pub fn new(blobs: BlobStore, plan: Arc<Plan>, input: Option<Sha256Hash>) -> Self {
-        Self { blobs, plan, input, input_size: OnceCell::new() }
+        Self { blobs, plan, input, input_size: OnceCell::new(), header: OnceCell::new() }
     }
 
     /// What one chunk gets: always the same.
@@ -64,13 +78,29 @@ impl Inputs {
         match chunk {
             ChunkInput::Range { offset, len } => {
                 let sha256 = self.input.ok_or(SplitError::InputMissing)?;
+                let (offset, len) = (*offset, *len);
                 let size = self.input_size(sha256).await?;
-                let stdin = Source::Blob { sha256, size, offset: *offset, len: *len };
+                let stdin = match self.plan.header {
+                    None => Source::Blob { sha256, size, offset, len },
+                    Some(header) => {
+                        let head = self.header(sha256, header).await?;
+                        Source::Headed { head, sha256, size, offset, len }
+                    }
+                };
                 Ok(Resolved { stdin, files: Vec::new() })
             }
             ChunkInput::File { name, sha256, size } => {
-                let file = Source::Blob { sha256: *sha256, size: *size, offset: 0, len: *size };
-                Ok(Resolved { stdin: file.clone(), files: vec![(format!("in/{name}"), file)] })
+                let (path, file) = file(name, *sha256, *size);
+                Ok(Resolved { stdin: file.clone(), files: vec![(path, file)] })
+            }
+            ChunkInput::Files { files } => {
+                let stdin = Source::Bytes(Bytes::from(paths(files)));
+                let files = files.iter().map(|f| file(&f.name, f.sha256, f.size)).collect();
+                Ok(Resolved { stdin, files })
+            }
+            ChunkInput::Grid { first, count, .. } => {
+                let lines = json::grid_lines(&self.plan.grid, *first, *count);
+                Ok(Resolved { stdin: Source::Bytes(Bytes::from(lines)), files: Vec::new() })
             }
             ChunkInput::Tile { .. } => {
                 let picture = self.plan.picture.as_ref().ok_or(SplitError::InputMissing)?;
@@ -87,6 +117,12 @@ impl Inputs {
     async fn input_size(&self, hash: Sha256Hash) -> Result<u64, SplitError> {
         let size = self.input_size.get_or_try_init(|| self.blobs.size(hash));
         size.await.copied().map_err(SplitError::of_blob(hash))
+    }
+
+    /// The header of the table, which is read once.
+    async fn header(&self, hash: Sha256Hash, len: u64) -> Result<Bytes, SplitError> {
+        let header = self.header.get_or_try_init(|| self.blobs.get_range(hash, 0..len));
+        header.await.cloned().map_err(SplitError::of_blob(hash))
     }
 
     async fn tile(&self, chunk: &ChunkInput, picture: &Picture) -> Result<Bytes, SplitError> {
@@ -107,4 +143,9 @@ impl Inputs {
         });
         Ok(cropped.await?)
     }
+}
+
+/// A file with its guest path.
+fn file(name: &str, sha256: Sha256Hash, size: u64) -> (String, Source) {
+    (format!("in/{name}"), Source::Blob { sha256, size, offset: 0, len: size })
 }

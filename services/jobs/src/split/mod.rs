@@ -14,11 +14,18 @@ mod describe;
 mod error;
 mod expand;
 mod inputs;
+mod json;
 mod meter;
 mod name;
+mod netpbm;
 mod picture;
 mod plan;
+mod png_file;
+mod table;
+mod tiff_file;
 mod tile;
+mod trial;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,4 +34,6 @@ pub(crate) use blob_io::{BlobWriter, Trouble, in_turn};
 pub use describe::describe;
 pub use error::SplitError;
 pub use inputs::{Inputs, Resolved, Source};
-pub use plan::{CHUNK_BYTES_MAX, CHUNKS_MAX, ChunkInput, Picture, Plan, plan};
+pub use json::Axis;
+pub use plan::{CHUNK_BYTES_MAX, CHUNKS_MAX, ChunkInput, FileInput, Picture, Plan, plan};
+pub(crate) use trial::{Trial, trial};

@@ -1,17 +1,20 @@
 //! The plan of a job: what each chunk gets.
 
-use std::io;
+use std::io::{self, Read as _};
 
-use medusa_api::Split;
+use medusa_api::{Size, Split};
 use medusa_platform::BlobStore;
 use medusa_types::Sha256Hash;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::blob_io::{BlobReader, BlobWriter, Trouble, in_turn};
-use super::describe::{counted, grouped};
+use super::cut::{ItemError, Items, Lines};
+use super::describe::grouped;
 use super::error::SplitError;
-use super::{cut, expand, picture, tile};
+use super::json::{Axis, JsonLines};
+use super::table::Rows;
+use super::{cut, expand, json, picture, tile};
 
 /// The most chunks of a job.
 pub const CHUNKS_MAX: usize = 100_000;
@@ -30,6 +33,24 @@ pub struct Plan {
     pub chunks: Vec<ChunkInput>,
     /// The picture that tiles are cut from.
     pub picture: Option<Picture>,
+    /// Bytes of the input's header, a table's first row, which stands before each chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<u64>,
+    /// The parameters that combinations are made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grid: Vec<Axis>,
+}
+
+/// A file of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileInput {
+    /// Its plain name in the archive.
+    pub name: String,
+    /// Its content.
+    pub sha256: Sha256Hash,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 /// A decoded picture.
@@ -64,6 +85,20 @@ pub enum ChunkInput {
         /// Its length in bytes.
         size: u64,
     },
+    /// Files under `/in`, and their paths on standard input.
+    Files {
+        /// At least one, in the order of their names.
+        files: Vec<FileInput>,
+    },
+    /// Combinations of parameters, as JSON lines on standard input.
+    Grid {
+        /// Index of the first.
+        first: u64,
+        /// How many.
+        count: u64,
+        /// Bytes of their lines.
+        len: u64,
+    },
     /// Part of the picture, as PGM on standard input.
     Tile {
         /// Left edge.
@@ -93,26 +128,9 @@ pub enum ChunkInput {
 }
 
 impl Plan {
-    /// For people, like `48 tiles of 128 x 128 pixels`.
-    #[must_use]
-    pub fn in_words(&self, split: &Split) -> String {
-        let chunks = u64::try_from(self.chunks.len()).unwrap_or(u64::MAX);
-        match split {
-            Split::Lines { lines } => {
-                format!("{} of {}", counted(chunks, "part"), counted(*lines, "line"))
-            }
-            Split::Bytes { bytes } => {
-                format!("{} of {}", counted(chunks, "part"), counted(*bytes, "byte"))
-            }
-            Split::Files {} => counted(chunks, "file"),
-            Split::Tiles { width, height, .. } => {
-                let (width, height) = (grouped(*width), grouped(*height));
-                format!("{} of {width} x {height} pixels", counted(chunks, "tile"))
-            }
-            Split::Range { step, .. } => {
-                format!("{} of {}", counted(chunks, "range"), counted(*step, "number"))
-            }
-        }
+    /// Of these chunks alone.
+    pub(crate) const fn of(chunks: Vec<ChunkInput>) -> Self {
+        Self { chunks, picture: None, header: None, grid: Vec::new() }
     }
 
     /// Bytes of all chunks' inputs together.
@@ -137,7 +155,11 @@ impl Plan {
     fn bytes_of(&self, chunk: &ChunkInput) -> u64 {
         let text = |text: String| u64::try_from(text.len()).unwrap_or(u64::MAX);
         match chunk {
-            ChunkInput::Range { len, .. } => *len,
+            ChunkInput::Range { len, .. } => len.saturating_add(self.header.unwrap_or_default()),
+            ChunkInput::Grid { len, .. } => *len,
+            ChunkInput::Files { files } => {
+                files.iter().map(|file| file.size).fold(text(paths(files)), u64::saturating_add)
+            }
             ChunkInput::File { size, .. } => *size,
             ChunkInput::Tile { width, height, .. } => {
                 let header = self.picture.as_ref().map(|picture| tile::header(chunk, picture));
@@ -169,7 +191,12 @@ pub(super) fn seeds(first: u64, count: u64) -> String {
     format!("{first} {count}\n")
 }
 
-/// Plans the chunks of an input.
+/// Standard input of a group of files: their paths, one to a line. Names have no line feeds.
+pub(super) fn paths(files: &[FileInput]) -> String {
+    files.iter().map(|file| format!("/in/{}\n", file.name)).collect()
+}
+
+/// Plans the chunks of an input. Seconds must have become a count.
 ///
 /// # Errors
 /// [`SplitError`] when the input cannot be split so.
@@ -179,44 +206,131 @@ pub async fn plan(
     input: Option<Sha256Hash>,
 ) -> Result<Plan, SplitError> {
     if let Split::Range { from, to, step } = split {
-        return Plan { chunks: cut::by_range(*from, *to, *step), picture: None }.checked();
+        return Plan::of(cut::by_range(*from, *to, counted(*step))).checked();
     }
-    let hash = input.ok_or(SplitError::InputMissing)?;
-    let size = blobs.size(hash).await.map_err(SplitError::of_blob(hash))?;
-    if size == 0 {
-        return Err(SplitError::InputEmpty);
-    }
-    let (blobs, split) = (blobs.clone(), split.clone());
-    in_turn(&SCANS, move || scan(&blobs, &split, hash, size)?.checked()).await?
+    let scan = Scan::open(blobs, input).await?;
+    let split = split.clone();
+    in_turn(&SCANS, move || scan.plan(&split)?.checked()).await?
 }
 
-/// Looks through the whole input. Runs on the blocking pool.
-fn scan(blobs: &BlobStore, split: &Split, hash: Sha256Hash, size: u64) -> Result<Plan, SplitError> {
-    let trouble = Trouble::default();
-    let reader = || BlobReader::new(blobs, hash, size, &trouble);
-    let read = |error: io::Error| trouble.take().map_or(SplitError::Read(error), SplitError::Store);
-    let chunks = match split {
-        Split::Lines { lines } => cut::by_lines(reader(), *lines).map_err(read)?,
-        Split::Bytes { bytes } => cut::by_bytes(size, *bytes),
-        Split::Files {} => expand::by_files(blobs, hash, size)?,
-        Split::Range { from, to, step } => cut::by_range(*from, *to, *step),
-        Split::Tiles { width, height, overlap } => {
-            let picture = decode(blobs, reader(), &trouble)?;
-            let chunks = tile::by_tiles(&picture, *width, *height, *overlap);
-            return Ok(Plan { chunks, picture: Some(picture) });
+/// Items of a size that is a count; one, where it is none.
+pub(super) const fn counted(size: Size) -> u64 {
+    match size {
+        Size::Count(n) => n,
+        Size::Bytes(_) | Size::Seconds(_) => 1,
+    }
+}
+
+/// An input that is looked through as a whole. Its methods run on the blocking pool.
+pub(super) struct Scan {
+    blobs: BlobStore,
+    hash: Sha256Hash,
+    pub(super) size: u64,
+    trouble: Trouble,
+}
+
+impl Scan {
+    /// Finds the input, which must not be empty.
+    pub(super) async fn open(
+        blobs: &BlobStore,
+        input: Option<Sha256Hash>,
+    ) -> Result<Self, SplitError> {
+        let hash = input.ok_or(SplitError::InputMissing)?;
+        let size = blobs.size(hash).await.map_err(SplitError::of_blob(hash))?;
+        if size == 0 {
+            return Err(SplitError::InputEmpty);
         }
-    };
-    Ok(Plan { chunks, picture: None })
-}
+        Ok(Self { blobs: blobs.clone(), hash, size, trouble: Trouble::default() })
+    }
 
-/// Stores a picture's grey pixels.
-fn decode(blobs: &BlobStore, png: BlobReader, trouble: &Trouble) -> Result<Picture, SplitError> {
-    let mut pixels = BlobWriter::new(blobs, PICTURE_BYTES_MAX, trouble);
-    let (width, height) = picture::read_grey(png, &mut pixels).map_err(|error| {
-        trouble.take().map_or_else(|| SplitError::Picture(error.to_string()), SplitError::Store)
-    })?;
-    let stored = pixels.finish();
-    let (grey, _) = stored
-        .map_err(|error| trouble.take().map_or(SplitError::Read(error), SplitError::Store))?;
-    Ok(Picture { width, height, grey })
+    fn reader(&self) -> BlobReader {
+        BlobReader::new(&self.blobs, self.hash, self.size, &self.trouble)
+    }
+
+    /// The items of a splitter that has any, and the length of the header before them.
+    #[expect(clippy::type_complexity, reason = "a boxed reader and a length")]
+    pub(super) fn items(
+        &self,
+        split: &Split,
+    ) -> Result<Option<(Box<dyn Items>, Option<u64>, Size)>, SplitError> {
+        Ok(match split {
+            Split::Lines { lines } => Some((Box::new(Lines(self.reader())), None, *lines)),
+            Split::Jsonl { size } => Some((Box::new(JsonLines::new(self.reader())), None, *size)),
+            Split::CsvRows { size } => {
+                let mut rows = Rows::new(self.reader());
+                let header = rows.header().map_err(|error| self.refused(split, error))?;
+                Some((Box::new(rows), Some(header), *size))
+            }
+            Split::Bytes { .. }
+            | Split::Files { .. }
+            | Split::Tiles { .. }
+            | Split::Range { .. }
+            | Split::Grid { .. } => None,
+        })
+    }
+
+    /// Why items of this splitter end.
+    pub(super) fn refused(&self, split: &Split, error: ItemError) -> SplitError {
+        match (error, split) {
+            (ItemError::Read(error), _) => self.failed(error),
+            (ItemError::Refused(why), Split::CsvRows { .. }) => SplitError::Table(why),
+            (ItemError::Refused(why), _) => SplitError::JsonLines(why),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> SplitError {
+        self.trouble.take().map_or(SplitError::Read(error), SplitError::Store)
+    }
+
+    fn plan(&self, split: &Split) -> Result<Plan, SplitError> {
+        if let Some((mut items, header, size)) = self.items(split)? {
+            let packed = cut::pack(&mut *items, header.unwrap_or_default(), size);
+            let chunks = packed.map_err(|error| self.refused(split, error))?;
+            return Ok(Plan { header, ..Plan::of(chunks) });
+        }
+        match split {
+            Split::Bytes { bytes } => Ok(Plan::of(cut::by_bytes(self.size, *bytes))),
+            Split::Files { group } => {
+                Ok(Plan::of(expand::by_files(&self.blobs, self.hash, self.size, *group)?))
+            }
+            Split::Range { from, to, step } => {
+                Ok(Plan::of(cut::by_range(*from, *to, counted(*step))))
+            }
+            Split::Grid { per_chunk } => self.grid(*per_chunk),
+            Split::Tiles { width, height, overlap } => {
+                let picture = self.picture()?;
+                let chunks = tile::by_tiles(&picture, *width, *height, *overlap);
+                Ok(Plan { picture: Some(picture), ..Plan::of(chunks) })
+            }
+            // These have items.
+            Split::Lines { .. } | Split::CsvRows { .. } | Split::Jsonl { .. } => {
+                Ok(Plan::of(Vec::new()))
+            }
+        }
+    }
+
+    /// Reads the description of a grid.
+    fn grid(&self, per_chunk: u64) -> Result<Plan, SplitError> {
+        if self.size > json::GRID_BYTES_MAX {
+            let most = grouped(json::GRID_BYTES_MAX);
+            return Err(SplitError::Grid(format!("its description is longer than {most} bytes")));
+        }
+        let mut text = Vec::new();
+        self.reader().read_to_end(&mut text).map_err(|error| self.failed(error))?;
+        let grid = json::read_grid(&text).map_err(SplitError::Grid)?;
+        let chunks = json::by_grid(&grid, per_chunk).map_err(SplitError::Grid)?;
+        Ok(Plan { grid, ..Plan::of(chunks) })
+    }
+
+    /// Stores the picture's grey pixels.
+    fn picture(&self) -> Result<Picture, SplitError> {
+        let mut pixels = BlobWriter::new(&self.blobs, PICTURE_BYTES_MAX, &self.trouble);
+        let read = picture::read_grey(self.reader(), &mut pixels);
+        let (width, height) = read.map_err(|error| {
+            let store = self.trouble.take();
+            store.map_or_else(|| SplitError::Picture(error.to_string()), SplitError::Store)
+        })?;
+        let (grey, _) = pixels.finish().map_err(|error| self.failed(error))?;
+        Ok(Picture { width, height, grey })
+    }
 }

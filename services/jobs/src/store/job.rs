@@ -119,14 +119,16 @@ pub(crate) async fn chunks(
                 fuel: row.fuel.map(|fuel| Fuel(u64::try_from(fuel).unwrap_or_default())),
                 price: Credits::from_micros(row.price),
                 stderr: stderr.remove(&row.index).unwrap_or_default(),
+                waiting: None,
             })
         })
         .collect()
 }
 
-fn verdict(text: &str) -> Option<Verdict> {
+pub(super) fn verdict(text: &str) -> Option<Verdict> {
     match text {
         "agreed" => Some(Verdict::Agreed),
+        "trusted" => Some(Verdict::Trusted),
         "refereed" => Some(Verdict::Refereed),
         "unverified" => Some(Verdict::Unverified),
         _ => None,
@@ -141,14 +143,14 @@ pub(crate) async fn open(db: &mut PgConnection) -> sqlx::Result<Vec<JobId>> {
     Ok(ids.into_iter().map(JobId).collect())
 }
 
-/// What each machine has done so far. Its state is filled in by who knows the connections.
+/// What each machine has done so far. Its state and its record are filled in by who knows them.
 pub(crate) async fn agents(
     db: &mut PgConnection,
     machines: Vec<EnrolledAgent>,
 ) -> sqlx::Result<Vec<Agent>> {
     let ids: Vec<Uuid> = machines.iter().map(|m| m.agent.0).collect();
     let rows = sqlx::query!(
-        "select agent_id, streak, chunks, earned from agent_record where agent_id = any($1)",
+        "select agent_id, chunks, earned from agent_record where agent_id = any($1)",
         &ids
     )
     .fetch_all(db)
@@ -164,7 +166,12 @@ pub(crate) async fn agents(
                 enrolled_at: machine.enrolled_at,
                 chunks: row.map_or(0, |r| u64::try_from(r.chunks).unwrap_or_default()),
                 earned: Credits::from_micros(row.map_or(0, |r| r.earned)),
-                streak: row.map_or(0, |r| count(r.streak)),
+                streak: 0,
+                score: 0,
+                stake: Credits::ZERO,
+                check_ppm: 0,
+                quarantined_until: None,
+                marks: Vec::new(),
             }
         })
         .collect())

@@ -1,11 +1,14 @@
 //! All SQL of the jobs service's own tables. The caller owns the transaction.
 
+pub(crate) mod agent;
 pub(crate) mod attempt;
 pub(crate) mod blob;
 pub(crate) mod job;
 pub(crate) mod program;
 pub(crate) mod quote;
+pub(crate) mod record;
 pub(crate) mod submission;
+pub(crate) mod upload;
 
 use medusa_types::Sha256Hash;
 

@@ -91,9 +91,9 @@ impl World {
     /// Runs a statement as whoever owns the database and has switched the triggers off.
     async fn tamper(&self, statement: &'static str) {
         let mut db = self.db.pool.acquire().await.unwrap();
-        db.execute("set session_replication_role = replica").await.unwrap();
+        db.execute("alter table event disable trigger user").await.unwrap();
         db.execute(statement).await.unwrap();
-        db.execute("set session_replication_role = origin").await.unwrap();
+        db.execute("alter table event enable always trigger event_append_only").await.unwrap();
     }
 
     /// Makes the head fit the stored leaves, as somebody would who rewrites the log well.

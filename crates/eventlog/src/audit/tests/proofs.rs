@@ -229,3 +229,17 @@ async fn a_receipt_is_verified_with_the_bytes_and_the_key_alone() {
     let widest = TileId::new(0, 0, 25).unwrap();
     assert_eq!(w.auditor.tile(widest).await.unwrap().len(), 25 * 32);
 }
+
+#[tokio::test]
+async fn an_event_that_was_changed_is_not_shown() {
+    let w = world(20).await;
+    w.tamper("update event set body = body || ' ' where position = 3").await;
+    for (from, limit) in [(1, 5), (3, 1)] {
+        let error = w.auditor.events(from, limit).await.unwrap_err();
+        assert!(matches!(error, LogError::Changed(3)), "{error}");
+        let told = medusa_platform::ApiError::from(error);
+        assert_eq!((told.0.status, told.0.code.as_str()), (500, "log.event_changed"));
+        assert!(told.0.detail.contains("event 3"), "{told}");
+    }
+    assert_eq!(w.auditor.events(4, 5).await.unwrap().items.len(), 5, "every other one is");
+}

@@ -9,8 +9,15 @@ from (
 cross join unnest(array['insert', 'update', 'delete', 'truncate']) as privilege
 where has_table_privilege('medusa_app', kept.id, privilege)
 union all
-select null, format('nothing keeps events from being changed: %s is off', wanted.name)
-from unnest(array['event_append_only', 'event_no_truncate']) as wanted (name)
+select null, format('nothing keeps events from being changed: %s on %s is not always on',
+    wanted.name, wanted.id::regclass)
+from (
+    select 'public.event'::regclass as id, name
+    from unnest(array['event_append_only', 'event_no_truncate']) as name
+    union all
+    select inhrelid, 'event_append_only' from pg_inherits
+    where inhparent = 'public.event'::regclass
+) as wanted
 where not exists (
     select from pg_trigger
-    where tgrelid = 'public.event'::regclass and tgname = wanted.name and tgenabled <> 'D')
+    where tgrelid = wanted.id and tgname = wanted.name and tgenabled = 'A')

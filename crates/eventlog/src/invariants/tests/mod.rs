@@ -2,4 +2,5 @@
 
 mod checks;
 mod faults;
+mod rounds;
 mod world;

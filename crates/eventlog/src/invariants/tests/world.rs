@@ -178,6 +178,14 @@ impl World {
         self.log.append_one(None, event).await.unwrap();
     }
 
+    /// Writes so many events more, and lets the read models follow.
+    pub(super) async fn grow(&self, events: u32) {
+        let event = |_| NewEvent::new("account-o".into(), granted(OWNER, 1));
+        let events = (0..events).map(event).collect();
+        self.log.append(Append { operation: None, events }).await.unwrap();
+        assert!(self.log.books_current().await);
+    }
+
     async fn credits(&self) {
         self.chain("account-o", Some("welcome:o"), vec![granted(OWNER, 100_000)]).await;
         self.chain("account-l", Some("welcome:l"), vec![granted(LENDERS[0], 100)]).await;

@@ -1,5 +1,6 @@
 //! The mergers on the pieces that programs write, and over a store.
 
+mod partitions;
 mod tables;
 mod whole;
 

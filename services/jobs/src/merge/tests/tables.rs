@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _};
 
 use super::made;
 use crate::merge::error::Piece;
-use crate::merge::{join, rows};
+use crate::merge::{join, json, rows};
 
 type Case<'a> = (&'a [Option<&'a str>], Result<&'a str, &'a str>);
 
@@ -79,6 +79,44 @@ fn sum_adds_the_numbers_of_equal_keys() {
         (&[Some("a,1\n"), Some("a,NaN\n")], Err("1: line 1 has a header unlike the other chunks'")),
     ];
     check(cases, |pieces| made(pieces, rows::sum));
+}
+
+#[test]
+fn mean_is_over_all_rows_of_a_key() {
+    let cases: &[Case<'_>] = &[
+        (&[], Ok("")),
+        (&[Some("a,1\na,2\nb,5\n"), None, Some("a,6\n")], Ok("a,3\nb,5\n")),
+        (
+            &[Some("k,x,y\na,1,0.5\n"), Some("k,x,y\na,2,0.5\na,2,-0.25\n")],
+            Ok("k,x,y\na,1.666666666667,0.25\n"),
+        ),
+        (&[Some("a,1\n"), Some("a,one\n")], Err("1: line 1 has a header unlike the other chunks'")),
+        (&[Some("a,1\na,one\n")], Err("0: line 2 has no key followed by numbers")),
+    ];
+    check(cases, |pieces| made(pieces, rows::mean));
+}
+
+#[test]
+fn json_values_are_the_elements_of_one_array() {
+    let cases: &[Case<'_>] = &[
+        (&[], Ok("[]\n")),
+        (&[None, Some(" \n")], Ok("[]\n")),
+        (
+            &[Some("{\"a\": 1.50}"), Some("1e400\n\"x\"\n"), None, Some("[\n1]")],
+            Ok("[\n{\"a\": 1.50},\n1e400,\n\"x\",\n[\n1]\n]\n"),
+        ),
+        (
+            &[Some("1\n"), Some("2\n{\"a\":\n")],
+            Err(
+                "1: it wrote something that is not JSON: EOF while parsing a value at line 3 column 0",
+            ),
+        ),
+        (
+            &[Some("done: 7\n")],
+            Err("0: it wrote something that is not JSON: expected value at line 1 column 1"),
+        ),
+    ];
+    check(cases, |pieces| made(pieces, json::array));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn rule(file: &str, how: MergeHow, to: &str) -> MergeRule {
 
 fn plan_of(chunks: u64) -> Plan {
     let seeds = |first| ChunkInput::Seeds { first, count: 1 };
-    Plan { chunks: (0..chunks).map(seeds).collect(), picture: None }
+    Plan::of((0..chunks).map(seeds).collect())
 }
 
 async fn put(store: &Store, entries: &[(&str, &[u8])]) -> Sha256Hash {
@@ -46,14 +46,36 @@ async fn each_rule_makes_a_file_in_order() {
         outputs.push(put(&store, &[("", b"cells,2\n"), ("n.csv", csv.as_bytes())]).await);
     }
     let sorted = MergeRule { sort: 1, ..rule("n.csv", MergeHow::Csv, "n.csv") };
-    let rules = [sorted, rule("", MergeHow::Sum, "count.csv"), rule("x", MergeHow::Concat, "none")];
+    let rules = [sorted, rule("", MergeHow::Sum, "count.csv")];
     let files = merge(&store.blobs, &rules, &plan_of(3), &outputs).await.unwrap();
     let mut made = Vec::new();
     for file in files {
         made.push((file.name, store.blobs.get(file.sha256).await.unwrap()));
     }
-    let expected = [("n.csv", "n\n1\n2\n3\n"), ("count.csv", "cells,6\n"), ("none", "")];
+    let expected = [("n.csv", "n\n1\n2\n3\n"), ("count.csv", "cells,6\n")];
     assert_eq!(made, expected.map(|(name, text)| (name.to_owned(), Bytes::from(text))));
+}
+
+#[tokio::test]
+async fn a_file_that_no_chunk_wrote_is_an_error_and_one_that_some_wrote_is_none() {
+    let store = Store::new();
+    let some = put(&store, &[("", b"x"), ("a.csv", b"a\n1\n"), ("sub/b", b"")]).await;
+    let none = put(&store, &[]).await;
+    for how in [MergeHow::Concat, MergeHow::Zip, MergeHow::Csv, MergeHow::Mean, MergeHow::Json] {
+        let rules = [rule("cells.csv", how, "all")];
+        let error = merge(&store.blobs, &rules, &plan_of(2), &[some, none]).await.unwrap_err();
+        assert_eq!(error.code(), "jobs.merge_file_missing");
+        let expected = "all could not be put together: no chunk wrote /out/cells.csv; they wrote \
+            \"a.csv\", \"sub/b\": name one of these, or standard output (an empty name)";
+        assert_eq!(error.to_string(), expected);
+    }
+    let rules = [rule("a.csv", MergeHow::Csv, "all"), rule("", MergeHow::Concat, "out")];
+    let files = merge(&store.blobs, &rules, &plan_of(2), &[none, some]).await.unwrap();
+    assert_eq!(files.iter().map(|file| file.size).collect::<Vec<_>>(), [4, 1]);
+    let files = merge(&store.blobs, &rules[1..], &plan_of(1), &[none]).await.unwrap();
+    assert_eq!(files[0].size, 0, "a program may write nothing to standard output");
+    let error = merge(&store.blobs, &rules, &plan_of(1), &[none]).await.unwrap_err();
+    assert!(error.to_string().contains("they wrote no files at all"), "{error}");
 }
 
 #[tokio::test]

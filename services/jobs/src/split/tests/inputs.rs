@@ -1,6 +1,6 @@
 //! Planning and resolving over a store.
 
-use medusa_api::Split;
+use medusa_api::{Size, Split};
 use medusa_types::Sha256Hash;
 use png::{BitDepth, ColorType};
 
@@ -13,13 +13,14 @@ async fn refusal(store: &Store, split: &Split, bytes: &[u8]) -> (&'static str, S
 }
 
 const TILES: Split = Split::Tiles { width: 16, height: 16, overlap: 3 };
+const FILES: Split = Split::Files { group: 1 };
 
 #[tokio::test]
 async fn lines_of_an_input_larger_than_a_window_are_its_lines() {
     let store = Store::new();
     let text: String = (0..400_000).map(|n| format!("line {n}\n")).collect();
     assert!(text.len() > 3 << 20);
-    let split = Split::Lines { lines: 30_000 };
+    let split = Split::Lines { lines: Size::Count(30_000) };
     let plan = store.plan(&split, text.as_str()).await.unwrap();
     assert_eq!(plan.in_words(&split), "14 parts of 30,000 lines");
     assert_eq!(plan.bytes(), u64::try_from(text.len()).unwrap());
@@ -37,7 +38,7 @@ async fn bytes_and_ranges_are_resolved() {
     assert_eq!(stdins, [b"0123".to_vec(), b"4567".to_vec(), b"89".to_vec()]);
     assert_eq!(plan.in_words(&split), "3 parts of 4 bytes");
 
-    let split = Split::Range { from: 10, to: 15, step: 4 };
+    let split = Split::Range { from: 10, to: 15, step: Size::Count(4) };
     let plan = super::plan(&store.blobs, &split, None).await.unwrap();
     assert_eq!(store.stdins(&plan, None).await, [b"10 4\n".to_vec(), b"14 1\n".to_vec()]);
     assert_eq!((plan.in_words(&split), plan.bytes()), ("2 ranges of 4 numbers".into(), 10));
@@ -49,8 +50,8 @@ async fn files_are_chunks_in_the_order_of_their_names() {
     let large = vec![7; 3 << 20];
     let noise: Vec<u8> = (0..200_000_u32).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
     let archive = zipped(&[("b.txt", b"bee"), ("c", &large), ("a/x.txt", b""), ("noise", &noise)]);
-    let plan = store.plan(&Split::Files {}, archive).await.unwrap();
-    assert_eq!(plan.in_words(&Split::Files {}), "4 files");
+    let plan = store.plan(&FILES, archive).await.unwrap();
+    assert_eq!(plan.in_words(&FILES), "4 files");
     assert_eq!(store.stdins(&plan, None).await, [b"".to_vec(), b"bee".to_vec(), large, noise]);
     let inputs = Inputs::new(store.blobs.clone(), plan.into(), None);
     let first = inputs.resolve(1).await.unwrap();
@@ -80,14 +81,14 @@ async fn the_same_input_gives_the_same_plan_and_the_plan_survives_json() {
     let png = png_of(40, 20, ColorType::Grayscale, BitDepth::Eight, &[9; 800]);
     let archive = zipped(&[("b", b"1"), ("a", b"2")]);
     for (split, bytes) in
-        [(TILES, png), (Split::Files {}, archive), (Split::Lines { lines: 1 }, b"a\nb".to_vec())]
+        [(TILES, png), (FILES, archive), (Split::Lines { lines: Size::Count(1) }, b"a\nb".to_vec())]
     {
         let one = serde_json::to_string(&store.plan(&split, bytes.clone()).await.unwrap()).unwrap();
         let two = Store::new().plan(&split, bytes).await.unwrap();
         assert_eq!(serde_json::to_string(&two).unwrap(), one);
         assert_eq!(serde_json::from_str::<Plan>(&one).unwrap(), two);
     }
-    let seeds = Plan { chunks: vec![ChunkInput::Seeds { first: 1, count: 2 }], picture: None };
+    let seeds = Plan::of(vec![ChunkInput::Seeds { first: 1, count: 2 }]);
     let json = r#"{"chunks":[{"seeds":{"first":1,"count":2}}],"picture":null}"#;
     assert_eq!(serde_json::to_string(&seeds).unwrap(), json);
 }
@@ -95,7 +96,7 @@ async fn the_same_input_gives_the_same_plan_and_the_plan_survives_json() {
 #[tokio::test]
 async fn what_cannot_be_split_is_refused_with_a_stable_code() {
     let store = Store::new();
-    let lines = Split::Lines { lines: 1 };
+    let lines = Split::Lines { lines: Size::Count(1) };
     let missing = plan(&store.blobs, &lines, None).await.unwrap_err();
     assert_eq!(missing.code(), "jobs.input_missing");
     let unknown = plan(&store.blobs, &lines, Some(Sha256Hash([1; 32]))).await.unwrap_err();
@@ -105,19 +106,19 @@ async fn what_cannot_be_split_is_refused_with_a_stable_code() {
     let (code, words) = refusal(&store, &lines, many.as_bytes()).await;
     assert_eq!(code, "jobs.too_many_chunks");
     assert!(words.contains("more than 100,000 chunks"), "{words}");
-    let range = Split::Range { from: 0, to: 100_001, step: 1 };
+    let range = Split::Range { from: 0, to: 100_001, step: Size::Count(1) };
     let range = plan(&store.blobs, &range, None).await.unwrap_err();
     assert_eq!(range.code(), "jobs.too_many_chunks");
     assert_eq!(refusal(&store, &TILES, b"hello").await.0, "jobs.picture_refused");
-    assert_eq!(refusal(&store, &Split::Files {}, b"hello").await.0, "jobs.archive_refused");
+    assert_eq!(refusal(&store, &FILES, b"hello").await.0, "jobs.archive_refused");
     let only_a_folder = zipped(&[("a/", b"")]);
-    let (code, words) = refusal(&store, &Split::Files {}, &only_a_folder).await;
+    let (code, words) = refusal(&store, &FILES, &only_a_folder).await;
     assert_eq!(
         (code, words.as_str()),
         ("jobs.archive_refused", "the archive was refused: it has no files")
     );
     let bomb = zipped(&[("fine", b"ok"), ("zeros", &vec![0; 20 << 20])]);
-    let (_, words) = refusal(&store, &Split::Files {}, &bomb).await;
+    let (_, words) = refusal(&store, &FILES, &bomb).await;
     let expected =
         "the archive was refused: entry \"zeros\": it unpacks to more than 100 times its size";
     assert_eq!(words, expected);
@@ -151,10 +152,8 @@ async fn uploads_are_described_for_people() {
 #[tokio::test]
 async fn a_chunk_that_no_agent_could_hold_is_refused() {
     let store = Store::new();
-    let plan = Plan {
-        chunks: vec![ChunkInput::Range { offset: 0, len: crate::split::CHUNK_BYTES_MAX + 1 }],
-        picture: None,
-    };
+    let len = crate::split::CHUNK_BYTES_MAX + 1;
+    let plan = Plan::of(vec![ChunkInput::Range { offset: 0, len }]);
     assert_eq!(plan.checked().unwrap_err().code(), "jobs.chunk_too_large");
     let source = Source::Bytes(bytes::Bytes::from_static(b"x"));
     assert_eq!(store.bytes(&source).await, b"x");

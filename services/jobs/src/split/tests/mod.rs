@@ -2,6 +2,7 @@
 
 mod archives;
 mod cover;
+mod forms;
 mod inputs;
 mod pictures;
 
@@ -55,6 +56,11 @@ impl Store {
     pub(crate) async fn bytes(&self, source: &Source) -> Vec<u8> {
         match source {
             Source::Bytes(bytes) => bytes.to_vec(),
+            Source::Headed { head, sha256, size, offset, len } => {
+                let (sha256, size, offset, len) = (*sha256, *size, *offset, *len);
+                let rest = Box::pin(self.bytes(&Source::Blob { sha256, size, offset, len })).await;
+                [head.to_vec(), rest].concat()
+            }
             Source::Blob { sha256, size, offset, len } => {
                 let whole = self.blobs.get(*sha256).await.unwrap();
                 assert_eq!(u64::try_from(whole.len()).unwrap(), *size);

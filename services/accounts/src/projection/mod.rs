@@ -1,0 +1,3 @@
+//! What follows the log.
+
+pub(crate) mod notices;

@@ -1,0 +1,147 @@
+//! What a chunk's run was, completely, so that anybody who may see it can do it again.
+
+use std::sync::Arc;
+
+use medusa_api::{BlobInfo, ChunkRun, Job as JobView, RunInput};
+use medusa_eventlog::read_stream;
+use medusa_events::Fact;
+use medusa_platform::Principal;
+use medusa_protocol::guest_env;
+use medusa_types::{ChunkIndex, Fuel, JobId, Role};
+
+use super::Jobs;
+use crate::error::JobsError;
+use crate::order::{clock_ms, limits, seed};
+use crate::split::{Inputs, Resolved, Source};
+use crate::store;
+
+impl Jobs {
+    /// A job as its owner sees it, for its owner and for admins.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when it is somebody else's.
+    pub async fn readable(&self, who: &Principal, id: JobId) -> Result<JobView, JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        let owner = store::record::owner(&mut db, id).await?;
+        drop(db);
+        let owner = owner.filter(|owner| *owner == who.user || who.has(Role::Admin));
+        self.job(owner.ok_or(JobsError::Missing("job"))?, id).await
+    }
+
+    /// Everything that the run of a chunk depends on, and what came of it.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] for no such chunk, and for a job of somebody else.
+    pub async fn chunk_run(
+        &self,
+        who: &Principal,
+        id: JobId,
+        chunk: ChunkIndex,
+    ) -> Result<ChunkRun, JobsError> {
+        let job = self.readable(who, id).await?;
+        let mut db = self.parts.log.pool().acquire().await?;
+        let accepted = store::record::accepted(&mut db, id, chunk.0).await?;
+        let mut accepted = accepted.ok_or(JobsError::Missing("chunk"))?;
+        let attempts = store::record::attempts(&mut db, id, chunk.0).await?;
+        let index = i32::try_from(chunk.0).unwrap_or(i32::MAX);
+        let stderr = store::attempt::of_chunks(&mut db, id, index, index.saturating_add(1)).await?;
+        drop(db);
+        let (job_limit, meter) = self.asked(id).await?;
+        let agreed = attempts.iter().filter(|attempt| attempt.verified_position.is_some());
+        if let Some(accepted) = &mut accepted {
+            accepted.position =
+                agreed.clone().filter_map(|attempt| attempt.verified_position).max();
+        }
+        // The server's own run, which decides where nobody agreed, has the limit of the job.
+        let fuel = agreed.map(|attempt| attempt.fuel_limit).max().unwrap_or(job_limit);
+        let resolved = self.resolved(&job, chunk).await?;
+        let seed = seed(id, chunk.0);
+        let size = self.parts.blobs.size(job.program).await?;
+        Ok(ChunkRun {
+            job: id,
+            chunk,
+            program: BlobInfo { sha256: job.program, size },
+            args: job.spec.args.clone(),
+            env: guest_env(chunk.0, job.counts.total, seed),
+            seed,
+            clock_ms: clock_ms(job.created_at),
+            limits: limits(&job.spec, fuel),
+            strict: job.spec.strict,
+            meter,
+            inputs: inputs(&resolved).map(|(path, source)| described(path, source)).collect(),
+            accepted,
+            attempts,
+            stderr: stderr.into_iter().next().map(|(_, text)| text).unwrap_or_default(),
+        })
+    }
+
+    /// The module that a job runs.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when the job is somebody else's.
+    pub(crate) async fn program_of(
+        &self,
+        who: &Principal,
+        id: JobId,
+    ) -> Result<BlobInfo, JobsError> {
+        let sha256 = self.readable(who, id).await?.program;
+        Ok(BlobInfo { sha256, size: self.parts.blobs.size(sha256).await? })
+    }
+
+    /// The bytes that a run reads at one place of [`ChunkRun::inputs`].
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] when it reads nothing there.
+    pub(crate) async fn chunk_input(
+        &self,
+        who: &Principal,
+        (id, chunk): (JobId, ChunkIndex),
+        place: usize,
+    ) -> Result<Source, JobsError> {
+        let job = self.readable(who, id).await?;
+        let resolved = self.resolved(&job, chunk).await?;
+        let found = inputs(&resolved).nth(place).map(|(_, source)| source.clone());
+        found.ok_or(JobsError::Missing("input"))
+    }
+
+    /// Fuel that one run of the job might use, and the meter that it was counted by.
+    async fn asked(&self, id: JobId) -> Result<(Fuel, String), JobsError> {
+        let first = read_stream(self.parts.log.pool(), &format!("job-{id}"), 0, 1).await?;
+        match first.first().map(|event| &event.envelope.fact) {
+            Some(Fact::JobSubmitted { fuel_limit, meter, .. }) => Ok((*fuel_limit, meter.clone())),
+            _ => Err(JobsError::Missing("job")),
+        }
+    }
+
+    async fn resolved(&self, job: &JobView, chunk: ChunkIndex) -> Result<Resolved, JobsError> {
+        if chunk.0 >= job.counts.total {
+            return Err(JobsError::Missing("chunk"));
+        }
+        let mut db = self.parts.log.pool().acquire().await?;
+        let found = store::submission::find(&mut db, job.id).await?;
+        drop(db);
+        let plan = Arc::new(found.ok_or(JobsError::Missing("job"))?.plan);
+        let inputs = Inputs::new(self.parts.blobs.clone(), plan, job.input);
+        Ok(inputs.resolve(chunk.0).await?)
+    }
+}
+
+/// Standard input under the empty path, then the files.
+fn inputs(resolved: &Resolved) -> impl Iterator<Item = (&str, &Source)> {
+    let files = resolved.files.iter().map(|(path, source)| (path.as_str(), source));
+    std::iter::once(("", &resolved.stdin)).chain(files)
+}
+
+fn described(path: &str, source: &Source) -> RunInput {
+    let (size, sha256) = match source {
+        Source::Bytes(bytes) => (u64::try_from(bytes.len()).unwrap_or(u64::MAX), None),
+        Source::Headed { head, len, .. } => {
+            (len.saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX)), None)
+        }
+        Source::Blob { sha256, size, offset, len } => {
+            let whole = *offset == 0 && len == size;
+            (*len, whole.then_some(*sha256))
+        }
+    };
+    RunInput { path: path.to_owned(), size, sha256 }
+}

@@ -1,0 +1,205 @@
+//! Uploads in parts. A part is taken when it begins where the upload is, so that a sender who lost
+//! the answer asks where that is and goes on. When all are there, the server joins them to a blob.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Jobs;
+use crate::error::JobsError;
+use crate::store;
+use crate::store::upload::StoredUpload;
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
+use medusa_api::{NewUpload, Upload, UploadState};
+use medusa_eventlog::Operation;
+use medusa_platform::blob::BlobError;
+use medusa_types::{Sha256Hash, UploadId, UserId};
+
+/// Bytes of one part.
+pub(crate) const PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Uploads of one person that are not done.
+const OPEN_MAX: i64 = 20;
+/// Between two notes of how far joining is.
+const NOTE: Duration = Duration::from_secs(1);
+
+impl Jobs {
+    /// Begins an upload. Repeated with the same key, it is the same upload.
+    ///
+    /// # Errors
+    /// [`JobsError::Blob`] when it is too large, [`JobsError::UploadsOpen`], and
+    /// [`JobsError::KeyReused`] when the key began another one.
+    pub(crate) async fn begin_upload(
+        &self,
+        user: UserId,
+        key: &str,
+        wish: &NewUpload,
+    ) -> Result<Upload, JobsError> {
+        let limit = self.parts.config.upload_bytes_max;
+        if wish.size > limit {
+            return Err(JobsError::Blob(BlobError::TooLarge(limit)));
+        }
+        if wish.size == 0 {
+            return Err(JobsError::UploadEmpty);
+        }
+        let request = Sha256Hash::of(format!("{wish:?}").as_bytes());
+        let id = UploadId(Operation::client(user, &format!("upload:{key}"), request).id());
+        let mut db = self.parts.log.pool().begin().await?;
+        if store::upload::find(&mut db, id, user).await?.is_none() {
+            if store::upload::count_open(&mut db, user).await? >= OPEN_MAX {
+                return Err(JobsError::UploadsOpen);
+            }
+            let (what, now) = ((wish.size, wish.sha256), self.parts.clock.now());
+            store::upload::insert(&mut db, (id, user), what, now).await?;
+        }
+        let stored = store::upload::find(&mut db, id, user).await?;
+        db.commit().await?;
+        let stored = stored.ok_or(JobsError::Missing("upload"))?;
+        if (stored.size, stored.announced) != (wish.size, wish.sha256) {
+            return Err(JobsError::KeyReused);
+        }
+        Ok(shown(&stored))
+    }
+
+    /// How far an upload is.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when it is somebody else's.
+    pub(crate) async fn upload_state(
+        &self,
+        user: UserId,
+        id: UploadId,
+    ) -> Result<Upload, JobsError> {
+        Ok(shown(&self.stored_upload(user, id).await?))
+    }
+
+    async fn stored_upload(&self, user: UserId, id: UploadId) -> Result<StoredUpload, JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        store::upload::find(&mut db, id, user).await?.ok_or(JobsError::Missing("upload"))
+    }
+
+    /// Takes the part that begins at `first`; a shorter one than was meant when its sender
+    /// stopped. Bytes that are there already are not read again.
+    ///
+    /// # Errors
+    /// [`JobsError::UploadGap`] when bytes before it are missing, [`JobsError::Blob`] when it is
+    /// too large or goes beyond the end.
+    pub(crate) async fn add_part<S, E>(
+        &self,
+        user: UserId,
+        (id, first): (UploadId, u64),
+        body: S,
+    ) -> Result<Upload, JobsError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        let stored = self.stored_upload(user, id).await?;
+        if first > stored.received {
+            return Err(JobsError::UploadGap(stored.received));
+        }
+        if first < stored.received || stored.state != UploadState::Open {
+            return Ok(shown(&stored));
+        }
+        let limit = PART_BYTES_MAX.min(stored.size.saturating_sub(first));
+        let (part, blobs) = (self.parts.random.id(), &self.parts.blobs);
+        let bytes = blobs.put_part(part, body, limit).await?;
+        let now = self.parts.clock.now();
+        let mut db = self.parts.log.pool().acquire().await?;
+        let added =
+            bytes > 0 && store::upload::add_part(&mut db, id, (first, bytes), part, now).await?;
+        drop(db);
+        if !added {
+            // Nothing came, or somebody else brought it meanwhile.
+            blobs.drop_part(part).await?;
+        }
+        self.upload_state(user, id).await
+    }
+
+    /// Joins what has all its parts. Cut off in the middle it begins anew.
+    ///
+    /// # Errors
+    /// When database or object store fail.
+    pub(crate) async fn join_uploads(&self) -> Result<(), JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        let joining = store::upload::joining(&mut db).await?;
+        drop(db);
+        for (id, owner) in joining {
+            let stored = self.stored_upload(owner, id).await?;
+            self.join(&stored).await?;
+        }
+        Ok(())
+    }
+
+    async fn join(&self, upload: &StoredUpload) -> Result<(), JobsError> {
+        let (blobs, id) = (&self.parts.blobs, upload.id);
+        let mut db = self.parts.log.pool().acquire().await?;
+        let names = store::upload::parts(&mut db, id).await?;
+        let joined = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&joined);
+        let bytes = blobs.parts(names.clone()).inspect_ok(move |bytes| {
+            let n = u64::try_from(bytes.len()).unwrap_or_default();
+            counter.fetch_add(n, Ordering::Relaxed);
+        });
+        let bytes = std::pin::pin!(bytes);
+        let stored = blobs.put_stream(&self.parts.random, bytes, upload.size, upload.announced);
+        let mut stored = std::pin::pin!(stored);
+        let result = loop {
+            match tokio::time::timeout(NOTE, &mut stored).await {
+                Ok(result) => break result,
+                Err(_) => {
+                    let now = self.parts.clock.now();
+                    let joined = joined.load(Ordering::Relaxed);
+                    store::upload::set_joined(&mut db, id, joined, now).await?;
+                }
+            }
+        };
+        let (blob, now) = (digest_of(result)?, self.parts.clock.now());
+        if let Some(hash) = blob {
+            store::blob::own(&mut db, hash, upload.owner, upload.size, now).await?;
+        }
+        store::upload::end(&mut db, id, blob, now).await?;
+        for part in names {
+            blobs.drop_part(part).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops uploads that nothing happened to for so long.
+    ///
+    /// # Errors
+    /// When database or object store fail.
+    pub(crate) async fn drop_forgotten_uploads(&self, idle_ms: i64) -> Result<(), JobsError> {
+        let since = self.parts.clock.now().plus_ms(idle_ms.saturating_neg());
+        let mut db = self.parts.log.pool().acquire().await?;
+        for id in store::upload::forgotten(&mut db, since).await? {
+            for part in store::upload::parts(&mut db, id).await? {
+                self.parts.blobs.drop_part(part).await?;
+            }
+            store::upload::remove(&mut db, id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// None when the bytes are not the announced ones: that is for their sender to know.
+fn digest_of(
+    result: Result<(Sha256Hash, u64), BlobError>,
+) -> Result<Option<Sha256Hash>, BlobError> {
+    match result {
+        Ok((hash, _)) => Ok(Some(hash)),
+        Err(BlobError::Digest { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(stored: &StoredUpload) -> Upload {
+    Upload {
+        id: stored.id,
+        size: stored.size,
+        received: stored.received,
+        joined: stored.joined,
+        state: stored.state,
+        blob: stored.blob.clone(),
+        part_bytes_max: PART_BYTES_MAX,
+    }
+}

@@ -1,0 +1,213 @@
+//! Who gets a copy of which chunk, and how many copies a chunk needs.
+
+use medusa_events::Fact;
+use medusa_types::{ChunkIndex, Credits, Fuel, LeaseId, Timestamp, UserId};
+
+use super::job::{Chunk, ChunkStatus, Job, LEASE_MS};
+use super::kin::Fleet;
+use super::lease::Worker;
+use super::trust::{Copies, draw};
+use super::verdict::{Means, Verdict, judge};
+
+/// What is left to spend must allow a run of at least this part (in tenths) of the usual limit.
+const AFFORDABLE_TENTHS: u64 = 5;
+/// Copies of a chunk whose agents have no record yet.
+const COPIES: usize = 2;
+
+impl Chunk {
+    /// Whether it was handed out as often as it may be, and nobody works on it.
+    pub(super) fn is_exhausted(&self, job: &Job) -> bool {
+        self.live.is_empty() && self.is_spent(job)
+    }
+
+    fn is_spent(&self, job: &Job) -> bool {
+        let rules = job.rules();
+        let over = |n: usize, max: u32| u32::try_from(n).unwrap_or(u32::MAX) >= max;
+        self.leases >= rules.leases_max
+            || over(self.attempts.len(), rules.results_max)
+            || over(self.broken.len(), rules.errors_max)
+    }
+
+    /// The most fuel that one of its copies says it took.
+    fn claimed(&self) -> Fuel {
+        self.attempts.iter().map(|a| a.fuel).max().unwrap_or_default()
+    }
+}
+
+impl Job {
+    /// Gives a worker the next chunk that it may run: the lease, and what was drawn about its
+    /// copies if the worker's record allows the question. `dice` is any number. The consumer's own
+    /// agents, and owners related to one who already has a copy, are passed over.
+    pub fn lease(
+        &mut self,
+        worker: Worker,
+        fleet: &Fleet,
+        id: LeaseId,
+        dice: u32,
+        now: Timestamp,
+    ) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let over = self.ended.is_some() || self.merging;
+        if over || fleet.related(worker.lender, self.submitted.owner) {
+            return facts;
+        }
+        let (Some(fuel_limit), Some(index)) = (self.affordable(), self.next(worker, fleet)) else {
+            return facts;
+        };
+        let Some(chunk) = self.chunk(index) else { return facts };
+        let first = chunk.live.is_empty() && chunk.attempts.is_empty();
+        let leased = Fact::ChunkLeased {
+            job: self.submitted.id,
+            chunk: ChunkIndex(index),
+            lease: id,
+            agent: worker.agent,
+            lender: worker.lender,
+            epoch: u64::from(chunk.leases).saturating_add(1),
+            fuel_limit,
+            expires_at: now.plus_ms(LEASE_MS),
+        };
+        self.fold(&mut facts, leased);
+        if let Some(drawn) =
+            first.then(|| self.drawn(worker, index, id, fuel_limit, dice)).flatten()
+        {
+            self.fold(&mut facts, drawn);
+        }
+        facts
+    }
+
+    /// The lowest chunk that wants a copy that this worker may give.
+    fn next(&self, worker: Worker, fleet: &Fleet) -> Option<u32> {
+        let strangers = || {
+            fleet.has_other(self.submitted.owner, self.memory_bytes, |owner| {
+                fleet.related(owner, worker.lender)
+            })
+        };
+        let waiting = u32::try_from(self.reported.len()).unwrap_or(u32::MAX);
+        // What nobody could confirm is not computed ahead for ever.
+        let clogged = waiting >= self.rules().unconfirmed_max && !strangers();
+        self.wanting.iter().copied().find(|index| {
+            self.chunk(*index).is_some_and(|chunk| {
+                let fresh = chunk.live.is_empty() && chunk.attempts.is_empty();
+                !(clogged && fresh) && self.may_run(chunk, worker.lender, fleet)
+            })
+        })
+    }
+
+    /// Whether this owner's agent may have a copy: none of its kin has one, and it has not failed
+    /// on the chunk while others are there who have not.
+    fn may_run(&self, chunk: &Chunk, lender: UserId, fleet: &Fleet) -> bool {
+        let faulted = |owner| chunk.faulted.contains(&owner);
+        let fresh = || fleet.has_other(self.submitted.owner, self.memory_bytes, faulted);
+        !(self.touched(chunk, lender, fleet) || faulted(lender) && fresh())
+    }
+
+    /// Whether this owner, or one related to it, has or had a copy of the chunk that counts.
+    fn touched(&self, chunk: &Chunk, lender: UserId, fleet: &Fleet) -> bool {
+        let live =
+            |id: &LeaseId| self.leases.get(id).is_some_and(|l| fleet.related(l.lender, lender));
+        chunk.live.iter().any(live)
+            || chunk.attempts.iter().any(|a| fleet.related(a.lender, lender))
+    }
+
+    /// The fuel limit of one more lease, within the hold.
+    pub(super) fn affordable(&self) -> Option<Fuel> {
+        let wanted = self.submitted.fuel_limit;
+        let within = self.submitted.prices.fuel_for(self.free());
+        let least = wanted.0.saturating_mul(AFFORDABLE_TENTHS).div_ceil(10);
+        // The last runs may be given less than the usual limit, but not a hopeless one.
+        (within.0 >= least).then_some(within.min(wanted))
+    }
+
+    fn drawn(
+        &self,
+        worker: Worker,
+        index: u32,
+        lease: LeaseId,
+        limit: Fuel,
+        dice: u32,
+    ) -> Option<Fact> {
+        if self.submitted.copies > 1 {
+            return None;
+        }
+        let price = self.submitted.prices.copy(limit);
+        let (standing, exposed) = (&worker.standing, worker.exposed);
+        let drawn = draw(standing, (price, exposed), dice, self.rules())?;
+        Some(Fact::CopiesDrawn {
+            job: self.submitted.id,
+            chunk: ChunkIndex(index),
+            lease,
+            streak: drawn.streak,
+            stake: standing.stake.saturating_sub(exposed),
+            check_ppm: drawn.check_ppm,
+            draw: drawn.draw,
+            copies: drawn.copies.word().to_owned(),
+        })
+    }
+
+    /// What this lease puts at risk: its price at the limit if nobody else runs its chunk.
+    #[must_use]
+    pub fn at_risk(&self, lease: LeaseId) -> Credits {
+        let Some(lease) = self.leases.get(&lease) else { return Credits::ZERO };
+        match self.chunk(lease.chunk).map(|chunk| chunk.copies) {
+            Some(Copies::Single) => self.submitted.prices.copy(lease.fuel_limit),
+            _ => Credits::ZERO,
+        }
+    }
+
+    /// Keeps the chunk in the sets that it belongs to.
+    pub(super) fn refresh(&mut self, index: u32) {
+        let Some(chunk) = self.chunk(index) else { return };
+        let open = matches!(chunk.status, ChunkStatus::Open);
+        let reported = open && !chunk.attempts.is_empty();
+        let wanting = open && !chunk.is_spent(self) && self.lacks_copies(chunk);
+        set(&mut self.reported, index, reported);
+        set(&mut self.wanting, index, wanting);
+    }
+
+    fn lacks_copies(&self, chunk: &Chunk) -> bool {
+        let have = chunk.live.len().saturating_add(chunk.attempts.len());
+        let Some(first) = chunk.attempts.first() else {
+            let wanted = if chunk.copies == Copies::Double { COPIES } else { 1 };
+            return have < wanted;
+        };
+        let agree = chunk.attempts.iter().all(|a| a.matches(first));
+        let own = self.is_cheap(chunk) && (!agree || chunk.copies == Copies::Rerun);
+        // The server's own run is under way, or one more copy than there are reports is needed.
+        !own && have <= chunk.attempts.len()
+    }
+
+    fn is_cheap(&self, chunk: &Chunk) -> bool {
+        chunk.claimed().0 <= self.rules().referee_fuel_max
+    }
+
+    pub(super) fn verdict(&self, chunk: &Chunk, fleet: &Fleet) -> Verdict {
+        let other = fleet.has_other(self.submitted.owner, self.memory_bytes, |owner| {
+            self.touched(chunk, owner, fleet)
+        });
+        let more = !chunk.is_spent(self) && other || !chunk.live.is_empty();
+        let means = Means { copies: chunk.copies, more, cheap: self.is_cheap(chunk) };
+        judge(&chunk.attempts, means)
+    }
+
+    /// Whether a report waits for somebody who is not there: the server cannot afford to run the
+    /// chunk, and no unrelated owner's agent could.
+    #[must_use]
+    pub fn waits_for_stranger(&self, fleet: &Fleet) -> bool {
+        self.reported.iter().filter_map(|index| self.chunk(*index)).any(|chunk| {
+            let other = || {
+                fleet.has_other(self.submitted.owner, self.memory_bytes, |owner| {
+                    self.touched(chunk, owner, fleet)
+                })
+            };
+            chunk.live.is_empty() && self.verdict(chunk, fleet) == Verdict::Open && !other()
+        })
+    }
+}
+
+fn set(of: &mut std::collections::BTreeSet<u32>, index: u32, wished: bool) {
+    if wished {
+        of.insert(index);
+    } else {
+        of.remove(&index);
+    }
+}

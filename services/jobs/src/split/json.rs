@@ -1,0 +1,270 @@
+//! JSON lines, and the small JSON object that a parameter grid is. Pure but for the reader.
+
+use std::fmt;
+use std::io::{BufRead, Read as _};
+
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Serialize, de::Error as _};
+use serde_json::value::RawValue;
+
+use super::cut::{self, ItemError, Items};
+use super::describe::grouped;
+use super::plan::ChunkInput;
+
+/// The most bytes of one JSON line.
+const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The most bytes of a grid's description.
+pub(super) const GRID_BYTES_MAX: u64 = 256 * 1024;
+
+/// The most combinations of a grid.
+const COMBINATIONS_MAX: u64 = 1_000_000;
+
+/// Lines, each of which is one JSON value.
+pub(super) struct JsonLines<R> {
+    input: R,
+    lines: u64,
+    line: Vec<u8>,
+}
+
+impl<R: BufRead> JsonLines<R> {
+    pub(super) const fn new(input: R) -> Self {
+        Self { input, lines: 0, line: Vec::new() }
+    }
+}
+
+impl<R: BufRead> Items for JsonLines<R> {
+    fn next_len(&mut self) -> Result<Option<u64>, ItemError> {
+        self.line.clear();
+        let most = LINE_BYTES_MAX.saturating_add(1);
+        let read = self.input.by_ref().take(most).read_until(b'\n', &mut self.line)?;
+        let len = u64::try_from(read).unwrap_or(u64::MAX);
+        if len == 0 {
+            return Ok(None);
+        }
+        self.lines = self.lines.saturating_add(1);
+        let refused = |why: &str| ItemError::Refused(format!("line {}: {why}", self.lines));
+        if len > LINE_BYTES_MAX {
+            return Err(refused(&format!("it is longer than {LINE_BYTES_MAX} bytes")));
+        }
+        let text = std::str::from_utf8(&self.line).map_err(|_| refused("it is not UTF-8 text"))?;
+        if text.trim_ascii().is_empty() {
+            return Err(refused("it is empty: each line must be one JSON value"));
+        }
+        match serde_json::from_str::<IgnoredAny>(text.trim_ascii_end()) {
+            Ok(_) => Ok(Some(len)),
+            Err(error) => Err(refused(&format!("it is not JSON: {}", without_line(&error)))),
+        }
+    }
+}
+
+/// What a parser says, with the column but without the line, which is not that of the input.
+fn without_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    format!("{what} at column {}", error.column())
+}
+
+/// One parameter of a grid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// Its name.
+    pub name: String,
+    /// Its values as JSON text without line feeds, at least one.
+    pub values: Vec<String>,
+}
+
+/// Reads `{"name": [value, …], …}`, keeping the order of names and the spelling of values.
+pub(super) fn read_grid(text: &[u8]) -> Result<Vec<Axis>, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let axes: Axes = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(axes.0)
+}
+
+/// So many combinations a chunk.
+pub(super) fn by_grid(axes: &[Axis], per_chunk: u64) -> Result<Vec<ChunkInput>, String> {
+    let all = combinations(axes).filter(|all| *all <= COMBINATIONS_MAX);
+    let all = all.ok_or_else(|| {
+        format!("it has more than {} combinations: list fewer values", grouped(COMBINATIONS_MAX))
+    })?;
+    let len = |first: u64, count: u64| {
+        let lens = (first..first.saturating_add(count)).map(|index| line_len(axes, index));
+        lens.fold(0, u64::saturating_add)
+    };
+    let chunk = |(first, count)| ChunkInput::Grid { first, count, len: len(first, count) };
+    Ok(cut::steps(0, all, per_chunk).map(chunk).collect())
+}
+
+/// How many combinations the axes have; nothing where they are beyond counting.
+pub(super) fn combinations(axes: &[Axis]) -> Option<u64> {
+    axes.iter().try_fold(1_u64, |all, axis| all.checked_mul(axis.values.len().try_into().ok()?))
+}
+
+/// The combinations `first` to `first + count` as JSON lines. The last name varies fastest.
+pub(super) fn grid_lines(axes: &[Axis], first: u64, count: u64) -> String {
+    let mut lines = String::new();
+    for index in first..first.saturating_add(count) {
+        lines.push_str(&combination(axes, index));
+        lines.push('\n');
+    }
+    lines
+}
+
+/// The values of one combination, in the order of the names.
+fn values(axes: &[Axis], index: u64) -> Vec<&str> {
+    let mut rest = index;
+    let mut chosen = Vec::with_capacity(axes.len());
+    for axis in axes.iter().rev() {
+        let values = u64::try_from(axis.values.len()).unwrap_or(u64::MAX);
+        let at = rest.checked_rem(values).and_then(|at| usize::try_from(at).ok());
+        rest = rest.checked_div(values).unwrap_or_default();
+        chosen.push(at.and_then(|at| axis.values.get(at)).map_or("null", String::as_str));
+    }
+    chosen.reverse();
+    chosen
+}
+
+fn combination(axes: &[Axis], index: u64) -> String {
+    let members = axes.iter().zip(values(axes, index));
+    let members = members.map(|(axis, value)| format!("{}:{value}", quoted(&axis.name)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
+/// Bytes of a combination's line, without making it.
+fn line_len(axes: &[Axis], index: u64) -> u64 {
+    // A member has a colon, and a comma or the opening brace; then come brace and line feed.
+    let names = axes.iter().map(|axis| quoted(&axis.name).len().saturating_add(2));
+    let values = values(axes, index).into_iter().map(str::len);
+    let len = names.chain(values).fold(2, usize::saturating_add);
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+fn quoted(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
+}
+
+struct Axes(Vec<Axis>);
+
+impl<'de> Deserialize<'de> for Axes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AxesVisitor)
+    }
+}
+
+struct AxesVisitor;
+
+impl<'de> Visitor<'de> for AxesVisitor {
+    type Value = Axes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of names with lists of values, like {\"size\": [1, 2]}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Axes, A::Error> {
+        let mut axes: Vec<Axis> = Vec::new();
+        while let Some((name, values)) = map.next_entry::<String, Vec<Box<RawValue>>>()? {
+            if values.is_empty() {
+                return Err(A::Error::custom(format!("{name:?} has no values")));
+            }
+            if axes.iter().any(|axis| axis.name == name) {
+                return Err(A::Error::custom(format!("{name:?} is given twice")));
+            }
+            // Line feeds stand only between the parts of a value, never inside a JSON string.
+            let values = values.iter().map(|value| value.get().replace(['\n', '\r'], " "));
+            axes.push(Axis { name, values: values.collect() });
+        }
+        if axes.is_empty() {
+            return Err(de::Error::custom("it names no parameter"));
+        }
+        Ok(Axes(axes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[u8]) -> Result<Vec<u64>, String> {
+        let mut lines = JsonLines::new(text);
+        let mut lens = Vec::new();
+        loop {
+            match lines.next_len() {
+                Ok(Some(len)) => lens.push(len),
+                Ok(None) => return Ok(lens),
+                Err(ItemError::Refused(why)) => return Err(why),
+                Err(ItemError::Read(error)) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_line_is_one_json_value() {
+        assert_eq!(lines(b"{\"a\": 1}\n[]\r\n7"), Ok(vec![9, 4, 1]));
+        assert_eq!(lines(b""), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_first_bad_line_is_named() {
+        let deep = format!("1\n{}\n", "[".repeat(1000));
+        for (text, expected) in [
+            (&b"1\n{\"a\":}\n{\n"[..], "line 2: it is not JSON: expected value at column 6"),
+            (b"1\n2 3\n", "line 2: it is not JSON: trailing characters at column 3"),
+            (b"1\n\n2\n", "line 2: it is empty: each line must be one JSON value"),
+            (b"1\n2\n \n", "line 3: it is empty: each line must be one JSON value"),
+            (b"\"\xff\"\n", "line 1: it is not UTF-8 text"),
+            (b"{\n", "line 1: it is not JSON: EOF while parsing an object at column 1"),
+            (deep.as_bytes(), "line 2: it is not JSON: EOF while parsing a list at column 1000"),
+        ] {
+            assert_eq!(lines(text), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_grid_is_every_combination_in_order_and_as_written() {
+        let axes =
+            read_grid(b"{\"b\": [1, 2.50],\n \"a\\n\": [\"x\", null, {\n\"k\": 1e400}]}").unwrap();
+        assert_eq!(combinations(&axes), Some(6));
+        let expected = [
+            r#"{"b":1,"a\n":"x"}"#,
+            r#"{"b":1,"a\n":null}"#,
+            r#"{"b":1,"a\n":{ "k": 1e400}}"#,
+            r#"{"b":2.50,"a\n":"x"}"#,
+            r#"{"b":2.50,"a\n":null}"#,
+            r#"{"b":2.50,"a\n":{ "k": 1e400}}"#,
+        ];
+        assert_eq!(grid_lines(&axes, 0, 6), expected.join("\n") + "\n");
+        assert_eq!(grid_lines(&axes, 2, 2), expected[2..4].join("\n") + "\n");
+        let mut next = 0;
+        for chunk in by_grid(&axes, 4).unwrap() {
+            let ChunkInput::Grid { first, count, len } = chunk else { panic!("{chunk:?}") };
+            assert_eq!(first, next);
+            let lines = grid_lines(&axes, first, count);
+            assert_eq!(len, u64::try_from(lines.len()).unwrap(), "{lines}");
+            next += count;
+        }
+        assert_eq!(next, 6);
+    }
+
+    #[test]
+    fn what_is_no_grid_is_refused_in_words() {
+        for (text, part) in [
+            (&b""[..], "EOF"),
+            (b"[1]", "an object of names with lists of values"),
+            (b"{}", "it names no parameter"),
+            (b"{\"a\": []}", "\"a\" has no values"),
+            (b"{\"a\": 1}", "invalid type"),
+            (b"{\"a\": [1], \"a\": [2]}", "\"a\" is given twice"),
+            (b"{\"a\": [1]} x", "trailing characters"),
+            (b"\xff", "UTF-8"),
+        ] {
+            let error = read_grid(text).unwrap_err();
+            assert!(error.contains(part), "{}: {error}", text.escape_ascii());
+        }
+        let wide = Axis { name: "a".into(), values: vec!["1".into(); 100_000] };
+        assert_eq!(combinations(&vec![wide.clone(); 5]), None);
+        for axes in [vec![wide.clone(); 5], vec![wide; 2]] {
+            let why = by_grid(&axes, 1_000_000).unwrap_err();
+            assert_eq!(why, "it has more than 1,000,000 combinations: list fewer values");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A plan in words for people.
+
+use medusa_api::{Size, Split};
+
+use super::describe::{counted, grouped};
+use super::plan::Plan;
+
+impl Plan {
+    /// For people, like `48 tiles of 128 x 128 pixels`.
+    #[must_use]
+    pub fn in_words(&self, split: &Split) -> String {
+        let chunks = u64::try_from(self.chunks.len()).unwrap_or(u64::MAX);
+        match split {
+            Split::Lines { lines } => parts(chunks, *lines, "line"),
+            Split::CsvRows { size } => {
+                format!("{}, each under the header", parts(chunks, *size, "row"))
+            }
+            Split::Jsonl { size } => parts(chunks, *size, "JSON line"),
+            Split::Bytes { bytes } => {
+                format!("{} of {}", counted(chunks, "part"), counted(*bytes, "byte"))
+            }
+            Split::Files { group: 0 | 1 } => counted(chunks, "file"),
+            Split::Files { group } => {
+                format!("{} of {}", counted(chunks, "group"), counted((*group).into(), "file"))
+            }
+            Split::Tiles { width, height, .. } => {
+                let (width, height) = (grouped(*width), grouped(*height));
+                format!("{} of {width} x {height} pixels", counted(chunks, "tile"))
+            }
+            Split::Range { step: Size::Count(step), .. } => {
+                format!("{} of {}", counted(chunks, "range"), counted(*step, "number"))
+            }
+            Split::Range { .. } => counted(chunks, "range"),
+            Split::Grid { per_chunk } => {
+                format!("{} of {}", counted(chunks, "part"), counted(*per_chunk, "combination"))
+            }
+        }
+    }
+}
+
+fn parts(chunks: u64, size: Size, item: &str) -> String {
+    let parts = counted(chunks, "part");
+    match size {
+        Size::Count(n) => format!("{parts} of {}", counted(n, item)),
+        Size::Bytes(n) => format!("{parts} of {item}s, of at most {} each", counted(n, "byte")),
+        Size::Seconds(n) => format!("{parts} of {item}s, of about {} each", counted(n, "second")),
+    }
+}

@@ -1,0 +1,198 @@
+//! Uploads in parts: how far each is, and which parts it has.
+
+use medusa_api::{BlobInfo, UploadState};
+use medusa_types::{Sha256Hash, Timestamp, UploadId, UserId, Uuid};
+use sqlx::PgConnection;
+
+use super::hash;
+
+/// An upload as it is stored.
+pub(crate) struct StoredUpload {
+    pub(crate) id: UploadId,
+    pub(crate) owner: UserId,
+    pub(crate) size: u64,
+    pub(crate) announced: Option<Sha256Hash>,
+    pub(crate) received: u64,
+    pub(crate) joined: u64,
+    pub(crate) state: UploadState,
+    pub(crate) blob: Option<BlobInfo>,
+}
+
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or_default()
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Begins an upload; one that is there already stays as it is.
+pub(crate) async fn insert(
+    db: &mut PgConnection,
+    (id, owner): (UploadId, UserId),
+    (size, announced): (u64, Option<Sha256Hash>),
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into upload (upload_id, owner_id, size, announced, state, touched_at)
+         values ($1, $2, $3, $4, 'open', $5) on conflict do nothing",
+        id.0,
+        owner.0,
+        signed(size),
+        announced.map(|hash| hash.0.to_vec()),
+        now.to_utc(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// How many uploads of a person are not done.
+pub(crate) async fn count_open(db: &mut PgConnection, owner: UserId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from upload
+           where owner_id = $1 and state in ('open', 'joining')"#,
+        owner.0
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// A person's upload.
+pub(crate) async fn find(
+    db: &mut PgConnection,
+    id: UploadId,
+    owner: UserId,
+) -> sqlx::Result<Option<StoredUpload>> {
+    let row = sqlx::query!(
+        "select size, announced, received, joined, state, blob from upload
+         where upload_id = $1 and owner_id = $2",
+        id.0,
+        owner.0
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| StoredUpload {
+        id,
+        owner,
+        size: unsigned(row.size),
+        announced: row.announced.as_deref().map(hash),
+        received: unsigned(row.received),
+        joined: unsigned(row.joined),
+        state: match row.state.as_str() {
+            "open" => UploadState::Open,
+            "joining" => UploadState::Joining,
+            "done" => UploadState::Done,
+            _ => UploadState::Refused,
+        },
+        blob: row.blob.map(|blob| BlobInfo { sha256: hash(&blob), size: unsigned(row.size) }),
+    }))
+}
+
+/// Adds the part that begins where the upload is; `false` when it is elsewhere by now. With the
+/// last part it begins to be joined.
+pub(crate) async fn add_part(
+    db: &mut PgConnection,
+    id: UploadId,
+    (first, bytes): (u64, u64),
+    part: Uuid,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let added = sqlx::query!(
+        "with moved as (
+             update upload set received = received + $3, touched_at = $5,
+                 state = case when received + $3 = size then 'joining' else state end
+             where upload_id = $1 and received = $2 and state = 'open' and received + $3 <= size
+             returning upload_id
+         )
+         insert into upload_part (upload_id, first_byte, bytes, part_id)
+         select upload_id, $2, $3, $4 from moved",
+        id.0,
+        signed(first),
+        signed(bytes),
+        part,
+        now.to_utc(),
+    )
+    .execute(db)
+    .await?;
+    Ok(added.rows_affected() == 1)
+}
+
+/// Uploads that are to be joined, the oldest first.
+pub(crate) async fn joining(db: &mut PgConnection) -> sqlx::Result<Vec<(UploadId, UserId)>> {
+    let rows = sqlx::query!(
+        "select upload_id, owner_id from upload where state = 'joining'
+         order by touched_at limit 100"
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (UploadId(row.upload_id), UserId(row.owner_id))).collect())
+}
+
+/// Uploads that nothing has happened to since.
+pub(crate) async fn forgotten(
+    db: &mut PgConnection,
+    since: Timestamp,
+) -> sqlx::Result<Vec<UploadId>> {
+    let ids = sqlx::query_scalar!(
+        "select upload_id from upload where touched_at < $1 order by touched_at limit 100",
+        since.to_utc()
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(UploadId).collect())
+}
+
+/// The parts of an upload in order.
+pub(crate) async fn parts(db: &mut PgConnection, id: UploadId) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "select part_id from upload_part where upload_id = $1 order by first_byte",
+        id.0
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Notes how far joining is.
+pub(crate) async fn set_joined(
+    db: &mut PgConnection,
+    id: UploadId,
+    joined: u64,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update upload set joined = $2, touched_at = $3 where upload_id = $1",
+        id.0,
+        signed(joined),
+        now.to_utc()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Ends joining: with a blob, or without one when the digest is another.
+pub(crate) async fn end(
+    db: &mut PgConnection,
+    id: UploadId,
+    blob: Option<Sha256Hash>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with gone as (delete from upload_part where upload_id = $1)
+         update upload set state = case when $2::bytea is null then 'refused' else 'done' end,
+             joined = size, blob = $2, touched_at = $3 where upload_id = $1",
+        id.0,
+        blob.map(|hash| hash.0.to_vec()),
+        now.to_utc()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets an upload and its parts.
+pub(crate) async fn remove(db: &mut PgConnection, id: UploadId) -> sqlx::Result<()> {
+    sqlx::query!("delete from upload where upload_id = $1", id.0).execute(db).await?;
+    Ok(())
+}
