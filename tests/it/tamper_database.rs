@@ -82,6 +82,10 @@ impl<'a> Owned<'a> {
         for (_, restore) in KEPT {
             sqlx::query(*restore).execute(&mut *db).await.unwrap();
         }
+        for guard in ["event_append_only", "event_no_truncate"] {
+            let order = format!("alter table event enable always trigger {guard}");
+            sqlx::query(sqlx::AssertSqlSafe(order)).execute(&mut *db).await.unwrap();
+        }
         db.commit().await.unwrap();
     }
 

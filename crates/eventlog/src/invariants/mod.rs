@@ -1,9 +1,9 @@
 //! What must be so of the log and of everything that is derived from it, checked all the time.
 //!
 //! A check looks at a span of the log and at the things that the span touches, in one snapshot, so
-//! that it costs the same however long the log is. What was checked once is looked at again in rounds, some
-//! of it each minute. What is broken stays noted until a check from
-//! the first event finds it mended.
+//! that it costs the same however long the log is. What was checked once is looked at again in
+//! rounds, some of it each minute. What is broken stays noted until a check from the first event
+//! finds it mended.
 
 mod list;
 mod relations;
