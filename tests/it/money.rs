@@ -1,7 +1,7 @@
 //! Submitting and cancelling: nothing is paid twice, nothing without cover, and the rest comes
 //! back.
 
-use medusa_api::{JobState, JobSubmit, ProgramUpload};
+use medusa_api::{Job, JobState, JobSubmit, Login, ProgramUpload};
 use medusa_client::operation_id;
 use medusa_types::{Credits, JobId};
 
@@ -112,4 +112,31 @@ async fn a_job_cancelled_while_chunks_run_gives_back_what_was_not_spent() {
     assert!(settled.iter().all(|times| *times == 1) && settled.len() < 200);
     add_up(&house, &consumer, &[&lena], &[job.id, next.id]).await;
     drop(agent);
+}
+
+#[tokio::test]
+async fn a_repeated_submit_tells_where_the_first_one_is_and_a_login_tells_nothing() {
+    let house = House::open().await;
+    let consumer = house.person("carla").await;
+    let request = request(&consumer, echo(), range(5, 1)).await;
+    let quote = consumer.client.quote(&request).await.unwrap().id;
+    let submit = async || {
+        let body = JobSubmit { quote: quote.clone() };
+        let request = house.http().post(format!("{}/v1/jobs", house.url)).json(&body);
+        let request = request.bearer_auth(&consumer.token).header("Idempotency-Key", "mine");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 201);
+        let position = answer.headers()["x-medusa-pos"].to_str().unwrap().parse::<i64>().unwrap();
+        (position, answer.json::<Job>().await.unwrap().id)
+    };
+    let first = submit().await;
+    consumer.client.cancel_job(first.1, operation_id()).await.unwrap();
+    assert_eq!(submit().await, first);
+    let event = consumer.client.audit_event(first.0).await.unwrap();
+    assert_eq!(event.event, "billing.escrow_held");
+
+    let login = Login { email: consumer.email.clone(), password: consumer.password.clone() };
+    let answer = house.http().post(format!("{}/v1/login", house.url)).json(&login).send().await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers().get("x-medusa-pos")), (200, None));
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use medusa_api::{Login, Me};
-use medusa_platform::{Principal, Via};
+use medusa_platform::{Principal, Via, position};
 use medusa_types::{Timestamp, UserId};
 
 use crate::domain::{Email, Key};
@@ -51,7 +51,9 @@ impl Accounts {
             return Err(AccountsError::LoginRefused);
         };
         self.throttle().succeeded(&keys, self.0.clock.now());
-        self.register(user).await?;
+        // A login is not in the log: nobody has to wait for what this repeats.
+        let (registered, _unheard) = position::listen(self.register(user)).await;
+        registered?;
         Ok(user)
     }
 

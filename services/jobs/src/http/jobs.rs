@@ -46,7 +46,6 @@ pub(crate) async fn submit(
 ) -> Result<HttpResponse, ApiError> {
     let key = idempotency_key(&req)?;
     let job = jobs.submit(who.user, &key, &body.quote).await?;
-    position::written(job.position);
     Ok(HttpResponse::Created()
         .insert_header(("Location", format!("/v1/jobs/{}", job.id)))
         .json(job))
