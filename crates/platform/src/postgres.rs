@@ -79,7 +79,8 @@ pub enum RightsError {
     Read(#[source] sqlx::Error),
 }
 
-/// Refuses to run with rights to change or delete events.
+/// Refuses to run with rights to change or delete events. A login that only laid such rights aside,
+/// like the one of a house on one's own machine, is told of.
 ///
 /// # Errors
 /// [`RightsError::TooMany`] names one.
@@ -96,10 +97,21 @@ pub async fn check_rights(pool: &PgPool) -> Result<(), RightsError> {
     .fetch_optional(pool)
     .await
     .map_err(RightsError::Read)?;
-    match found {
-        Some((table, right)) => Err(RightsError::TooMany { right, table }),
-        None => Ok(()),
+    if let Some((table, right)) = found {
+        return Err(RightsError::TooMany { right, table });
     }
+    let aside: bool =
+        sqlx::query_scalar("select has_table_privilege(session_user, 'event', 'UPDATE, DELETE')")
+            .fetch_one(pool)
+            .await
+            .map_err(RightsError::Read)?;
+    if aside {
+        tracing::warn!(
+            "the database login could change the log if it left its role; give the server one that \
+             is only a member of medusa_app"
+        );
+    }
+    Ok(())
 }
 
 /// Refuses a database that acknowledges before it has written.
