@@ -75,12 +75,7 @@ impl From<AppendError> for ApiError {
                     "what is to be written has {bytes} bytes, more than an entry of the log may have; send less at once"
                 ),
             ),
-            AppendError::OperationReused => Self::new(
-                422,
-                "platform.key_reused",
-                "idempotency key used before",
-                "this Idempotency-Key belongs to another request; use a new key for a new request",
-            ),
+            AppendError::OperationReused => Self::key_reused(),
             AppendError::Version { .. } => Self::new(
                 409,
                 "platform.conflict",

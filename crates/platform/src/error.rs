@@ -48,6 +48,17 @@ impl ApiError {
         Self::new(404, "platform.not_found", "not found", format!("there is no such {what}"))
     }
 
+    /// The idempotency key was used for another request.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        Self::new(
+            422,
+            "platform.key_reused",
+            "this key belongs to another request",
+            "this Idempotency-Key was used for another request; use a fresh one",
+        )
+    }
+
     /// A field was refused.
     #[must_use]
     pub fn field(code: &str, pointer: &str, message: &str) -> Self {

@@ -129,7 +129,7 @@ impl From<AccountsError> for ApiError {
             E::WebhookUnknown => {
                 Self::new(404, "accounts.webhook_unknown", "unknown webhook", text)
             }
-            E::KeyReused => Self::new(422, "platform.key_reused", "key used before", text),
+            E::KeyReused => Self::key_reused(),
             E::Hash(_) | E::HashEnded(_) | E::Sign(_) | E::Mail(_) | E::Client(_) => {
                 Self::internal(&error)
             }

@@ -145,12 +145,7 @@ impl From<JobsError> for ApiError {
                 "bytes before this part are missing",
                 format!("the next part begins at byte {received}; go on there"),
             ),
-            JobsError::KeyReused => Self::new(
-                422,
-                "platform.key_reused",
-                "key used before",
-                "this Idempotency-Key was used for another request; use a fresh one",
-            ),
+            JobsError::KeyReused => Self::key_reused(),
             JobsError::Blob(blob) => blob_problem(&blob),
             JobsError::Append(append) => append.into(),
             JobsError::Elsewhere(problem) => problem,

@@ -18,9 +18,10 @@ impl Accounts {
     /// When the database fails.
     pub async fn notices(&self, who: UserId) -> Result<Notices, AccountsError> {
         let mut db = self.0.pool.acquire().await?;
+        let webhooks = notices::webhooks(&mut db, who, None).await?;
         Ok(Notices {
             mail: self.0.mailer.is_on() && notices::wants_mail(&mut db, who).await?,
-            webhooks: notices::webhooks(&mut db, who).await?,
+            webhooks: webhooks.into_iter().map(|(webhook, _)| webhook).collect(),
             recent: notices::recent(&mut db, who).await?,
         })
     }
@@ -49,15 +50,16 @@ impl Accounts {
         let request = Sha256Hash::of(url.as_bytes());
         let id = WebhookId(Operation::client(who, &format!("webhook:{key}"), request).id());
         let mut db = self.0.pool.begin().await?;
-        if notices::webhook(&mut db, who, id).await?.is_none() {
-            if notices::webhooks(&mut db, who).await?.len() >= WEBHOOKS_MAX {
+        let there = notices::webhooks(&mut db, who, None).await?;
+        if there.iter().all(|(webhook, _)| webhook.id != id) {
+            if there.len() >= WEBHOOKS_MAX {
                 return Err(AccountsError::TooManyWebhooks);
             }
             let (secret, now) = (self.0.random.secret(), self.0.clock.now());
             notices::insert_webhook(&mut db, who, id, (&url, secret), now).await?;
         }
-        let (webhook, secret) =
-            notices::webhook(&mut db, who, id).await?.ok_or(AccountsError::WebhookUnknown)?;
+        let made = notices::webhooks(&mut db, who, Some(id)).await?.pop();
+        let (webhook, secret) = made.ok_or(AccountsError::WebhookUnknown)?;
         db.commit().await?;
         if webhook.url != url {
             return Err(AccountsError::KeyReused);
@@ -81,7 +83,9 @@ impl Accounts {
     /// [`AccountsError::WebhookUnknown`].
     pub async fn test_webhook(&self, who: UserId, id: WebhookId) -> Result<(), AccountsError> {
         let mut db = self.0.pool.acquire().await?;
-        notices::webhook(&mut db, who, id).await?.ok_or(AccountsError::WebhookUnknown)?;
+        if notices::webhooks(&mut db, who, Some(id)).await?.is_empty() {
+            return Err(AccountsError::WebhookUnknown);
+        }
         let now = self.0.clock.now();
         let news = test_news(who, now);
         Ok(notices::insert_test(&mut db, NoticeId(self.0.random.id()), id, &news, now).await?)

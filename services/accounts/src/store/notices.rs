@@ -49,47 +49,30 @@ pub(crate) async fn insert_webhook(
     Ok(())
 }
 
-/// A person's webhook and its secret.
-pub(crate) async fn webhook(
+/// The webhooks of a person with their secrets, oldest first; one of them when it is named.
+pub(crate) async fn webhooks(
     db: &mut PgConnection,
     owner: UserId,
-    id: WebhookId,
-) -> sqlx::Result<Option<(Webhook, Vec<u8>)>> {
-    let row = sqlx::query!(
-        "select url, secret, created_at, failing_since, stopped_at from webhook
-         where webhook_id = $1 and owner_id = $2",
-        id.0,
+    one: Option<WebhookId>,
+) -> sqlx::Result<Vec<(Webhook, Vec<u8>)>> {
+    let rows = sqlx::query!(
+        "select webhook_id, url, secret, created_at, failing_since, stopped_at from webhook
+         where owner_id = $1 and ($2::uuid is null or webhook_id = $2)
+         order by created_at, webhook_id",
         owner.0,
+        one.map(|id| id.0),
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    Ok(row.map(|row| {
+    let webhook = rows.into_iter().map(|row| {
         let webhook = Webhook {
-            id,
+            id: WebhookId(row.webhook_id),
             url: row.url,
             created_at: Timestamp::from_utc(row.created_at),
             failing_since: row.failing_since.map(Timestamp::from_utc),
             stopped_at: row.stopped_at.map(Timestamp::from_utc),
         };
         (webhook, row.secret)
-    }))
-}
-
-/// All webhooks of a person, oldest first.
-pub(crate) async fn webhooks(db: &mut PgConnection, owner: UserId) -> sqlx::Result<Vec<Webhook>> {
-    let rows = sqlx::query!(
-        "select webhook_id, url, created_at, failing_since, stopped_at from webhook
-         where owner_id = $1 order by created_at, webhook_id",
-        owner.0,
-    )
-    .fetch_all(db)
-    .await?;
-    let webhook = rows.into_iter().map(|row| Webhook {
-        id: WebhookId(row.webhook_id),
-        url: row.url,
-        created_at: Timestamp::from_utc(row.created_at),
-        failing_since: row.failing_since.map(Timestamp::from_utc),
-        stopped_at: row.stopped_at.map(Timestamp::from_utc),
     });
     Ok(webhook.collect())
 }

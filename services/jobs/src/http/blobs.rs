@@ -89,6 +89,19 @@ fn range(req: &HttpRequest, size: u64) -> Option<Result<(u64, u64), ApiError>> {
     Some(Err(ApiError::new(416, "blob.range_refused", "range outside the blob", detail)))
 }
 
+/// A file that a program wrote. Only pictures are shown in the page; everything else is saved, never
+/// run.
+pub(super) fn send_file(
+    jobs: &Jobs,
+    req: &HttpRequest,
+    (hash, size): (Sha256Hash, u64),
+    media_type: &str,
+    name: &str,
+) -> Result<HttpResponse, ApiError> {
+    let attachment = (media_type != "image/png").then_some(name);
+    send_blob(jobs, req, hash, size, media_type, attachment)
+}
+
 /// A blob as a streamed answer: immutable, with its hash as ETag, resumable by range.
 pub(crate) fn send_blob(
     jobs: &Jobs,

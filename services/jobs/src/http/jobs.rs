@@ -6,7 +6,7 @@ use medusa_platform::{ApiError, Principal, idempotency_key, position};
 use medusa_types::{ChunkIndex, JobId};
 use serde::Deserialize;
 
-use super::blobs::send_blob;
+use super::blobs::send_file;
 use crate::command::Jobs;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -117,7 +117,5 @@ pub(crate) async fn result(
 ) -> Result<HttpResponse, ApiError> {
     let (id, name) = path.into_inner();
     let (hash, size, media_type) = jobs.result(who.user, id, &name).await?;
-    // Only pictures are shown in the page; everything else is saved, never run.
-    let attachment = (media_type != "image/png").then_some(name.as_str());
-    send_blob(&jobs, &req, hash, size, &media_type, attachment)
+    send_file(&jobs, &req, (hash, size), &media_type, &name)
 }

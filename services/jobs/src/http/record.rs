@@ -7,7 +7,7 @@ use medusa_platform::{ApiError, Principal};
 use medusa_types::JobId;
 use serde::Deserialize;
 
-use super::blobs::send_blob;
+use super::blobs::{send_blob, send_file};
 use crate::command::Jobs;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -84,10 +84,8 @@ pub(crate) async fn partial(
     let made = jobs.partial(&who, id, &name).await?;
     let partial = format!("partial-{name}");
     let shown = if made.chunks == made.total { &name } else { &partial };
-    let media_type = made.file.media_type;
-    let attachment = (media_type != "image/png").then_some(shown.as_str());
-    let (hash, size) = (made.file.sha256, made.file.size);
-    let mut answer = send_blob(&jobs, &req, hash, size, &media_type, attachment)?;
+    let file = (made.file.sha256, made.file.size);
+    let mut answer = send_file(&jobs, &req, file, &made.file.media_type, shown)?;
     let of = format!("{}/{}", made.chunks, made.total);
     let headers = answer.headers_mut();
     let told = of.parse().map_err(|error| ApiError::internal(&error))?;
