@@ -89,8 +89,8 @@ fn range(req: &HttpRequest, size: u64) -> Option<Result<(u64, u64), ApiError>> {
     Some(Err(ApiError::new(416, "blob.range_refused", "range outside the blob", detail)))
 }
 
-/// A file that a program wrote. Only pictures are shown in the page; everything else is saved, never
-/// run.
+/// A file that a program wrote. Only pictures are shown in the page; everything else is saved,
+/// never run.
 pub(super) fn send_file(
     jobs: &Jobs,
     req: &HttpRequest,
