@@ -68,9 +68,26 @@ pub(crate) fn ms(name: &str, value: f64) {
     print(name, value, "ms", None);
 }
 
+/// A time in microseconds.
+pub(crate) fn us(name: &str, value: f64) {
+    print(name, value, "us", None);
+}
+
 /// So many bytes.
 pub(crate) fn bytes(name: &str, value: f64) {
     print(name, value, "bytes", None);
+}
+
+/// A size in KiB, and the size that it should stay under.
+#[expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
+pub(crate) fn kib(name: &str, bytes: f64, aim: f64) {
+    print(name, bytes / 1024.0, "KiB", Some(aim));
+}
+
+/// One time by another, and the ratio that is wanted.
+#[expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
+pub(crate) fn speedup(name: &str, (one, two): (Duration, Duration), aim: f64) {
+    print(name, one.as_secs_f64() / two.as_secs_f64(), "ratio", Some(aim));
 }
 
 /// The middle one of some values.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use medusa_api::{
-    AgentState, DeviceApproval, DevicePoll, DeviceRequest, JobSpec, ProgramUpload, QuoteRequest,
-    SignUp, Size, Split,
+    AgentState, DeviceApproval, DevicePoll, DeviceRequest, JobSpec, Priority, ProgramUpload,
+    QuoteRequest, SignUp, Size, Split,
 };
 use medusa_client::{Client, Session};
 use medusa_platform::embedded::{Postgres, PostgresConfig, Redis, RedisConfig};
@@ -30,7 +30,7 @@ pub(crate) struct Person {
 /// The house.
 pub(crate) struct House {
     server: Option<Process>,
-    agents: Vec<Process>,
+    agents: Vec<(String, Process)>,
     ground: Option<(Postgres, Redis)>,
     pub(crate) url: String,
     listen: String,
@@ -111,6 +111,16 @@ impl House {
     /// is connected.
     pub(crate) async fn agent(&mut self, lender: &str, slots: Option<u32>) -> Result<()> {
         let owner = self.person(lender).await?.client;
+        self.agent_of(lender, owner, slots).await
+    }
+
+    /// The same for somebody who has an account.
+    pub(crate) async fn agent_of(
+        &mut self,
+        lender: &str,
+        owner: Client,
+        slots: Option<u32>,
+    ) -> Result<()> {
         let machine = Client::new(&self.url, None)?;
         let code = machine.device(&DeviceRequest { name: lender.to_owned() }).await?;
         let approval = DeviceApproval { user_code: code.user_code, name: String::new() };
@@ -123,12 +133,24 @@ impl House {
             "agent_key": token.agent_key,
         });
         std::fs::write(data.join("identity.json"), identity.to_string())?;
+        self.come(lender, &owner, slots).await
+    }
+
+    /// Starts the agent of a lender who has enrolled one, and waits until it is connected.
+    pub(crate) async fn come(
+        &mut self,
+        lender: &str,
+        owner: &Client,
+        slots: Option<u32>,
+    ) -> Result<()> {
+        let data = self.folder.path().join(format!("agent-{lender}"));
         let mut command = Command::new(sibling("medusa-agent")?);
         command.args(["run", "--start", "--exit-with-stdin", "--port", "0", "--data"]).arg(data);
         if let Some(slots) = slots {
             command.args(["--slots", &slots.to_string()]);
         }
-        self.agents.push(Process::start(&mut command, &self.log(lender))?);
+        let process = Process::start(&mut command, &self.log(lender))?;
+        self.agents.push((lender.to_owned(), process));
         let began = Instant::now();
         while owner.agents().await?.iter().all(|agent| agent.state == AgentState::Offline) {
             if began.elapsed() > PATIENCE {
@@ -137,6 +159,26 @@ impl House {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
+    }
+
+    /// Ends the agent of a lender.
+    pub(crate) fn leave(&mut self, lender: &str) {
+        self.agents.retain(|(name, _)| name != lender);
+    }
+
+    /// Bytes of memory that the server's process holds.
+    pub(crate) fn server_bytes(&self) -> Result<u64> {
+        self.server.as_ref().context("the server is stopped")?.resident_bytes()
+    }
+
+    /// The address of the database.
+    pub(crate) fn database(&self) -> Result<String> {
+        Ok(self.ground.as_ref().context("the databases are stopped")?.0.url())
+    }
+
+    /// Host and port of the server.
+    pub(crate) fn address(&self) -> &str {
+        &self.listen
     }
 }
 
@@ -160,16 +202,20 @@ pub(crate) async fn range_job(
 ) -> Result<QuoteRequest> {
     let wasm = wat::parse_str(text)?;
     let blob = consumer.client.upload_bytes(wasm.into()).await?;
-    let upload = ProgramUpload { sha256: blob.sha256, name: "guest".into() };
+    let upload = ProgramUpload { sha256: blob.sha256, name: "guest".into(), runtime: None };
     let program = consumer.client.add_program(&upload).await?.id;
     let spec = JobSpec {
         name: "measured".into(),
         args: Vec::new(),
         split: Split::Range { from: 0, to: chunks.into(), step: Size::Count(1) },
         merge: Vec::new(),
+        merge_by: None,
         copies,
         memory_mib: 64,
         strict: false,
+        keep_going: false,
+        priority: Priority::default(),
+        script: None,
     };
     Ok(QuoteRequest { program, input: None, spec })
 }

@@ -44,10 +44,24 @@ enum Name {
     Pixel,
     /// `restart_s`
     Restart,
+    /// `noop_chunks_per_s`, `accept_to_run_ms`, `two_agents_speedup` and `idle_agent_kib`
+    Jobs,
+    /// `leases_per_s`
+    Leases,
+    /// `submit_million_s` and `bytes_per_waiting_chunk`
+    Million,
+    /// `accept_to_run_ms`
+    Accept,
+    /// `two_agents_speedup`
+    Speedup,
+    /// `idle_agent_kib`
+    Idle,
     /// The log and the ledger against raw COPY, with a log of ten million events: some minutes
     Ledger,
     /// The same without the large log
     LedgerQuick,
+    /// Of these only the single callers and their peer, with where the time of the cores goes
+    LedgerCallers,
 }
 
 #[tokio::main]
@@ -55,6 +69,7 @@ async fn main() -> ExitCode {
     let name = Args::parse().name;
     let wanted = |one| name == Name::Main || name == one;
     figure::machine();
+    let of_jobs = |one| name == Name::Jobs || name == one;
     let mut good = true;
     if wanted(Name::Up) {
         good &= done("up", Box::pin(launcher::measure()).await);
@@ -62,7 +77,7 @@ async fn main() -> ExitCode {
     if wanted(Name::First) {
         good &= done("first", Box::pin(jobs::first_chunk()).await);
     }
-    if wanted(Name::Noop) {
+    if wanted(Name::Noop) || name == Name::Jobs {
         good &= done("noop", Box::pin(jobs::noop_chunks()).await);
     }
     if wanted(Name::Pixel) {
@@ -71,10 +86,30 @@ async fn main() -> ExitCode {
     if wanted(Name::Restart) {
         good &= done("restart", Box::pin(restart::measure()).await);
     }
+    if of_jobs(Name::Leases) {
+        good &= done("leases", jobs::leases::measure());
+    }
+    if of_jobs(Name::Million) {
+        good &= done("million", Box::pin(jobs::million::measure()).await);
+    }
+    if of_jobs(Name::Accept) {
+        good &= done("accept", Box::pin(jobs::accept::measure()).await);
+    }
+    if of_jobs(Name::Speedup) {
+        good &= done("speedup", Box::pin(jobs::speedup::measure()).await);
+    }
+    if of_jobs(Name::Idle) {
+        good &= done("idle", Box::pin(jobs::idle::measure()).await);
+    }
     // Not a part of `main`: it takes as long as all the rest.
-    if matches!(name, Name::Ledger | Name::LedgerQuick) {
-        let large = name == Name::Ledger;
-        good &= done("ledger", Box::pin(ledger::measure(large)).await);
+    let extent = match name {
+        Name::Ledger => Some(ledger::Extent::All),
+        Name::LedgerQuick => Some(ledger::Extent::Quick),
+        Name::LedgerCallers => Some(ledger::Extent::Callers),
+        _ => None,
+    };
+    if let Some(extent) = extent {
+        good &= done("ledger", Box::pin(ledger::measure(extent)).await);
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -61,6 +61,15 @@ impl Process {
         Ok(Self(child))
     }
 
+    /// Bytes of memory that it holds, its children not counted.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib: u64 = kib.context("the system does not tell the memory of a process")?.parse()?;
+        Ok(kib.saturating_mul(1024))
+    }
+
     /// Ends it the hard way (SIGKILL) and waits until it is gone.
     pub(crate) fn kill9(&mut self) {
         // It may have ended in this moment.

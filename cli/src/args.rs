@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use medusa_api::{MergeRule, Split};
+use medusa_api::{MergeRule, Priority, Split};
 use medusa_tlog::{CosignerKey, Verifier};
 use medusa_types::{Credits, JobId};
 
@@ -71,6 +71,14 @@ pub(crate) enum Command {
     Me,
     /// Run a program: upload, quote, confirm; prints the job's id.
     Submit(Box<Submit>),
+    /// Upload a file, for a job later; prints its SHA-256.
+    ///
+    /// A large file goes in parts. Interrupted, the same command goes on where it was; what the
+    /// server has already is not sent again.
+    Upload {
+        /// The file.
+        file: PathBuf,
+    },
     /// Follow a job: a bar on a terminal, JSON lines otherwise.
     Watch {
         /// The job.
@@ -109,10 +117,49 @@ pub(crate) enum Command {
         #[arg(long)]
         chunks: bool,
     },
+    /// Pause a job: nothing more is handed out; what is under way is finished and paid.
+    Pause {
+        /// The job.
+        id: JobId,
+    },
+    /// Go on with a paused job.
+    Resume {
+        /// The job.
+        id: JobId,
+    },
+    /// Hold more credits for a job; one that paused for want of them goes on.
+    Budget {
+        /// The job.
+        id: JobId,
+        /// How much more, like +2.5.
+        #[arg(value_name = "+AMOUNT", value_parser = flags::more)]
+        add: Credits,
+    },
+    /// Give failed chunks another chance.
+    Retry {
+        /// The job.
+        id: JobId,
+        /// So many times the fuel that a run was allowed before.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+        fuel_times: u32,
+    },
+    /// Run the same once more, at today's price: quote, confirm; prints the new job's id.
+    Rerun(Rerun),
     /// Stop a job; what was not spent comes back.
     Cancel {
         /// The job.
         id: JobId,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Delete input and results of a job that has ended; what the log says of it stays.
+    Delete {
+        /// The job.
+        id: JobId,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Show your credits, or every movement of them.
     Wallet {
@@ -187,10 +234,13 @@ Examples:
   medusa submit cells.wasm -i cells.png --split by=tiles,width=96,height=96,overlap=72 \\
       --merge file=cells.csv,how=csv,sort=2,to=cells.csv --budget 5")]
 pub(crate) struct Submit {
-    /// The program, a WASI module.
-    #[arg(value_name = "PROG.wasm", required_unless_present_any = ["example", "job"])]
+    /// The program, a WASI module or a script.
+    #[arg(value_name = "PROGRAM", required_unless_present_any = ["example", "job"])]
     #[arg(conflicts_with_all = ["example", "job"])]
     pub(crate) program: Option<PathBuf>,
+    /// The runtime that runs the script, like python. Left out, its name's end decides.
+    #[arg(long, value_name = "NAME", conflicts_with = "example")]
+    pub(crate) runtime: Option<String>,
     /// A ready-made job of the gallery.
     #[arg(long, value_name = "NAME", conflicts_with = "job")]
     pub(crate) example: Option<String>,
@@ -212,9 +262,18 @@ pub(crate) struct Submit {
     /// What to call the job.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Copies of each chunk, computed by different owners and compared.
+    /// 1: agents with a good record compute alone and are checked by chance, all others' chunks are
+    /// computed twice; 2: every chunk by agents of two owners. Without it: what the example or the
+    /// file says, else 1.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=2))]
     pub(crate) copies: Option<u32>,
+    /// Share beside other consumers' jobs, and price: economy has a third for 80 %, urgent three
+    /// times for 150 %.
+    #[arg(long, value_name = "HOW", value_parser = flags::priority)]
+    pub(crate) priority: Option<Priority>,
+    /// When the program fails on a chunk, compute the others and then wait for a decision.
+    #[arg(long)]
+    pub(crate) keep_going: bool,
     /// Memory of one run in MiB.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) memory: Option<u32>,
@@ -233,6 +292,21 @@ pub(crate) struct Submit {
     /// Stop after the quote.
     #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rerun {
+    /// The job.
+    pub(crate) id: JobId,
+    /// Refuse a job that could cost more credits than this.
+    #[arg(long, value_name = "CREDITS")]
+    pub(crate) budget: Option<Credits>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Follow the job to its end; the exit status is its outcome.
+    #[arg(short, long)]
+    pub(crate) wait: bool,
 }
 
 #[derive(Debug, Args)]
@@ -350,11 +424,20 @@ mod tests {
             "audit verify --key nonsense",
             "audit verify --quorum 1",
             "jobs --limit 0",
+            "budget job_00000000000000000000000000000007",
+            "budget job_00000000000000000000000000000007 +0",
+            "budget job_00000000000000000000000000000007 -1",
+            "budget job_00000000000000000000000000000007 much",
+            "retry job_00000000000000000000000000000007 --fuel-times 101",
+            "submit a.wasm --priority high",
             "replay job_00000000000000000000000000000007",
             "replay job_00000000000000000000000000000007 first",
             "compare job_00000000000000000000000000000007",
             "fetch job_00000000000000000000000000000007 --chunk 1 --partial",
             "me --timeout soon",
+            "upload",
+            "delete",
+            "delete job_00000000000000000000000000000007 --force",
         ] {
             let words = ["medusa"].into_iter().chain(line.split_whitespace());
             let error = Cli::try_parse_from(words).expect_err(line);

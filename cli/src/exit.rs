@@ -49,7 +49,7 @@ impl Exit {
     /// The outcome of a job. One that still runs is none.
     pub(crate) const fn of_job(state: JobState) -> Option<Self> {
         match state {
-            JobState::Running | JobState::Merging => None,
+            JobState::Running | JobState::Paused | JobState::Merging => None,
             JobState::Done => Some(Self::Done),
             JobState::Failed => Some(Self::JobFailed),
             JobState::Cancelled => Some(Self::JobStopped),
@@ -73,7 +73,9 @@ impl Exit {
             | ClientError::StreamLost => Self::Unavailable,
             ClientError::Digest { .. } => Self::Unverified,
             ClientError::Address { .. } => Self::Usage,
-            ClientError::Answer(_) | ClientError::File { .. } => Self::General,
+            ClientError::Answer(_) | ClientError::File { .. } | ClientError::Changed => {
+                Self::General
+            }
         }
     }
 

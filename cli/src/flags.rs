@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use medusa_api::{MergeRule, Split};
+use medusa_api::{MergeRule, Priority, Split};
+use medusa_types::Credits;
 use serde_json::{Map, Value};
 
 /// Reads a split like `by=tiles,width=128,height=128,overlap=48` or `by=csv_rows,seconds=10`.
@@ -55,6 +56,19 @@ fn pairs(text: &str, words: &[&str]) -> Result<Map<String, Value>, String> {
         }
     }
     Ok(pairs)
+}
+
+/// Reads a priority: `economy`, `standard` or `urgent`.
+pub(crate) fn priority(text: &str) -> Result<Priority, String> {
+    let read = serde_json::from_value(Value::String(text.to_owned()));
+    read.map_err(|_| "say economy, standard or urgent".into())
+}
+
+/// Reads an amount to add, like `+2.5` or `2.5`.
+pub(crate) fn more(text: &str) -> Result<Credits, String> {
+    let amount: Credits =
+        text.strip_prefix('+').unwrap_or(text).parse().map_err(|e| format!("{e}"))?;
+    if amount.is_positive() { Ok(amount) } else { Err("it is more than nothing, like +2.5".into()) }
 }
 
 /// Reads a duration like `30`, `30s`, `5m` or `2h`.

@@ -1,12 +1,13 @@
-//! `jobs`, `job`, `cancel` and `agents`.
+//! `jobs`, `job`, `delete` and `agents`.
 
-use medusa_api::{AgentState, Chunk, ChunkState, Job};
+use medusa_api::{AgentState, Chunk, ChunkState, Job, JobState};
 use medusa_client::operation_id;
 use medusa_types::JobId;
 
 use crate::App;
-use crate::exit::Exit;
-use crate::output::bytes_in_words;
+use crate::control::{next_step, state};
+use crate::exit::{Exit, Fail};
+use crate::output::{ask, bytes_in_words, can_ask};
 
 const PAGE: u32 = 100;
 const CHUNK_PAGE: u32 = 1_000;
@@ -34,7 +35,7 @@ pub(crate) async fn list(app: &App, limit: u32) -> anyhow::Result<Exit> {
     let row = |job: &Job| {
         vec![
             job.id.to_string(),
-            app.out.state(job.state.as_str()),
+            app.out.state(&state(job)),
             format!("{}/{}", job.counts.done(), job.counts.total),
             job.cost.spent.to_string(),
             minute(&job.created_at.to_string()),
@@ -82,13 +83,18 @@ fn facts(app: &App, job: &Job) -> Vec<(&'static str, String)> {
         ("job", job.id.to_string()),
         ("name", job.spec.name.clone()),
         ("program", format!("{} {}", job.program_name, job.program)),
-        ("state", app.out.state(job.state.as_str())),
+        ("state", app.out.state(&state(job))),
         ("chunks", counts),
         ("cost", costs),
         ("submitted", job.created_at.to_string()),
     ];
     facts.extend(job.finished_at.map(|at| ("finished", at.to_string())));
+    facts.extend(job.kept_until.map(|at| ("kept until", minute(&at.to_string()))));
+    facts.extend(job.files_deleted.map(|deleted| ("files", deleted.in_words())));
     facts.extend(job.waiting.clone().map(|words| ("waiting", words)));
+    if job.state == JobState::Paused {
+        facts.push(("next", next_step(job)));
+    }
     facts.extend(job.reason.clone().map(|words| ("reason", words)));
     let result = |file: &medusa_api::ResultFile| {
         ("result", format!("{}  {}  {}", file.name, bytes_in_words(file.size), file.sha256))
@@ -130,17 +136,17 @@ fn chunk_row(app: &App, chunk: &Chunk) -> Vec<String> {
     ]
 }
 
-pub(crate) async fn cancel(app: &App, id: JobId) -> anyhow::Result<Exit> {
-    let job = app.client.cancel_job(id, operation_id()).await?;
+pub(crate) async fn delete(app: &App, id: JobId, yes: bool) -> anyhow::Result<Exit> {
+    let question = "Delete its input and all its results? Nothing brings them back. [y/N]";
+    if !yes && can_ask() && !matches!(ask(question)?.to_lowercase().as_str(), "y" | "yes") {
+        return Err(Fail::new(Exit::General, "nothing was deleted").into());
+    }
+    let job = app.client.delete_files(id, operation_id()).await?;
     if app.out.json() {
         app.out.value(&job)?;
     }
-    app.out.say(&format!(
-        "{}; it cost {} credits, {} came back",
-        job.state.as_str(),
-        job.cost.spent,
-        job.cost.released
-    ));
+    let words = job.files_deleted.map(|deleted| deleted.in_words()).unwrap_or_default();
+    app.out.say(&format!("input and results were {words}; the log keeps their digests"));
     Ok(Exit::Done)
 }
 

@@ -9,6 +9,7 @@ mod audit;
 mod chunk;
 mod compare;
 mod completions;
+mod control;
 mod doctor;
 mod env;
 mod exit;
@@ -21,6 +22,7 @@ mod replay;
 mod report;
 mod store;
 mod submit;
+mod upload;
 mod wallet;
 mod watch;
 
@@ -103,6 +105,7 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
         Command::Logout => login::logout(&app).await,
         Command::Me => login::me(&app).await,
         Command::Submit(args) => submit::submit(&app, *args).await,
+        Command::Upload { file } => upload::upload(&app, &file).await,
         Command::Watch { id } => watch::watch(&app, id).await,
         Command::Fetch(args) => fetch::fetch(&app, &args).await,
         Command::Replay(args) => replay::replay(&app, env, &args).await,
@@ -110,7 +113,13 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
         Command::Compare { left, right } => compare::compare(&app, left, right).await,
         Command::Jobs { limit } => jobs::list(&app, limit).await,
         Command::Job { id, chunks } => jobs::show(&app, id, chunks).await,
-        Command::Cancel { id } => jobs::cancel(&app, id).await,
+        Command::Pause { id } => control::pause(&app, id).await,
+        Command::Resume { id } => control::resume(&app, id).await,
+        Command::Budget { id, add } => control::budget(&app, id, add).await,
+        Command::Retry { id, fuel_times } => control::retry(&app, id, fuel_times).await,
+        Command::Rerun(args) => control::rerun(&app, args).await,
+        Command::Cancel { id, yes } => control::cancel(&app, id, yes).await,
+        Command::Delete { id, yes } => jobs::delete(&app, id, yes).await,
         Command::Wallet { history, limit } => wallet::show(&app, history, limit).await,
         Command::Agents => jobs::agents(&app).await,
         Command::Audit { command } => audit::run(&app, command).await,

@@ -78,7 +78,8 @@ impl Out {
 
     /// A state in its colour, on standard output.
     pub(crate) fn state(self, text: &str) -> String {
-        let color = match text {
+        // A state may be followed by its reason.
+        let color = match text.split(':').next().unwrap_or(text) {
             "done" | "verified" | "idle" | "busy" | "ok" => "32",
             "failed" | "wrong" => "31",
             "running" | "merging" | "leased" => "36",
@@ -110,7 +111,7 @@ impl Out {
 
     /// A bar over bytes.
     pub(crate) fn bytes_bar(self, what: &str) -> anyhow::Result<ProgressBar> {
-        let template = "{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}";
+        let template = "{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
         Ok(self.bar(0, template)?.with_message(what.to_owned()))
     }
 }

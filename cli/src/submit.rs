@@ -1,17 +1,18 @@
 //! `submit`: from files to a job. Uploads, quotes, compares with the budget, asks, submits.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use medusa_api::{
-    BlobInfo, Job, JobSpec, JobSubmit, ProgramUpload, Quote, QuoteRequest, SpecError, Split,
+    Job, JobSpec, JobSubmit, Priority, ProgramUpload, Quote, QuoteRequest, Runtime, SpecError,
+    Split,
 };
-use medusa_client::{Progress, operation_id};
+use medusa_client::operation_id;
 use medusa_types::{Credits, ProgramId, Sha256Hash};
 
 use crate::exit::{Exit, Fail};
 use crate::output::{ask, can_ask, seconds_in_words};
+use crate::upload::send;
 use crate::{App, args, watch};
 
 /// Where a program or an input is.
@@ -27,6 +28,8 @@ enum Source<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Plan {
     program: Source<ProgramId>,
+    /// What runs the program, where it is a script.
+    runtime: Option<String>,
     input: Option<Source<Sha256Hash>>,
     spec: JobSpec,
 }
@@ -41,13 +44,7 @@ pub(crate) async fn submit(app: &App, args: args::Submit) -> anyhow::Result<Exit
     plan.spec.check().map_err(|errors| unsound(&errors))?;
     let quote = quote(app, &plan).await?;
     app.out.say(&in_words(&quote));
-    if let Some(budget) = args.budget.filter(|budget| quote.hold > *budget) {
-        let message = format!(
-            "the job could cost {} credits, which is over the budget of {budget}",
-            quote.hold
-        );
-        return Err(Fail::new(Exit::JobStopped, message).next("nothing was submitted").into());
-    }
+    within_budget(&quote, args.budget)?;
     if args.dry_run {
         if app.out.json() {
             app.out.value(&quote)?;
@@ -62,11 +59,20 @@ pub(crate) async fn submit(app: &App, args: args::Submit) -> anyhow::Result<Exit
     if args.wait { watch::follow(app, &job, app.out.json()).await } else { Ok(Exit::Done) }
 }
 
-fn tell(app: &App, job: &Job) -> anyhow::Result<()> {
+/// Refuses what could cost more than the person said.
+pub(crate) fn within_budget(quote: &Quote, budget: Option<Credits>) -> anyhow::Result<()> {
+    let Some(budget) = budget.filter(|budget| quote.hold > *budget) else { return Ok(()) };
+    let hold = quote.hold;
+    let message =
+        format!("the job could cost {hold} credits, which is over the budget of {budget}");
+    Err(Fail::new(Exit::JobStopped, message).next("nothing was submitted").into())
+}
+
+pub(crate) fn tell(app: &App, job: &Job) -> anyhow::Result<()> {
     if app.out.json() { app.out.value(job) } else { app.out.data(&job.id.to_string()) }
 }
 
-fn agreed(hold: Credits) -> anyhow::Result<bool> {
+pub(crate) fn agreed(hold: Credits) -> anyhow::Result<bool> {
     let answer = ask(&format!("Run it for at most {hold} credits? [y/N]"))?;
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }
@@ -81,6 +87,7 @@ async fn of_example(app: &App, name: &str) -> anyhow::Result<Plan> {
     })?;
     Ok(Plan {
         program: Source::There(example.program),
+        runtime: None,
         input: example.input.map(Source::There),
         spec: example.spec.clone(),
     })
@@ -93,10 +100,15 @@ fn of_file(path: &Path) -> anyhow::Result<Plan> {
     of_text(&text, folder).with_context(|| format!("{} is not a job", path.display()))
 }
 
-/// A job file is a spec with three more fields: `program`, `input` and `about`.
+/// A job file is a spec with four more fields: `program`, `runtime`, `input` and `about`.
 fn of_text(text: &str, folder: &Path) -> anyhow::Result<Plan> {
     let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
     fields.remove("about");
+    let runtime = match fields.remove("runtime") {
+        None | Some(serde_json::Value::Null) => None,
+        Some(serde_json::Value::String(name)) => Some(name),
+        Some(_) => return Err(Fail::new(Exit::General, "runtime is a name, like python").into()),
+    };
     let mut file = |name: &str| match fields.remove(name) {
         None | Some(serde_json::Value::Null) => Ok(None),
         Some(serde_json::Value::String(file)) => Ok(Some(folder.join(file))),
@@ -105,7 +117,7 @@ fn of_text(text: &str, folder: &Path) -> anyhow::Result<Plan> {
     let program = file("program")?.context("it names no program")?;
     let input = file("input")?.map(Source::File);
     let spec = serde_json::from_value(serde_json::Value::Object(fields))?;
-    Ok(Plan { program: Source::File(program), input, spec })
+    Ok(Plan { program: Source::File(program), runtime, input, spec })
 }
 
 fn of_flags(args: &args::Submit) -> anyhow::Result<Plan> {
@@ -120,11 +132,15 @@ fn of_flags(args: &args::Submit) -> anyhow::Result<Plan> {
         args: Vec::new(),
         split,
         merge: Vec::new(),
-        copies: 2,
+        copies: 1,
         memory_mib: 0,
         strict: false,
+        keep_going: false,
+        priority: Priority::Standard,
+        merge_by: None,
+        script: None,
     };
-    Ok(Plan { program: Source::File(program), input: None, spec })
+    Ok(Plan { program: Source::File(program), runtime: None, input: None, spec })
 }
 
 /// An archive has one natural split; nothing else has.
@@ -137,6 +153,9 @@ fn natural_split(input: &Path) -> Option<Split> {
 fn changed(mut plan: Plan, args: &args::Submit) -> anyhow::Result<Plan> {
     if let Some(input) = &args.input {
         plan.input = Some(Source::File(input.clone()));
+    }
+    if args.runtime.is_some() {
+        plan.runtime.clone_from(&args.runtime);
     }
     let spec = &mut plan.spec;
     if let Some(name) = &args.name {
@@ -154,6 +173,8 @@ fn changed(mut plan: Plan, args: &args::Submit) -> anyhow::Result<Plan> {
     spec.copies = args.copies.unwrap_or(spec.copies);
     spec.memory_mib = args.memory.unwrap_or(spec.memory_mib);
     spec.strict |= args.strict;
+    spec.keep_going |= args.keep_going;
+    spec.priority = args.priority.unwrap_or(spec.priority);
     match (&spec.split, &plan.input) {
         (Split::Range { .. }, Some(_)) => {
             Err(Fail::new(Exit::Usage, "a range needs no input: leave out --input").into())
@@ -174,41 +195,36 @@ async fn quote(app: &App, plan: &Plan) -> anyhow::Result<Quote> {
     let program = match &plan.program {
         Source::There(id) => *id,
         Source::File(path) => {
-            let blob = upload(app, path).await?;
-            let upload = ProgramUpload { sha256: blob.sha256, name: stem(path) };
+            let runtime = runtime(app, plan, path).await?;
+            let blob = send(app, path).await?;
+            app.out.say("checking the program");
+            let upload = ProgramUpload { sha256: blob.sha256, name: stem(path), runtime };
             app.client.add_program(&upload).await?.id
         }
     };
     let input = match &plan.input {
         None => None,
         Some(Source::There(blob)) => Some(*blob),
-        Some(Source::File(path)) => Some(upload(app, path).await?.sha256),
+        Some(Source::File(path)) => Some(send(app, path).await?.sha256),
     };
     app.out.say("running a sample chunk for the quote");
     let request = QuoteRequest { program, input, spec: plan.spec.clone() };
     Ok(app.client.quote(&request).await?)
 }
 
-async fn upload(app: &App, path: &Path) -> anyhow::Result<BlobInfo> {
-    if path.as_os_str() == "-" {
-        let bytes = tokio::task::spawn_blocking(|| {
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map(|_| bytes)
-        });
-        let bytes = bytes.await?.context("could not read standard input")?;
-        return Ok(app.client.upload_bytes(bytes.into()).await?);
+/// What runs the program: what was said, else the runtime for files that end so.
+async fn runtime(app: &App, plan: &Plan, path: &Path) -> anyhow::Result<Option<String>> {
+    let suffix = path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+    if plan.runtime.is_some() || suffix.as_deref().is_none_or(|suffix| suffix == ".wasm") {
+        return Ok(plan.runtime.clone());
     }
-    let bar = app.out.bytes_bar(&format!("uploading {}", path.display()))?;
-    let progress: Progress = {
-        let bar = bar.clone();
-        Arc::new(move |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        })
-    };
-    let info = app.client.upload_file(path, progress).await;
-    bar.finish_and_clear();
-    Ok(info?)
+    let offered = app.client.runtimes().await?;
+    let fits = |runtime: &&Runtime| Some(&runtime.suffix) == suffix.as_ref();
+    let found = offered.iter().find(fits);
+    if let Some(found) = found {
+        app.out.say(&format!("{} is run by {} {}", path.display(), found.name, found.version));
+    }
+    Ok(found.map(|runtime| runtime.name.clone()))
 }
 
 fn stem(path: &Path) -> String {
@@ -216,16 +232,31 @@ fn stem(path: &Path) -> String {
     stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| "program".to_owned())
 }
 
-/// A quote for people.
-fn in_words(quote: &Quote) -> String {
+/// A quote for people: the price, what it is made of, and how long it takes.
+pub(crate) fn in_words(quote: &Quote) -> String {
+    let Quote { likely, low, hold, .. } = quote;
     let mut text = format!(
-        "{}\nlikely {} credits ({} at least), never more than {}; of it {} for second copies and {} fee",
-        quote.split.in_words, quote.likely, quote.low, quote.hold, quote.verification, quote.fee
+        "{}\nlikely {likely} credits ({low} at least), never more than {hold}",
+        quote.split.in_words
     );
-    text += &match (quote.agents, quote.seconds) {
-        (0, _) => "\nno machine is online: the job would wait for one".to_owned(),
-        (n, Some(seconds)) => format!("\nabout {} on {n} machines", seconds_in_words(seconds)),
-        (n, None) => format!("\n{n} machines are online"),
+    let amounts = quote.breakdown.parts().map(|(name, amount)| (name, amount.to_string()));
+    let width = amounts.iter().map(|(_, amount)| amount.len()).max().unwrap_or_default();
+    for (name, amount) in amounts {
+        let twice = match (name, quote.twice_ppm.div_ceil(10_000)) {
+            ("checking", percent @ 0..100) => format!(" (about {percent} % of the chunks twice)"),
+            ("checking", _) => " (every chunk twice)".to_owned(),
+            _ => String::new(),
+        };
+        text += &format!("\n  {name:<16}{amount:<width$}{twice}");
+        text.truncate(text.trim_end().len());
+    }
+    text += &match (quote.agents, quote.time) {
+        (0, _) | (_, None) => "\nnobody is online: the job would wait for a machine".to_owned(),
+        (n, Some(time)) => format!(
+            "\n{} to {} on {n} machines",
+            seconds_in_words(time.low),
+            seconds_in_words(time.high)
+        ),
     };
     let stderr = quote.sample_stderr.trim();
     if !stderr.is_empty() {
@@ -263,11 +294,24 @@ mod tests {
     }
 
     #[test]
+    fn a_job_file_may_name_the_runtime_of_a_script_and_the_command_line_another() {
+        let file = FILE.replace("\"cells.wasm\"", "\"cells.py\",\"runtime\":\"python\"");
+        let plan = of_text(&file, Path::new("")).unwrap();
+        assert_eq!(plan.runtime.as_deref(), Some("python"));
+        let plan = changed(plan, &flags("--job job.json --runtime other")).unwrap();
+        assert_eq!(plan.runtime.as_deref(), Some("other"));
+        let line = "cells.py --runtime python --split by=range,from=0,to=9,step=1";
+        let plan = changed(of_flags(&flags(line)).unwrap(), &flags(line)).unwrap();
+        assert_eq!((plan.runtime.as_deref(), plan.spec.name.as_str()), (Some("python"), "cells"));
+    }
+
+    #[test]
     fn a_bad_job_file_says_what_is_wrong() {
         for (text, part) in [
             ("[]", "invalid type"),
             (r#"{"name":"x","split":{"by":"files"}}"#, "names no program"),
             (r#"{"program":5,"name":"x","split":{"by":"files"}}"#, "path of a file"),
+            (r#"{"program":"p","runtime":3,"name":"x","split":{"by":"files"}}"#, "like python"),
             (r#"{"program":"p","name":"x"}"#, "missing field `split`"),
             (r#"{"program":"p","name":"x","split":{"by":"files"},"copy":1}"#, "unknown field"),
         ] {
@@ -280,12 +324,13 @@ mod tests {
     fn the_command_line_goes_before_the_file() {
         let args = flags(
             "--job job.json -i other.png --arg --max --copies 1 --name Mine --memory 64 --strict \
-             --merge how=concat,to=all",
+             --keep-going --priority urgent --merge how=concat,to=all",
         );
         let plan = changed(of_text(FILE, Path::new("")).unwrap(), &args).unwrap();
         assert_eq!(plan.input, Some(Source::File("other.png".into())));
         assert_eq!(plan.spec.args, ["--max"]);
         assert_eq!((plan.spec.copies, plan.spec.memory_mib, plan.spec.strict), (1, 64, true));
+        assert_eq!((plan.spec.keep_going, plan.spec.priority), (true, Priority::Urgent));
         assert_eq!(plan.spec.name, "Mine");
         let rule =
             MergeRule { file: String::new(), how: MergeHow::Concat, sort: 0, to: "all".into() };

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use indicatif::ProgressBar;
-use medusa_api::{Job, JobLive, JobState, LiveEvent, Split};
+use medusa_api::{Job, JobLive, JobState, LiveEvent, PauseWhy, Split};
 use medusa_client::Topic;
 use medusa_types::JobId;
 use tokio::time::Instant;
 
 use crate::App;
+use crate::control::next_step;
 use crate::exit::{Exit, Fail};
 use crate::output::seconds_in_words;
 
@@ -31,6 +32,7 @@ pub(crate) async fn follow(app: &App, job: &Job, lines: bool) -> anyhow::Result<
     let template = format!("{{bar:30}} {{pos}} of {{len}} {chunks} {{msg}}");
     let bar = app.out.bar(job.counts.total.into(), &template)?;
     let mut pace = None;
+    let mut paused = None;
     let mut events = pin!(app.client.stream(&[Topic::Job(id)]));
     let mut interrupt = pin!(tokio::signal::ctrl_c());
     let state = loop {
@@ -52,6 +54,9 @@ pub(crate) async fn follow(app: &App, job: &Job, lines: bool) -> anyhow::Result<
         {
             let pace = pace.get_or_insert_with(|| Pace::begin(live));
             show(&bar, live, pace);
+            if std::mem::replace(&mut paused, live.paused) != live.paused && live.paused.is_some() {
+                bar.suspend(|| app.out.say(&told(job, live)));
+            }
             if live.state.is_final() {
                 break live.state;
             }
@@ -92,7 +97,8 @@ fn show(bar: &ProgressBar, live: &JobLive, pace: &Pace) {
     bar.set_length(live.counts.total.into());
     bar.set_position(ended(live));
     let left = pace.left(live).map(|seconds| format!(", {} left", seconds_in_words(seconds)));
-    let note = live.note.as_ref().map(|note| format!(" ({note})"));
+    let note = live.note.as_ref().filter(|_| live.paused.is_none());
+    let note = note.map(|note| format!(" ({note})"));
     bar.set_message(format!(
         "{}, spent {} of {}{}{}",
         live.state.as_str(),
@@ -101,6 +107,14 @@ fn show(bar: &ProgressBar, live: &JobLive, pace: &Pace) {
         left.filter(|_| live.state == JobState::Running).unwrap_or_default(),
         note.unwrap_or_default()
     ));
+}
+
+/// That a job is paused, why, and what gets it going.
+fn told(job: &Job, live: &JobLive) -> String {
+    let (state, paused, cost, counts) = (live.state, live.paused, live.cost, live.counts);
+    let job = Job { state, paused, cost, counts, ..job.clone() };
+    let why = paused.map(PauseWhy::in_words).unwrap_or_default();
+    format!("paused: {why}\n{}", next_step(&job))
 }
 
 fn ended(live: &JobLive) -> u64 {

@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use medusa_api::{
-    Cost, Counts, Job, JobLive, JobPage, JobSpec, JobState, LiveEvent, Quote, ResultFile, Size,
-    Split, SplitPreview,
+    Breakdown, Cost, Counts, Job, JobLive, JobPage, JobSpec, JobState, LiveEvent, PauseWhy, Quote,
+    ResultFile, Size, Split, SplitPreview, TimeRange,
 };
 use medusa_client::operation_id;
 use medusa_types::{Credits, Fuel, JobId, ProgramId, Sha256Hash, Timestamp, UserId, Uuid};
@@ -138,8 +138,13 @@ fn job(state: JobState) -> Job {
             copies: 2,
             memory_mib: 0,
             strict: false,
+            keep_going: false,
+            priority: medusa_api::Priority::Standard,
+            merge_by: None,
+            script: None,
         },
         state,
+        paused: (state == JobState::Paused).then_some(PauseWhy::HoldSpent),
         reason: (state == JobState::Failed).then(|| "chunk 3 crashed".into()),
         waiting: None,
         counts: Counts { total: 4, verified: 4, ..Counts::default() },
@@ -147,6 +152,8 @@ fn job(state: JobState) -> Job {
         created_at: Timestamp::from_micros(0),
         finished_at: None,
         results: if state == JobState::Done { vec![result] } else { Vec::new() },
+        kept_until: None,
+        files_deleted: None,
         position: 9,
     }
 }
@@ -158,6 +165,7 @@ fn live(state: JobState) -> String {
         position: 9,
         at: Timestamp::from_micros(0),
         state,
+        paused: job.paused,
         counts: job.counts,
         cost: job.cost,
         cells: "2222".into(),
@@ -191,7 +199,15 @@ fn submit_rows() -> Vec<Row> {
         },
         sample_fuel: Fuel(5),
         sample_stderr: String::new(),
-        seconds: Some(70),
+        breakdown: Breakdown {
+            compute: credits("0.6"),
+            start: credits("0.1"),
+            verification: credits("0.7"),
+            fee: credits("0.1"),
+        },
+        twice_ppm: 34_000,
+        merging: None,
+        time: Some(TimeRange { low: 70, high: 280 }),
         agents: 2,
         expires_at: Timestamp::from_micros(0),
     };
@@ -249,7 +265,7 @@ fn submit_prints_the_id_alone_and_the_quote_beside_it() {
     let (exit, stdout, stderr) = server.run("submit --example pi");
     assert_eq!((exit, stdout), (0, format!("{JOB}\n")), "{stderr}");
     assert!(stderr.contains("never more than 2.00"), "{stderr}");
-    assert!(stderr.contains("about 1 min 10 s on 2 machines"), "{stderr}");
+    assert!(stderr.contains("1 min 10 s to 4 min 40 s on 2 machines"), "{stderr}");
     let submit = server.asked().into_iter().find(|asked| asked.starts_with("POST /v1/jobs"));
     let submit = submit.unwrap();
     assert!(submit.contains("idempotency-key: op_"), "{submit}");
@@ -297,6 +313,82 @@ fn watch_gives_events_as_lines_and_the_outcome_as_exit_status() {
         assert!(matches!(&lines[..], [LiveEvent::Snapshot(live)] if live.state == state));
         assert_eq!(stderr.contains("chunk 3 crashed"), state == JobState::Failed, "{stderr}");
     }
+}
+
+/// The answers to every order, and a live stream, of a job in this state.
+fn steered(state: JobState, status: u16) -> Server {
+    let mut answer = json(&job(state));
+    if status >= 400 {
+        answer = problem(status, "jobs.ended");
+    }
+    let mut rows = vec![("POST /v1/jobs/job_00000000000000000000000000000007/", status, answer)];
+    rows.extend(job_rows(state));
+    Server::new(rows)
+}
+
+#[test]
+fn each_order_asks_for_what_it_says() {
+    let server = steered(JobState::Running, 200);
+    for (line, path, body) in [
+        (format!("pause {JOB}"), "/pause ", ""),
+        (format!("resume {JOB}"), "/resume ", ""),
+        (format!("budget {JOB} +2.5"), "/budget ", r#"{"add":"2.50"}"#),
+        (format!("retry {JOB}"), "/retry ", r#"{"fuel_times":1}"#),
+        (format!("retry {JOB} --fuel-times 4"), "/retry ", r#"{"fuel_times":4}"#),
+        (format!("cancel {JOB}"), "/cancel ", ""),
+    ] {
+        let (exit, stdout, stderr) = server.run(&line);
+        assert_eq!((exit, stdout.as_str()), (0, ""), "{line}: {stderr}");
+        let asked = server.asked().pop().unwrap();
+        assert!(asked.contains(path) && asked.ends_with(body), "{line}: {asked}");
+        assert!(asked.contains("idempotency-key: op_"), "{asked}");
+        let (_, stdout, _) = server.run(&format!("{line} --json"));
+        assert_eq!(serde_json::from_str::<Job>(&stdout).unwrap().id, JOB);
+    }
+    for (status, exit) in [(409, 8), (402, 7), (404, 6)] {
+        let server = steered(JobState::Running, status);
+        for line in ["pause", "resume", "retry", "cancel", "rerun"] {
+            assert_eq!(server.run(&format!("{line} {JOB}")).0, exit, "{line} {status}");
+        }
+        assert_eq!(server.run(&format!("budget {JOB} 1")).0, exit, "{status}");
+    }
+}
+
+#[test]
+fn a_job_is_run_again_only_when_its_price_is_agreed_to() {
+    let mut rows = submit_rows();
+    let quote = rows.iter().find(|row| row.0 == "POST /v1/quotes").unwrap().2.clone();
+    rows.insert(0, ("POST /v1/jobs/job_00000000000000000000000000000007/rerun", 201, quote));
+    let server = Server::new(rows);
+    let (exit, stdout, stderr) = server.run(&format!("rerun {JOB}"));
+    assert_eq!((exit, stdout.as_str()), (1, ""), "there is nobody to agree");
+    assert!(stderr.contains("likely 1.50") && stderr.contains("--yes"), "{stderr}");
+    assert!(stderr.contains("checking        0.70 (about 4 % of the chunks twice)"), "{stderr}");
+    assert_eq!(server.run(&format!("rerun {JOB} --yes --budget 1")).0, 4);
+    assert!(!server.asked().iter().any(|asked| asked.starts_with("POST /v1/jobs ")));
+    let (exit, stdout, stderr) = server.run(&format!("rerun {JOB} --yes"));
+    assert_eq!((exit, stdout), (0, format!("{JOB}\n")), "{stderr}");
+    assert!(server.asked().pop().unwrap().ends_with(r#"{"quote":"q1"}"#));
+}
+
+#[test]
+fn a_paused_job_says_why_and_what_to_do() {
+    let server = steered(JobState::Paused, 200);
+    let (_, stdout, _) = server.run(&format!("job {JOB}"));
+    assert!(stdout.contains("state      paused: budget spent"), "{stdout}");
+    assert!(stdout.contains(&format!("`medusa budget {JOB} +")), "{stdout}");
+    let page = JobPage { items: vec![job(JobState::Paused)], next: None };
+    let list = Server::new(vec![("GET /v1/jobs?limit=20", 200, json(&page))]);
+    assert!(list.run("jobs --color always").1.contains("\u{1b}[33mpaused: budget spent"));
+    let mut child = server.command(&format!("watch {JOB}")).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut lines = String::new();
+    said.read_line(&mut lines).unwrap();
+    said.read_line(&mut lines).unwrap();
+    assert!(lines.starts_with("paused: raise the budget to go on"), "{lines}");
+    assert!(lines.contains(&format!("`medusa cancel {JOB}` stops it")), "{lines}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

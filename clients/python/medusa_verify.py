@@ -6,13 +6,26 @@
 Python 3.11 and nothing else. It ends at the first thing that is wrong with status 10, and names the
 first bad event where there is one. docs/verify.md says what each check proves, and what it cannot.
 """
-import base64, hashlib, json, os, sys
+import base64, hashlib, json, os, re, sys
 from collections import defaultdict
 from ed25519 import has_signed
 
-# Classes of accounts that are kept in dollars; all others are in credits.
+# Classes of accounts: those that are kept in dollars, and those in credits.
 DOLLARS = {"bank", "psp_clearing", "owner.capital", "expense.psp_fee", "expense.chargeback_fee",
            "exchange.USD"}
+CREDITS = {"receivable.consumer", "receivable.lender", "receivable.advertiser", "consumer.paid",
+           "consumer.ad", "consumer.promo", "lender.pending", "lender.available", "escrow.paid",
+           "escrow.ad", "escrow.promo", "escrow.earned", "advertiser.balance", "campaign.reserve",
+           "payout.pending", "tax.withheld", "suspense.adjustment", "income.compute_fee",
+           "income.ad_margin", "income.breakage", "income.payout_fee", "expense.bad_debt",
+           "expense.fraud_loss", "expense.promo_grant", "expense.goodwill", "rounding",
+           "exchange.CRD"}
+# The fields of an event and of what the server claims, in their order.
+EVENT = ["format", "position", "stream", "version", "at", "actor", "operation", "causation",
+         "postings", "changes", "type", "data"]
+BALANCES = ["position", "classes", "accounts"]
+CLASS = ["class", "balance"]
+ACCOUNT = ["account", "as_of", "balance", "debits_pending", "credits_pending", "state"]
 
 def bad(what, first=None, last=None):
     which = f"events {first} to {last}: " if last and last > first else f"event {first}: "
@@ -77,12 +90,50 @@ def read(name, first=None, last=None):
     except OSError as error:
         bad(f"{name}: {error.strerror}", first, last)
 
+def whole(text):
+    """JSON whose numbers are whole."""
+    def refused(number):
+        raise ValueError(f"{number} is not a whole number")
+    return json.loads(text, parse_float=refused, parse_constant=refused)
+
+def written(value):
+    """The one way in which it is written."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+def in_place_of(name, width):
+    """Name and width of the widest file that stands in its place, when it is not there."""
+    at = name.split(".p/")[0]
+    partial = os.path.join(folder, at + ".p")
+    widths = {int(n): f"{at}.p/{n}" for n in (os.listdir(partial) if os.path.isdir(partial) else [])
+              if n.isdigit() and 0 < int(n) < 256}
+    if os.path.isfile(os.path.join(folder, at)):
+        widths[256] = at
+    if os.path.isfile(os.path.join(folder, name)) or not widths:
+        return name, width
+    return widths[max(widths)], max(widths)
+
+def is_signed(size, root):
+    """Whether the tiles of leaves are the ones that were signed."""
+    peaks = []
+    for name, start, width in tiles(0, size):
+        try:
+            leaves = open(os.path.join(folder, name), "rb").read()
+        except OSError:
+            return False
+        for n in range(width):
+            push(peaks, start + n, leaves[32*n:32*n + 32])
+    return root_of(peaks) == root
+
 def events(size, tile_roots):
     """Position, bytes and leaf hash of each event. A bundle has two bytes of length before each."""
     for name, start, width in tiles("entries", size):
+        # With an event taken out or put in, the last bundle has another width, and so another name.
+        name, found = in_place_of(name, width)
+        if not os.path.isfile(os.path.join(folder, name)):
+            broken(f"{name}: it is not there", start + 1, start + width)
         bundle = read(name, start + 1, start + width)
         leaves, peaks = read(name.replace("entries", "0"), start + 1, start + width), []
-        for n in range(width):
+        for n in range(min(width, found)):
             end = 2 + int.from_bytes(bundle[:2])
             entry, bundle, stored = bundle[2:end], bundle[end:], leaves[32*n:32*n + 32]
             leaf = sha256(b"\0", entry)
@@ -91,6 +142,11 @@ def events(size, tile_roots):
                     start + n + 1)
             push(peaks, n, leaf)
             yield start + n + 1, entry, leaf
+        if found < width:
+            broken(f"the log was cut: {size} events were signed for; or one was taken out, and those "
+                   "after it written anew", start + found + 1, size)
+        if found > width:
+            broken(f"{name}: nothing signed for this", start + width + 1)
         if bundle or len(leaves) != 32 * width:
             bad(f"{name} or its tile goes on: nothing signed for this", start + width + 1)
         tile_roots += peaks if width == 256 else []
@@ -111,29 +167,60 @@ def check_tiles(row, size):
                 bad(f"{name} goes on: nothing signed for this")
             above += peaks if width == 256 else []
         row, level, below = above, level + 1, below * 256
-    for path, _, names in os.walk(folder):
+    for path, folders, names in os.walk(folder):
+        names += [name for name in folders if os.path.islink(os.path.join(path, name))]
         for name in (os.path.relpath(os.path.join(path, name), folder) for name in names):
             if name.replace(os.sep, "/") not in seen:
-                bad(f"{name}: nothing signed for this", size + 1)
+                of_leaves = re.fullmatch(r"tile/(?:entries|0)/((?:x\d{3}/)*\d{3})(?:\.p/(\d+))?", name)
+                index, width = of_leaves.groups(default="256") if of_leaves else ("0", "0")
+                ends = int(re.sub("[x/]", "", index)) * 256 + int(width)
+                bad(f"{name}: nothing signed for this", size + 1 if ends > size else None)
+
+def broken(what, first, last=None):
+    """Something that shows at an event. In a log whose tiles are not as they were signed, it may
+    have begun before: behind the last event that was signed for and is as it was."""
+    if not is_signed(*head):
+        first, last = min(first, good[-1] + 1), last or first
+    bad(what, first, last)
+
+def read_event(entry, position):
+    """An event, written in the one way in which events are written."""
+    try:
+        event = whole(entry)
+        fields = [field for field in EVENT if field != "changes" or "changes" in event]
+        if list(event) != fields or event["format"] != 1 or written(event).encode() != entry:
+            raise ValueError("its fields are not those of an event, in their one order and form")
+        if event["position"] != position:
+            bad(f"event {event['position']} stands in its place", position)
+        if not all(type(amount) is int for _, amount in event["postings"]):
+            raise ValueError("an amount is not a number")
+    except (ValueError, TypeError) as error:
+        bad(f"its bytes are no event: {error}", position)
+    return event
 
 def replay(size, signed, claims):
     """Every balance from nothing; what was signed and claimed is compared on the way."""
     # Of each account: its balance, what is reserved to leave it and to come in, and its state.
     books, reserved = defaultdict(lambda: [0, 0, 0, "open"]), {}
-    peaks, tile_roots, good, claimed = [], [], 0, defaultdict(list)
+    peaks, tile_roots, versions, time, claimed = [], [], defaultdict(int), 0, defaultdict(list)
     for claim in claims["accounts"]:
         claimed[claim["as_of"]].append(claim)
     listed = {claim["account"] for claim in claims["accounts"]}
     complete = min(claimed, default=size)
     for position, entry, leaf in events(size, tile_roots):
-        event, sums = json.loads(entry), defaultdict(int)
-        if event["position"] != position:
-            bad(f"event {event['position']} stands in its place", position)
+        event, sums = read_event(entry, position), defaultdict(int)
+        versions[event["stream"]] += 1
+        if event["version"] != versions[event["stream"]]:
+            broken(f"it is version {event['version']} of {event['stream']}, after version "
+                   f"{versions[event['stream']] - 1}", position)
+        if event["at"] < time:
+            broken("its time is before that of the event before it", position)
+        time = event["at"]
         for account, amount in event["postings"]:
             books[account][0] += amount
             sums[account.split(":")[0] in DOLLARS] += amount
         if any(sums.values()):
-            bad("its postings do not sum to nothing", position)
+            broken("its postings do not sum to nothing", position)
         for (kind, change), in (change.items() for change in event.get("changes", [])):
             if kind == "state":
                 books[change["account"]][3] = change["state"]
@@ -148,8 +235,8 @@ def replay(size, signed, claims):
         push(peaks, position - 1, leaf)
         for root in signed.get(position, []):
             if root != root_of(peaks):
-                bad("history was rewritten: another root was signed", good + 1, position)
-            good = position
+                bad("history was rewritten: another root was signed", good[-1] + 1, position)
+            good.append(position)
         for claim in claimed.pop(position, []):
             found = dict(zip(("balance", "debits_pending", "credits_pending", "state"),
                              books.get(claim["account"], [])))
@@ -164,6 +251,23 @@ def replay(size, signed, claims):
         bad(f"the server's balances are not those of the events: {dict(sums)}", size)
     check_tiles(tile_roots, size)
 
+def check_claims(claims):
+    """The claims have their fields, whole numbers, and each class and account once."""
+    rows = [(claims, BALANCES)] + [(row, CLASS) for row in claims["classes"]]
+    for row, fields in rows + [(row, ACCOUNT) for row in claims["accounts"]]:
+        if list(row) != fields:
+            bad(f"balances.json: {list(row)} are not the fields {fields}")
+        for name, value in row.items():
+            if type(value) not in (list, str if name in ("class", "account", "state") else int):
+                bad(f"balances.json: {name} is not a number: {value!r}")
+    for kind, named in ("classes", "class"), ("accounts", "account"):
+        names = [row[named] for row in claims[kind]]
+        if len(set(names)) != len(names):
+            bad(f"balances.json: one of its {kind} stands in it twice")
+    for row in claims["classes"]:
+        if row["class"] not in DOLLARS | CREDITS:
+            bad(f"balances.json: {row['class']!r} is no class of accounts")
+
 def check(keys, since):
     line = read("log.vkey").decode()
     whose = "the key given with --key" if keys else "the key of the export's own word"
@@ -171,12 +275,13 @@ def check(keys, since):
     if read_key(line[:-1]) not in keys or line[-1] != "\n":
         bad(f"log.vkey is none of the keys that you named: {line}")
     size, root = open_note(read("checkpoint").decode(), keys)
+    head[:] = size, root
     lines, balances = read("checkpoints.jsonl").decode(), read("balances.json").decode()
-    notes, claims = [json.loads(line) for line in lines.splitlines()], json.loads(balances)
+    notes, claims = [json.loads(line) for line in lines.splitlines()], whole(balances)
     # A byte that JSON does not care about is a changed byte all the same.
-    if ("".join(json.dumps(note, ensure_ascii=False) + "\n" for note in notes) != lines
-            or json.dumps(claims, separators=(",", ":")) != balances):
+    if "".join(written(note) + "\n" for note in notes) != lines or written(claims) != balances:
         bad("checkpoints.jsonl or balances.json was changed: they are written in another way")
+    check_claims(claims)
     signed = defaultdict(list, {size: [root]})
     for note in notes + [open(path, encoding="utf-8", newline="").read() for path in since]:
         known, known_root = open_note(note, keys)
@@ -215,6 +320,8 @@ def arguments(words):
         usage("name one folder: the export")
     if not os.path.isdir(folders[0]):
         usage(f"{folders[0]} is no folder")
+    if os.path.exists(os.path.join(folders[0], "export.part")):
+        usage(f"the export in {folders[0]} is not finished")
     for path in given["--since"]:
         if not os.path.isfile(path):
             usage(f"{path} is no file")
@@ -222,7 +329,8 @@ def arguments(words):
 
 if __name__ == "__main__":
     folder, given = arguments(sys.argv[1:])
-    seen = set()
+    # Files that were read; size and root that were signed; sizes that were signed for and fit.
+    seen, head, good = set(), [], [0]
     try:
         check([read_key(key) for key in given["--key"]], given["--since"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:

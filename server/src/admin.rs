@@ -1,6 +1,6 @@
 //! Operating a running server from its own machine: whoever can read its key file may.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
@@ -34,15 +34,17 @@ pub(crate) fn operator_token(key: &[u8; 32]) -> String {
     URL_SAFE_NO_PAD.encode(key)
 }
 
+/// The key in a server's data folder.
+pub(crate) fn operator_key(data: &Path) -> Result<[u8; 32]> {
+    let path = data.join("keys").join(OPERATOR_KEY);
+    let key = std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
+    key.try_into().ok().context("the operator's key is damaged")
+}
+
 /// Carries out a command.
 pub(crate) async fn run(command: AdminCommand) -> Result<()> {
     let AdminCommand::Grant { email, role, data, server } = command;
-    let path = data.join("keys").join(OPERATOR_KEY);
-    let key: [u8; 32] = std::fs::read(&path)
-        .with_context(|| format!("could not read {}", path.display()))?
-        .try_into()
-        .ok()
-        .context("the operator's key is damaged")?;
+    let key = operator_key(&data)?;
     let body = serde_json::json!({ "email": email, "role": role });
     let answer = medusa_client::post_as_operator(
         &server,

@@ -55,6 +55,18 @@ pub(crate) struct ServeArgs {
     /// Milliseconds that a lost agent may take to come back
     #[arg(long, env = "MEDUSA_AGENT_GRACE_MS", default_value_t = 5_000)]
     pub(crate) agent_grace_ms: u64,
+    /// Seconds that input and results of a job are kept after its end, and uploads that no job uses
+    #[arg(long, env = "MEDUSA_FILES_KEEP_S", default_value_t = 30 * 24 * 3_600)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..=3_200_000_000))]
+    pub(crate) files_keep_s: i64,
+    /// Seconds that a blob that nobody needs is set aside before it is gone for good
+    #[arg(long, env = "MEDUSA_FILES_ASIDE_S", default_value_t = 24 * 3_600)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..=3_200_000_000))]
+    pub(crate) files_aside_s: i64,
+    /// Seconds between two looks at what is to be deleted
+    #[arg(long, env = "MEDUSA_FILES_SWEEP_S", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) files_sweep_s: u64,
     /// Rules of trust that differ from the usual ones, as <name>=<number>,…: see docs/trust.md
     #[arg(long, env = "MEDUSA_TRUST", default_value = "", hide_default_value = true)]
     pub(crate) trust: TrustRules,

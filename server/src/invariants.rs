@@ -28,6 +28,7 @@ fn line(item: &InvariantStatus) -> String {
     let InvariantStatus { id, name, bad, first_bad, detail, .. } = item;
     let at = first_bad.map(|position| format!(", first at event {position}")).unwrap_or_default();
     match (*bad, detail.as_str()) {
+        (0, detail) if item.idle => format!("{id} idle    {name} ({detail})"),
         (0, "") => format!("{id} holds   {name}"),
         (0, detail) => format!("{id} holds   {name} ({detail})"),
         (bad, detail) => format!("{id} BROKEN  {name}: {bad} places{at}: {detail}"),

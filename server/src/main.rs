@@ -9,6 +9,7 @@ mod http;
 mod invariants;
 mod rebuild;
 mod runner;
+mod runtime;
 mod site;
 mod standby;
 mod wiring;
@@ -60,6 +61,9 @@ enum Command {
     /// Operate a running server from its own machine
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Offer interpreters that scripts may be run by
+    #[command(subcommand)]
+    Runtime(runtime::RuntimeCommand),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Sign the checkpoints of other logs, without a database: run it on another machine
@@ -125,6 +129,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Rebuild(args) => block_on(rebuild::run(&args))?,
         Command::Admin(command) => block_on(admin::run(command))?,
+        Command::Runtime(command) => block_on(runtime::run(command))?,
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&http::openapi())?),
         Command::Witness(args) => {
             config::log_to_stderr();

@@ -8,8 +8,8 @@ use medusa_api::{
     AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
     ChunkPage, Comparison, Currency, DeviceApproval, EventFilter, EventPage, EventSummaryPage,
     Example, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment, NewWebhook,
-    NewWebhookSecret, Notices, Program, Projections, SignUp, StatementPage, Tariff, Timeline,
-    TrialBalance, Wallet,
+    NewWebhookSecret, Notices, Program, Projections, Quote, SignUp, StatementPage, Tariff,
+    Timeline, TrialBalance, Wallet,
 };
 use medusa_billing::Billing;
 use medusa_eventlog::desk::Desk as Books;
@@ -20,7 +20,8 @@ use medusa_ledger::Posting;
 use medusa_platform::{ApiError, Clock, Principal};
 use medusa_types::{AdjustmentId, ChunkIndex, JobId, Role, UserId, WebhookId};
 use medusa_web::{
-    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Told, Totals, Visitor,
+    Answer, Data, Decision, Desk, DeskAccess, EventDetail, JobOrder, LoggedIn, Paging, Steer, Told,
+    Totals, Visitor,
 };
 
 use crate::http::audit::{event_for, require_auditor};
@@ -119,14 +120,15 @@ impl Desk for House {
     fn invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants> {
         Box::pin(async move {
             require_auditor(who)?;
-            Ok(invariants::status(self.log.pool()).await?)
+            Ok(invariants::shown(&self.log).await?)
         })
     }
 
     fn check_invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants> {
         Box::pin(async move {
             who.require(Role::Admin)?;
-            Ok(invariants::check(self.log.pool(), 0..i64::MAX).await?)
+            invariants::begin(&self.log);
+            Ok(invariants::shown(&self.log).await?)
         })
     }
 
@@ -207,6 +209,35 @@ impl Told for House {
 
     fn test_webhook<'a>(&'a self, who: &'a Principal, id: WebhookId) -> Answer<'a, ()> {
         Box::pin(async move { Ok(self.accounts.test_webhook(who.user, id).await?) })
+    }
+}
+
+impl Steer for House {
+    fn steer<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: JobId,
+        key: String,
+        order: JobOrder,
+    ) -> Answer<'a, Job> {
+        Box::pin(async move {
+            let (jobs, user) = (&self.jobs, who.user);
+            Ok(match order {
+                JobOrder::Pause => jobs.pause(user, &key, id).await?,
+                JobOrder::Resume => jobs.resume(user, &key, id).await?,
+                JobOrder::Raise(amount) => jobs.raise(user, &key, id, amount).await?,
+                JobOrder::Retry(fuel_times) => jobs.retry(user, &key, id, fuel_times).await?,
+                JobOrder::Cancel => jobs.cancel(user, &key, id).await?,
+            })
+        })
+    }
+
+    fn rerun<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Quote> {
+        Box::pin(async move { Ok(self.jobs.rerun(who.user, id).await?) })
+    }
+
+    fn accept<'a>(&'a self, who: &'a Principal, key: String, quote: String) -> Answer<'a, Job> {
+        Box::pin(async move { Ok(self.jobs.submit(who.user, &key, &quote).await?) })
     }
 }
 

@@ -102,7 +102,7 @@ async fn open_database(args: &ServeArgs) -> Result<PgPool> {
     if !args.volatile_database {
         postgres::check_durability(&owner).await?;
     }
-    medusa_platform::migrate::MIGRATOR.run(&owner).await.context("could not migrate")?;
+    postgres::migrate(&owner).await.context("could not migrate")?;
     owner.close().await;
     let pool = postgres::connect_app(&args.database_url).await?;
     postgres::check_rights(&pool).await?;
@@ -125,6 +125,7 @@ async fn run(args: ServeArgs) -> Result<()> {
     let authenticator: Arc<dyn Authenticator> = Arc::new(house.accounts.clone());
     let secure = args.public_url.starts_with("https:");
     let site = web::Data::new(Site::new(Arc::new(house.clone()), secure));
+    let gallery = web::Data::new(examples::Gallery(args.examples.clone()));
     let operator = web::Data::new(Operator::new(&data.secret(OPERATOR_KEY, &random)?));
     let server = HttpServer::new(move || {
         App::new()
@@ -138,6 +139,7 @@ async fn run(args: ServeArgs) -> Result<()> {
             .app_data(web::Data::new(log.clone()))
             .app_data(web::Data::new(hub.clone()))
             .app_data(operator.clone())
+            .app_data(gallery.clone())
             .app_data(site.clone())
             .wrap(actix_web::middleware::from_fn(http::tell_position))
             .wrap(http::default_headers())
@@ -214,6 +216,9 @@ async fn build(
         config: JobsConfig {
             agent_grace: Duration::from_millis(args.agent_grace_ms),
             trust: args.trust,
+            files_keep_ms: args.files_keep_s.saturating_mul(1_000),
+            files_aside_ms: args.files_aside_s.saturating_mul(1_000),
+            files_sweep: Duration::from_secs(args.files_sweep_s),
             ..JobsConfig::default()
         },
         log: log.clone(),
@@ -233,7 +238,8 @@ async fn build(
     let names = args.witnesses.iter().map(|witness| witness.key.name().to_owned()).collect();
     let auditor = Auditor::new(pool.clone(), signer, clock.clone()).with_witnesses(names);
     start_proofs(args, log, &auditor, stop)?;
-    let books = Desk::new(log.clone(), clock.clone());
+    let kinds = [medusa_jobs::projection::live::KIND, medusa_billing::projection::live::KIND];
+    let books = Desk::new(log.clone(), clock.clone()).with_live(args.redis_url.clone(), &kinds);
     let (log, clock) = (log.clone(), clock.clone());
     Ok(House { accounts, jobs, billing, auditor, books, log, clock })
 }

@@ -89,7 +89,7 @@ async fn an_input_that_cannot_be_split_is_refused() {
     for (input, split, code) in [
         (Some(Vec::new()), lines(), "jobs.input_empty"),
         (None, lines(), "jobs.input_missing"),
-        (Some(vec![b'\n'; 300_000]), lines(), "jobs.too_many_chunks"),
+        (Some(vec![b'\n'; 1_000_001]), lines(), "jobs.too_many_chunks"),
         (Some(b"not a picture".to_vec()), tiles(), "jobs.picture_refused"),
         (Some(b"not an archive".to_vec()), Split::Files { group: 1 }, "jobs.archive_refused"),
         (Some(b"x".to_vec()), Split::Bytes { bytes: 0 }, "jobs.spec_refused"),

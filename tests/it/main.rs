@@ -14,6 +14,8 @@ mod cells;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod crashes;
@@ -32,9 +34,19 @@ mod inputs;
 #[cfg(test)]
 mod lies;
 #[cfg(test)]
+mod merges;
+#[cfg(test)]
+mod million;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
+mod python;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
+mod retention;
+#[cfg(test)]
+mod scripts;
 #[cfg(test)]
 mod splits;
 #[cfg(test)]
@@ -49,5 +61,9 @@ mod tamper_evidence;
 mod trust;
 #[cfg(test)]
 mod upkeep;
+#[cfg(test)]
+mod upload_page;
+#[cfg(test)]
+mod upload_resume;
 #[cfg(test)]
 mod uploads;

@@ -74,7 +74,7 @@ async fn a_key_that_was_used_for_another_request_is_refused() {
     let (one, two) = (consumer.client.upload_bytes(echo().into()).await.unwrap(), slow_echo(1));
     let two = consumer.client.upload_bytes(two.into()).await.unwrap();
     let add = async |sha256| {
-        let body = ProgramUpload { sha256, name: "guest".into() };
+        let body = ProgramUpload { sha256, name: "guest".into(), runtime: None };
         let request = house.http().post(format!("{}/v1/programs", house.url));
         let request = request.bearer_auth(&consumer.token).header("Idempotency-Key", "mine");
         request.json(&body).send().await.unwrap().status().as_u16()

@@ -156,6 +156,14 @@ impl Exported {
         self.folder.path()
     }
 
+    /// The largest size before the last that the export has a checkpoint of.
+    fn last_signed_before(&self) -> u64 {
+        let lines = std::fs::read_to_string(self.path().join("checkpoints.jsonl")).unwrap();
+        let notes = lines.lines().map(|line| serde_json::from_str::<String>(line).unwrap());
+        let sizes = notes.map(|note| size_of(&note));
+        sizes.filter(|size| *size < self.size).max().unwrap_or_default()
+    }
+
     /// A copy to be tampered with.
     fn copy(&self) -> Copy {
         let folder = Folder::new();
@@ -275,6 +283,48 @@ fn another_lease(bodies: &mut [Vec<u8>]) -> u64 {
     position
 }
 
+/// What a server could write into its claims that two readers could read differently.
+fn claims_table() -> Vec<(&'static str, fn(&str) -> String)> {
+    /// The first of these rows, once more or in another way.
+    fn row(text: &str, list: &str, change: impl FnOnce(&str) -> String) -> String {
+        let (before, rest) = text.split_once(&format!("\"{list}\":[")).unwrap();
+        let (row, after) = rest.split_once('}').unwrap();
+        format!("{before}\"{list}\":[{}{after}", change(&format!("{row}}}")))
+    }
+    vec![
+        ("a class twice", |text| {
+            row(text, "classes", |r| {
+                let value: Value = serde_json::from_str(r).unwrap();
+                format!("{{\"class\":{},\"balance\":0}},{r}", value["class"])
+            })
+        }),
+        ("an account twice", |text| row(text, "accounts", |r| format!("{r},{r}"))),
+        ("an unknown class", |text| {
+            row(text, "classes", |r| format!("{{\"class\":\"nonsense\",\"balance\":0}},{r}"))
+        }),
+        ("a number with a fraction", |text| text.replacen(",\"classes\"", ".0,\"classes\"", 1)),
+        ("a truth for a number", |text| {
+            text.replacen("\"debits_pending\":0", "\"debits_pending\":false", 1)
+        }),
+        ("a number as a text", |text| {
+            text.replacen("\"debits_pending\":0", "\"debits_pending\":\"0\"", 1)
+        }),
+        ("a field more", |text| text.replacen('{', "{\"more\":0,", 1)),
+        ("a field more in a class", |text| {
+            row(text, "classes", |r| r.replacen('{', "{\"more\":0,", 1))
+        }),
+        ("a field more in an account", |text| {
+            row(text, "accounts", |r| r.replacen('{', "{\"more\":0,", 1))
+        }),
+        ("fields in another order", |text| {
+            row(text, "classes", |r| {
+                let value: Value = serde_json::from_str(r).unwrap();
+                format!("{{\"balance\":{},\"class\":{}}}", value["balance"], value["class"])
+            })
+        }),
+    ]
+}
+
 #[tokio::test]
 async fn whoever_changes_an_export_is_found_out_by_both_verifiers() {
     let log = Exported::new().await;
@@ -327,6 +377,22 @@ async fn whoever_changes_an_export_is_found_out_by_both_verifiers() {
         attack(&copy);
         assert_bad(what, copy.folder.path(), &[], *position);
     }
+    for (what, attack) in claims_table() {
+        let copy = log.copy();
+        copy.change("balances.json", |bytes| {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let changed = attack(&text);
+            assert_ne!(changed, text, "{what}");
+            *bytes = changed.into_bytes();
+        });
+        assert_bad(what, copy.folder.path(), &[], None);
+    }
+    for name in [".hidden", "tile/.hidden", "kept.checkpoint", "tile/0/000.p/7"] {
+        let copy = log.copy();
+        std::fs::create_dir_all(copy.path(name).parent().unwrap()).unwrap();
+        copy.write(name, "x");
+        assert_bad(name, copy.folder.path(), &[], None);
+    }
     let copy = log.copy();
     let mut position = 0;
     copy.change_entries("tile/entries/000", |e| {
@@ -341,6 +407,22 @@ async fn whoever_changes_an_export_is_found_out_by_both_verifiers() {
     let copy = log.copy();
     copy.change_entries(&copy.last_bundle(), |e| e.push(e[0].clone()));
     assert_bad("a forged event more", copy.folder.path(), &[], Some(log.size + 1));
+    // Rows are taken out or put in, and the tiles made anew: only what was signed is as it was.
+    let known = log.last_signed_before();
+    type Rows = fn(&mut Vec<Vec<u8>>);
+    let table: &[(&str, u64, Rows)] = &[
+        ("deleted, tiles anew", 11, |rows| drop(rows.remove(10))),
+        ("deleted behind, tiles anew", 301, |rows| drop(rows.remove(300))),
+        ("inserted, tiles anew", 11, |rows| rows.insert(10, rows[4].clone())),
+        ("cut, tiles anew", known + 1, |rows| drop(rows.pop())),
+    ];
+    for (what, position, change) in table {
+        let copy = log.copy();
+        let mut rows = copy.bodies();
+        change(&mut rows);
+        copy.rebuild(&rows);
+        assert_bad(what, copy.folder.path(), &[], Some(*position));
+    }
     let copy = log.copy();
     let more = BundleId::in_tree(log.size >> 8, log.size + 1).unwrap().to_string();
     copy.write(&more, "\0\u{1}x");

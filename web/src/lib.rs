@@ -11,6 +11,7 @@ mod markdown;
 mod pages;
 mod plot;
 mod port;
+mod quoted;
 mod show;
 mod timeline;
 
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use actix_web::web::ServiceConfig;
 
 pub use port::{
-    Answer, Data, Decision, Desk, DeskAccess, EventDetail, LoggedIn, Paging, Told, Totals, Visitor,
+    Answer, Data, Decision, Desk, DeskAccess, EventDetail, JobOrder, LoggedIn, Paging, Steer, Told,
+    Totals, Visitor,
 };
 
 /// Everything that pages share. Made once; put into the application as `web::Data<Site>`.

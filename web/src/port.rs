@@ -11,8 +11,8 @@ use medusa_api::{
     AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
     ChunkPage, Comparison, DeviceApproval, EventEntry, EventFilter, EventPage, EventSummaryPage,
     Example, InclusionProof, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment,
-    NewWebhook, NewWebhookSecret, Notices, Program, Projections, SignUp, StatementPage, Tariff,
-    Timeline, TrialBalance, Wallet,
+    NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp, StatementPage,
+    Tariff, Timeline, TrialBalance, Wallet,
 };
 use medusa_platform::auth::BoxFuture;
 use medusa_platform::{ApiError, Principal};
@@ -54,6 +54,21 @@ pub enum Decision {
     Reject,
     /// Its proposer takes it back.
     Withdraw,
+}
+
+/// What a consumer does to a job that was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobOrder {
+    /// Hands out nothing more for now.
+    Pause,
+    /// Goes on.
+    Resume,
+    /// Holds so much more.
+    Raise(Credits),
+    /// Gives failed chunks another chance, with so many times the fuel.
+    Retry(u32),
+    /// Stops it for good.
+    Cancel,
 }
 
 /// A new login.
@@ -125,7 +140,7 @@ pub trait Desk: Send + Sync {
     fn events<'a>(&'a self, who: &'a Principal, wish: EventFilter) -> Answer<'a, EventSummaryPage>;
     /// What the continuous check found last.
     fn invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants>;
-    /// Checks everything up to the present head.
+    /// Begins a check of everything up to the present head.
     fn check_invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants>;
     /// Signed heads, largest first.
     fn checkpoints<'a>(
@@ -176,8 +191,24 @@ pub trait Told: Send + Sync {
     fn test_webhook<'a>(&'a self, who: &'a Principal, id: WebhookId) -> Answer<'a, ()>;
 }
 
+/// Own jobs, at the wheel.
+pub trait Steer: Send + Sync {
+    /// Does it; the same key is the same wish.
+    fn steer<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: JobId,
+        key: String,
+        order: JobOrder,
+    ) -> Answer<'a, Job>;
+    /// What the same job would cost once more.
+    fn rerun<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Quote>;
+    /// Makes a job of a quote; the same quote makes one job.
+    fn accept<'a>(&'a self, who: &'a Principal, key: String, quote: String) -> Answer<'a, Job>;
+}
+
 /// The services, as pages see them.
-pub trait Data: Desk + Told {
+pub trait Data: Desk + Told + Steer {
     /// Who holds this login cookie, if it is valid.
     fn visitor<'a>(&'a self, cookie: &'a str) -> Answer<'a, Option<Visitor>>;
     /// Makes an account and a login.

@@ -208,6 +208,7 @@ pub(crate) fn split(split: &Split) -> String {
 /// How much goes into a chunk.
 fn sized(size: Size, items: &str) -> String {
     match size {
+        Size::Count(1) => format!("one {} in a chunk", items.trim_end_matches('s')),
         Size::Count(n) => format!("{} {items} in a chunk", count(n)),
         Size::Bytes(n) => format!("{items}, at most {} in a chunk", bytes(&n)),
         Size::Seconds(n) => format!("{items}, about {n} s in a chunk"),

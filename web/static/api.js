@@ -41,23 +41,28 @@ export async function call(method, path, body, key = crypto.randomUUID()) {
 export const get = (path) => call('GET', path);
 export const post = (path, body, key) => call('POST', path, body, key);
 
-/** Uploads a file as a blob; `told` hears the part that is through, 0 to 1. */
-export async function upload(file, told) {
-  const digest = await contentDigest(file);
+/** Sends bytes; `told` hears how many are through. `stop` is an AbortSignal. */
+export function send(method, path, bytes, { headers = {}, told = () => {}, stop } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open('POST', '/v1/blobs');
-    request.setRequestHeader('Content-Type', 'application/octet-stream');
-    request.setRequestHeader('X-CSRF-Token', csrf());
-    request.setRequestHeader('Idempotency-Key', crypto.randomUUID());
-    if (digest) request.setRequestHeader('Content-Digest', `sha-256=:${digest}:`);
-    request.upload.onprogress = (event) => event.lengthComputable && told(event.loaded / event.total);
+    request.open(method, path);
+    const all = { 'Content-Type': 'application/octet-stream', 'X-CSRF-Token': csrf(), 'Idempotency-Key': crypto.randomUUID() };
+    for (const [name, value] of Object.entries({ ...all, ...headers })) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => told(event.loaded);
     request.onerror = () => reject(unreachable());
+    request.onabort = () => reject(new DOMException('stopped', 'AbortError'));
     request.onload = () => (request.status < 300
       ? resolve(JSON.parse(request.responseText))
       : reject(refusal(request.status, request.responseText)));
-    request.send(file);
+    stop?.addEventListener('abort', () => request.abort());
+    request.send(bytes);
   });
+}
+
+/** Uploads a file as a blob, in one piece. */
+export async function upload(file, told) {
+  const digest = await contentDigest(file);
+  return send('POST', '/v1/blobs', file, { headers: digest ? { 'Content-Digest': `sha-256=:${digest}:` } : {}, told });
 }
 
 // Above this size the digest would need the whole file in memory: the server's own has to do.

@@ -1,14 +1,15 @@
 // A job's page: snapshot and deltas become the map, the gauges and a line for screen readers.
 // Every applied message leaves its log position and the moment of its frame on the canvas, so that
 // the way from commit to pixel can be measured from outside.
-import { post, sentence } from './api.js';
+import { call, sentence } from './api.js';
+import { steer } from './control.js';
 import { openChunk } from './drawer.js';
 import { forget, listen } from './live.js';
 import { ChunkMap } from './map.js';
 import { Rate } from './rate.js';
 import { fillPreviews, refreshResults } from './results.js';
 import { localTimes, toast } from './site.js';
-import { count, credits, duration, micros, minus, write } from './words.js';
+import { count, credits, duration, micros, write } from './words.js';
 
 const FINAL = ['done', 'failed', 'cancelled'];
 const PAINTS_MAX = 2000;
@@ -28,7 +29,7 @@ canvas.paints = [];
 
 listen(topic, (type, message) => {
   if ((type !== 'snapshot' && type !== 'delta') || message.job !== id) return;
-  if (type === 'snapshot') map.set(message.cells);
+  if (type === 'snapshot') map.set(message.cells, message.counts.total);
   else if (job && message.position <= job.position) return;
   else map.apply(message.cells);
   const was = job?.state ?? page.dataset.state;
@@ -52,24 +53,25 @@ function show(was) {
   part('state').dataset.state = state;
   write(part('state'), state);
   for (const key of ['waiting', 'leased', 'verified', 'unverified', 'failed']) {
-    write(document.querySelector(`[data-count="${key}"]`), count(counts[key]));
+    for (const node of document.querySelectorAll(`[data-count="${key}"]`)) write(node, count(counts[key]));
   }
   const percent = counts.total ? Math.floor((done * 100) / counts.total) : 0;
   write(part('percent'), String(percent));
   write(part('done'), count(done));
   bar('bar', done, counts.total);
   write(part('spent'), credits(cost.spent));
-  write(part('held'), credits(cost.held));
+  for (const node of document.querySelectorAll('[data-part="held"]')) write(node, credits(cost.held));
   write(part('fee'), credits(cost.fee));
   write(part('released'), credits(cost.released));
   part('released-line').hidden = micros(cost.released) <= 0;
   bar('meter', micros(cost.spent), micros(cost.held));
   note(job.note, state);
+  steer(job);
   for (const name of ['partial', 'archive']) part(name)?.toggleAttribute('hidden', done === 0);
   rate.count(done);
   if (!FINAL.includes(state)) write(part('left'), timeLeft(done, counts.total));
   document.title = `${FINAL.includes(state) ? state : `${percent} %`} · ${title}`;
-  say(done, counts.total, state);
+  say(done, counts.total, state, was);
   if (FINAL.includes(state)) finish(was, state);
 }
 
@@ -89,20 +91,20 @@ function note(text, state) {
 function timeLeft(done, total) {
   const now = rate.perSecond();
   if (job.state === 'merging') return 'putting the results together';
+  if (job.state === 'paused') return 'paused';
   return now > 0 ? `about ${duration((total - done) / now)} left` : '';
 }
 
-function say(done, total, state) {
+function say(done, total, state, was) {
   const now = performance.now();
-  if (now - saidAt < SAY_MS && !FINAL.includes(state)) return;
+  if (now - saidAt < SAY_MS && state === was) return;
   saidAt = now;
   write(document.getElementById('said'),
-    `${state}: ${done} of ${total} chunks done, ${credits(job.cost.spent)} credits spent.`);
+    `${state}: ${done} of ${total} chunks done, ${credits(job.cost.spent)} credits spent. ${job.note ?? ''}`);
 }
 
 async function finish(was, state) {
   forget(topic);
-  document.getElementById('cancel')?.remove();
   write(part('left'), state === 'done' ? 'all done' : state);
   if (!FINAL.includes(was)) {
     if (state === 'done') toast('The results are there.');
@@ -122,9 +124,14 @@ setInterval(() => {
 // Pointing and choosing.
 const hover = document.getElementById('hover');
 const told = hover.textContent;
+/** A cell of a large job stands for several chunks. */
+function cellName(index) {
+  const last = Math.min(index + map.step, map.size) - 1;
+  return last > index ? `Chunks ${count(index)} to ${count(last)}` : `Chunk ${count(index)}`;
+}
 function point(index) {
   map.choose(index);
-  write(hover, index < 0 ? told : `Chunk ${count(index)}: ${map.stateOf(index)}`);
+  write(hover, index < 0 ? told : `${cellName(index)}: ${map.stateOf(index)}`);
 }
 canvas.addEventListener('pointermove', (event) => point(map.at(event.clientX, event.clientY)));
 canvas.addEventListener('pointerleave', () => point(-1));
@@ -147,29 +154,26 @@ canvas.addEventListener('keydown', (event) => {
   }
 });
 
-// Cancelling.
-const cancel = document.getElementById('cancel');
-const sure = document.getElementById('sure');
-if (cancel) {
-  cancel.hidden = false;
-  cancel.addEventListener('click', () => {
-    const held = job ? minus(job.cost.held, job.cost.spent) : part('held').textContent;
-    write(part('refund'), credits(held));
-    sure.returnValue = '';
-    sure.showModal();
-  });
-  sure.addEventListener('close', async () => {
-    if (sure.returnValue !== 'yes') return;
-    cancel.disabled = true;
-    cancel.setAttribute('aria-busy', 'true');
-    try {
-      await post(`/v1/jobs/${id}/cancel`);
-    } catch (error) {
-      cancel.disabled = false;
-      toast(`The job was not cancelled. ${sentence(error.message)}`);
-    }
-    cancel.removeAttribute('aria-busy');
-  });
-}
+// Deleting input and results. The button stands in the part that is fetched again at the end.
+const forever = document.getElementById('forever');
+page.addEventListener('click', (event) => {
+  if (event.target.id !== 'forget') return;
+  forever.returnValue = '';
+  forever.showModal();
+});
+forever.addEventListener('close', async () => {
+  if (forever.returnValue !== 'yes') return;
+  const button = document.getElementById('forget');
+  button.disabled = true;
+  try {
+    await call('DELETE', `/v1/jobs/${id}/files`);
+    toast('Input and results are deleted.');
+    await refreshResults();
+    localTimes(document.getElementById('results'));
+  } catch (error) {
+    button.disabled = false;
+    toast(`Nothing was deleted. ${sentence(error.message)}`);
+  }
+});
 
 fillPreviews();

@@ -5,6 +5,7 @@ import { column, count, write } from './words.js';
 // More would not be seen, and each topic costs the server.
 const LIVE_MAX = 8;
 const FINAL = ['done', 'failed', 'cancelled'];
+const WHY = { asked: 'by you', hold_spent: 'budget spent', chunks_failed: 'chunks failed' };
 
 for (const row of [...document.querySelectorAll('tr[data-live]')].slice(0, LIVE_MAX)) {
   const id = row.dataset.job;
@@ -20,6 +21,8 @@ for (const row of [...document.querySelectorAll('tr[data-live]')].slice(0, LIVE_
     column(part('spent'), job.cost.spent);
     write(part('state'), job.state);
     part('state').dataset.state = job.state;
+    row.dataset.state = job.state;
+    write(part('why'), WHY[job.paused] ?? '');
     if (FINAL.includes(job.state)) forget(topic);
   });
 }

@@ -1,5 +1,6 @@
 // The chunk map: one cell a chunk on a canvas, drawn at most once a frame. States differ by shape as
-// well as by colour. Where cells would be too small, one stands for several chunks.
+// well as by colour. Of a very large job the server tells one digit for several neighbours; where
+// cells would still be too small, one stands for several digits.
 
 const PITCH_MAX = 34;
 const PITCH_MIN = 5;
@@ -10,7 +11,7 @@ const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 export class ChunkMap {
   #canvas; #pen; #cells = new Uint8Array(0); #flash = new Map(); #colours = [];
-  #pitch = 1; #columns = 1; #group = 1; #asked = false; #after = []; #chosen = -1;
+  #pitch = 1; #columns = 1; #group = 1; #each = 1; #total = 0; #asked = false; #after = []; #chosen = -1;
 
   constructor(canvas) {
     this.#canvas = canvas;
@@ -20,11 +21,13 @@ export class ChunkMap {
     document.addEventListener('medusa:theme', () => { this.readColours(); this.#draw(); });
   }
 
-  get size() { return this.#cells.length; }
+  get size() { return this.#total; }
   get chosen() { return this.#chosen; }
-  get columns() { return this.#columns * this.#group; }
-  get step() { return this.#group; }
-  stateOf(index) { return STATES[this.#cells[index]] ?? 'waiting'; }
+  get columns() { return this.#columns * this.step; }
+  /** Chunks that a cell stands for. */
+  get step() { return this.#group * this.#each; }
+  /** What the cell of a chunk shows. */
+  stateOf(index) { return STATES[this.#summary(Math.floor(index / this.step) * this.#group)]; }
 
   /** Colours live in the stylesheet: marks of the legend carry them. */
   readColours() {
@@ -35,13 +38,15 @@ export class ChunkMap {
     this.#colours.ink = getComputedStyle(this.#canvas).color;
   }
 
-  /** All cells anew: one digit a chunk. */
-  set(digits) {
+  /** All anew, of so many chunks: one digit a chunk, or for several neighbours. */
+  set(digits, total) {
     this.#cells = Uint8Array.from(digits, (digit) => digit.charCodeAt(0) - 48);
+    this.#total = total;
+    this.#each = Math.max(1, Math.ceil(total / Math.max(digits.length, 1)));
     this.#layout();
   }
 
-  /** Changed cells: `index:digit` pairs joined by commas. */
+  /** What changed: `place:digit` pairs joined by commas. */
   apply(pairs) {
     if (!pairs) return;
     const now = performance.now();
@@ -65,19 +70,19 @@ export class ChunkMap {
     this.#draw();
   }
 
-  /** The chunk at a point of the page, or -1. */
+  /** The first chunk of the cell at a point of the page, or -1. */
   at(x, y) {
     const box = this.#canvas.getBoundingClientRect();
     const column = Math.floor((x - box.left) / this.#pitch);
     const row = Math.floor((y - box.top) / this.#pitch);
     if (column < 0 || row < 0 || column >= this.#columns) return -1;
-    const index = (row * this.#columns + column) * this.#group;
+    const index = (row * this.#columns + column) * this.step;
     return index < this.size ? index : -1;
   }
 
   #layout() {
     const width = this.#canvas.parentElement.clientWidth;
-    const n = Math.max(this.size, 1);
+    const n = Math.max(this.#cells.length, 1);
     const room = Math.floor(width / PITCH_MIN) * Math.floor(HEIGHT_MAX / PITCH_MIN);
     this.#group = Math.max(1, Math.ceil(n / Math.max(room, 1)));
     const shown = Math.ceil(n / this.#group);
@@ -113,10 +118,10 @@ export class ChunkMap {
     this.#asked = false;
     const pen = this.#pen;
     pen.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
-    for (let i = 0, cell = 0; i < this.size; i += this.#group, cell += 1) {
+    for (let i = 0, cell = 0; i < this.#cells.length; i += this.#group, cell += 1) {
       const x = (cell % this.#columns) * this.#pitch;
       const y = Math.floor(cell / this.#columns) * this.#pitch;
-      this.#cell(x, y, this.#group === 1 ? this.#cells[i] : this.#summary(i));
+      this.#cell(x, y, this.#summary(i));
     }
     this.#glow(now);
     if (this.#chosen >= 0) this.#ring();
@@ -165,10 +170,11 @@ export class ChunkMap {
     }
   }
 
-  /** Several chunks in one cell: what needs attention wins. */
+  /** Several digits in one cell: what needs attention wins. */
   #summary(from) {
+    if (this.#group === 1) return this.#cells[from] ?? 0;
     const seen = [0, 0, 0, 0, 0];
-    const to = Math.min(from + this.#group, this.size);
+    const to = Math.min(from + this.#group, this.#cells.length);
     for (let i = from; i < to; i += 1) seen[this.#cells[i]] += 1;
     if (seen[4]) return 4;
     if (seen[1]) return 1;
@@ -194,7 +200,7 @@ export class ChunkMap {
   }
 
   #ring() {
-    const cell = Math.floor(this.#chosen / this.#group);
+    const cell = Math.floor(this.#chosen / this.step);
     const x = (cell % this.#columns) * this.#pitch;
     const y = Math.floor(cell / this.#columns) * this.#pitch;
     const size = this.#pitch - (this.#pitch >= 12 ? 3 : 1);

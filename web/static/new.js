@@ -3,7 +3,7 @@ import { get, post, sentence, showRefusal, upload } from './api.js';
 import { dropZone } from './drop.js';
 import { showQuote } from './quote.js';
 import { SpecForm, likelySplit } from './spec.js';
-import { bytes, write } from './words.js';
+import { bytes, el, write } from './words.js';
 
 const form = document.getElementById('new');
 const ask = document.getElementById('ask');
@@ -51,7 +51,8 @@ function source(radio) {
     const example = JSON.parse(radio.dataset.spec);
     state.programName = example.name;
     inputTold.textContent = 'The example’s own input is used unless you give another.';
-    spec.set(example);
+    // Records decide unless the person asks for more.
+    spec.set({ ...example, copies: 1 });
   } else {
     Object.assign(state, { program: null, programName: '', input: null, inputName: '', inputWords: '' });
     inputTold.textContent = 'A picture, an archive, a table, any bytes.';
@@ -74,17 +75,61 @@ for (const radio of form.querySelectorAll('[name="source"]')) {
 }
 document.getElementById('program')?.addEventListener('change', chosenProgram);
 
+// What scripts may be run by: each with the end of a script's name.
+const runtime = document.getElementById('runtime');
+const runtimes = get('/v1/runtimes').catch(() => []);
+runtimes.then((list) => {
+  if (!list.length) return;
+  document.querySelector('[data-part="or-script"]').hidden = false;
+  write(document.querySelector('[data-part="suffixes"]'), list.map(({ suffix }) => ` or a ${suffix} script`).join(''));
+  document.getElementById('program-file').accept += list.map(({ suffix }) => `,${suffix}`).join('');
+  for (const { name, version } of list) runtime.append(el('option', { value: name }, `${name} ${version}`));
+});
+
+/** The runtime for a file: by the end of its name, or as chosen. Nothing for a module. */
+async function runtimeFor(file) {
+  const list = await runtimes;
+  const fits = list.find(({ suffix }) => file.name.toLowerCase().endsWith(suffix));
+  document.querySelector('[data-part="runtime"]').hidden = !fits;
+  if (!fits) return undefined;
+  runtime.value = fits.name;
+  write(document.getElementById('runtime-hint'), fits.about);
+  return fits.name;
+}
+
+/** Makes the uploaded file a program: the server inspects it, and tries it without input. */
+async function addProgram(file, blob, by) {
+  const name = file.name.replace(/\.[a-z0-9]+$/i, '').slice(0, 100);
+  return post('/v1/programs', { sha256: blob.sha256, name, ...(by && { runtime: by }) });
+}
+
+let script = null;
+runtime.addEventListener('change', async () => {
+  const list = await runtimes;
+  write(document.getElementById('runtime-hint'), list.find(({ name }) => name === runtime.value)?.about ?? '');
+  if (!script) return;
+  const wrong = document.querySelector('[data-wrong="program"]');
+  wrong.textContent = '';
+  try {
+    state.program = (await addProgram(script.file, script.blob, runtime.value)).id;
+  } catch (error) {
+    state.program = null;
+    wrong.textContent = sentence(error.message);
+  }
+  changed();
+});
+
 dropZone('program', {
-  check: (file) => (/\.wasm$/i.test(file.name) ? '' : 'a program is a WebAssembly module, a file that ends in .wasm'),
   failed: () => { state.program = null; changed(); },
   done: async (file, blob) => {
-    const name = file.name.replace(/\.wasm$/i, '').slice(0, 100);
-    const program = await post('/v1/programs', { sha256: blob.sha256, name });
+    const by = await runtimeFor(file);
+    script = by ? { file, blob } : null;
+    const program = await addProgram(file, blob, by);
     state.program = program.id;
     state.programName = program.name;
     spec.name(program.name);
     changed();
-    return 'It passed inspection.';
+    return by ? `${program.script.runtime} ${program.script.version} can read it.` : 'It passed inspection.';
   },
 });
 
@@ -117,7 +162,7 @@ async function busy(button, work) {
 async function input(by) {
   const text = by === 'grid' ? grid.value.trim() : '';
   if (!text) return state.input;
-  return (await upload(new File([text], 'grid.json', { type: 'application/json' }), () => {})).sha256;
+  return (await upload(new File([text], 'grid.json', { type: 'application/json' }))).sha256;
 }
 
 ask.addEventListener('click', () => busy(ask, async () => {

@@ -12,10 +12,9 @@ export function showQuote(box, quote, available) {
   mark.style.left = `calc(${at(quote.likely)}% - 1px)`;
   const rows = [
     ['Chunks', count(quote.split.chunks)],
-    ['Time', quote.seconds === null ? 'when an agent is online' : `about ${duration(quote.seconds)}`],
+    ['Time', time(quote.time)],
     ['Agents online', count(quote.agents)],
-    ['Second copies', `${credits(quote.verification)} cr`],
-    ['Platform’s fee', `${credits(quote.fee)} cr`],
+    ['Computed twice', twice(quote.twice_ppm)],
     ['Sample', `${fuel(quote.sample_fuel)} fuel`],
   ];
   const list = el('dl', { class: 'kv' });
@@ -27,6 +26,7 @@ export function showQuote(box, quote, available) {
       el('div', { class: 'range', 'aria-hidden': 'true' }, fill, mark),
       el('p', { class: 'ends' }, el('span', {}, `from ${credits(quote.low)}`),
         el('span', { class: 'most' }, `held, at most ${credits(quote.hold)}`))),
+    breakdown(quote),
     el('p', { class: 'fine' }, `${quote.split.in_words}.`),
     list,
   ];
@@ -38,8 +38,38 @@ export function showQuote(box, quote, available) {
   if (!covered) {
     parts.push(el('div', { class: 'banner' },
       el('p', {}, `Your wallet has ${credits(available)} credits, and ${credits(quote.hold)} would be held.`
-        + ' Make the job smaller, or take one copy of each chunk.')));
+        + ' Make the job smaller, or choose economy.')));
   }
   box.replaceChildren(...parts);
   return covered;
+}
+
+const PARTS = [
+  ['compute', 'computing'], ['start', 'starting chunks'], ['verification', 'checking'], ['fee', 'fee'],
+];
+
+/** What the likely price is made of: a stacked bar, and the same in figures. */
+function breakdown({ breakdown: parts, likely }) {
+  const bar = el('div', { class: 'stacked', 'aria-hidden': 'true' });
+  const list = el('ul', { class: 'parts', 'aria-label': 'What the likely price is made of' });
+  for (const [key, name] of PARTS) {
+    const piece = el('i', { class: `part-${key}` });
+    piece.style.width = `${(100 * micros(parts[key])) / Math.max(micros(likely), 1)}%`;
+    bar.append(piece);
+    list.append(el('li', {}, el('i', { class: `swatch part-${key}`, 'aria-hidden': 'true' }),
+      el('span', {}, name), el('b', {}, credits(parts[key]))));
+  }
+  return el('div', { class: 'made-of' }, bar, list);
+}
+
+function time(range) {
+  if (!range) return 'nobody is online: it starts when an agent comes';
+  const [low, high] = [duration(range.low), duration(range.high)];
+  return low === high ? `about ${low}` : `${low} to ${high}`;
+}
+
+function twice(ppm) {
+  const percent = Math.ceil(ppm / 10_000);
+  if (percent === 0) return 'none of the chunks';
+  return percent >= 100 ? 'every chunk' : `about ${percent} % of the chunks`;
 }

@@ -3,6 +3,8 @@ import { count, el } from './words.js';
 
 const field = (id) => document.getElementById(id);
 const number = (id) => Math.trunc(Number(field(id).value)) || 0;
+const chosen = (name) => document.querySelector(`#new [name="${name}"]:checked`).value;
+const choose = (name, value) => { document.querySelector(`#new [name="${name}"][value="${value}"]`).checked = true; };
 
 // What each splitter takes beside a size.
 const NUMBERS = {
@@ -129,7 +131,9 @@ export class SpecForm {
     }
     field('args').value = (spec.args ?? []).join('\n');
     this.#rules(spec.merge ?? []);
-    field('copies').value = String(spec.copies ?? 2);
+    choose('copies', spec.copies ?? 2);
+    choose('priority', spec.priority ?? 'standard');
+    field('keep_going').checked = Boolean(spec.keep_going);
     field('memory').value = String(spec.memory_mib || 512);
     field('strict').checked = Boolean(spec.strict);
     field('name').value = spec.name ?? '';
@@ -141,6 +145,9 @@ export class SpecForm {
     this.#rulesTouched = false;
     field('args').value = '';
     field('name').value = '';
+    choose('copies', 1);
+    choose('priority', 'standard');
+    field('keep_going').checked = false;
     this.by('lines');
     this.#told();
   }
@@ -157,9 +164,11 @@ export class SpecForm {
       args: field('args').value.split('\n').filter((line) => line !== ''),
       split,
       merge: [...document.querySelectorAll('.rule')].map(readRule),
-      copies: number('copies'),
+      copies: Number(chosen('copies')),
       memory_mib: number('memory'),
       strict: field('strict').checked,
+      ...(field('keep_going').checked && { keep_going: true }),
+      ...(chosen('priority') !== 'standard' && { priority: chosen('priority') }),
     };
   }
 

@@ -203,9 +203,11 @@ impl Workshop {
             let content = self.blobs.part(server, &file.part, &mut payload).await?;
             files.push((file.path.clone(), content.into()));
         }
+        let mut env = guest_env(lease.chunk, lease.chunks, lease.seed);
+        env.extend(lease.env.iter().cloned());
         Ok(Task {
             args: lease.args.clone(),
-            env: guest_env(lease.chunk, lease.chunks, lease.seed),
+            env,
             stdin,
             files,
             seed: lease.seed,

@@ -317,6 +317,7 @@ pub(crate) fn lease(name: &str, program: &Blob) -> Lease {
         strict: false,
         deadline_ms: 120_000,
         upload_path: format!("/uploads/{name}"),
+        env: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
 
 mod copy;
+mod cpu;
 mod ground;
 mod latency;
 mod load;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::figure::{self, middle};
+use cpu::Cpu;
 use ground::{Ground, Ledger};
 use load::Load;
 
@@ -43,16 +45,60 @@ struct Rates {
     naive: Vec<f64>,
 }
 
-/// All figures of the ledger; the ones over a large log take minutes more.
-pub(crate) async fn measure(large: bool) -> Result<()> {
+/// Which figures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All; the ones over a large log take minutes.
+    All,
+    /// All but those.
+    Quick,
+    /// Single callers and their peer.
+    Callers,
+}
+
+/// Figures of the ledger.
+pub(crate) async fn measure(extent: Extent) -> Result<()> {
     let ground = Ground::open().await?;
-    let result = throughput(&ground).await;
-    let result = match result {
-        Ok(()) if large => large_log(&ground).await,
-        other => other,
+    let result = match extent {
+        Extent::Callers => callers(&ground).await,
+        Extent::Quick => throughput(&ground).await,
+        Extent::All => match throughput(&ground).await {
+            Ok(()) => large_log(&ground).await,
+            other => other,
+        },
     };
     ground.close();
     result
+}
+
+/// Single callers and their peer in turns, and where the time of the cores goes meanwhile.
+async fn callers(ground: &Ground) -> Result<()> {
+    let ledger = ground.ledger("medusa").await?;
+    let mut load = Load::new();
+    load.fund(&ledger).await?;
+    naive::prepare(&ledger).await?;
+    let (mut callers, mut naive) = (Vec::new(), Vec::new());
+    let (mut of_callers, mut of_naive) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        figure::say(&format!("ledger: callers, round {round} of {ROUNDS}"));
+        let before = Cpu::now(&ledger.pool).await?;
+        let rate = naive::window(&ledger, CALLERS_WINDOW).await?;
+        let count = rate * CALLERS_WINDOW.as_secs_f64();
+        let between = Cpu::now(&ledger.pool).await?;
+        of_naive.push(between.since(&before, count));
+        naive.push(rate);
+        let rate = load.callers(&ledger, CALLERS, CALLERS_WINDOW).await?;
+        let count = rate * CALLERS_WINDOW.as_secs_f64();
+        of_callers.push(Cpu::now(&ledger.pool).await?.since(&between, count));
+        callers.push(rate);
+    }
+    figure::per_second("callers1024_per_s", middle(&callers));
+    figure::per_second("naive_per_s", middle(&naive));
+    figure::ratio("callers1024_over_naive", middle(&callers) / middle(&naive));
+    cpu::print("callers1024", &of_callers);
+    cpu::print("naive", &of_naive);
+    ledger.end().await;
+    Ok(())
 }
 
 async fn throughput(ground: &Ground) -> Result<()> {

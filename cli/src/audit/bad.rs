@@ -13,12 +13,15 @@ pub(super) struct Bad {
     pub(super) to: Option<u64>,
     /// What is wrong.
     pub(super) what: String,
+    /// An event before it may be the first: only a log whose tiles are as they were signed tells.
+    #[serde(skip)]
+    pub(super) loose: bool,
 }
 
 impl Bad {
     /// Something that is wrong with the whole.
     pub(super) fn new(what: impl Into<String>) -> Self {
-        Self { position: None, to: None, what: what.into() }
+        Self { position: None, to: None, what: what.into(), loose: false }
     }
 
     /// Something that is wrong with one event.
@@ -26,9 +29,20 @@ impl Bad {
         Self::among(position, position, what)
     }
 
+    /// Something that shows at an event, and may have begun before it.
+    pub(super) fn by(position: u64, what: impl Into<String>) -> Self {
+        Self { loose: true, ..Self::at(position, what) }
+    }
+
+    /// The same for a log whose tiles are not as they were signed; up to `good` it is.
+    pub(super) fn after(mut self, good: u64) -> Self {
+        self.position = self.position.map(|from| from.min(good.saturating_add(1)));
+        self
+    }
+
     /// Something that is wrong with one of several events.
     pub(super) fn among(from: u64, to: u64, what: impl Into<String>) -> Self {
-        Self { position: Some(from), to: Some(to), what: what.into() }
+        Self { position: Some(from), to: Some(to), what: what.into(), loose: false }
     }
 }
 

@@ -75,6 +75,11 @@ impl<'a> Checker<'a> {
         self.frontier.size()
     }
 
+    /// Up to here the events are those that were signed for.
+    pub(super) const fn good(&self) -> u64 {
+        self.good
+    }
+
     /// The root over the events so far.
     pub(super) fn root(&self) -> Sha256Hash {
         Sha256Hash(self.frontier.root())
@@ -88,7 +93,7 @@ impl<'a> Checker<'a> {
     /// Checks the next event, which has this leaf hash.
     pub(super) fn take(&mut self, event: Envelope, leaf: Hash) -> Result<(), Bad> {
         let position = self.position().saturating_add(1);
-        self.follow(event).map_err(|what| Bad::at(position, what))?;
+        self.follow(event).map_err(|what| Bad::by(position, what))?;
         self.frontier.push(leaf);
         for tile in self.edge.push(leaf) {
             self.compare_tile(&tile)?;

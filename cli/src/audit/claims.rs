@@ -35,12 +35,24 @@ impl Claims {
             all.accounts.iter().map(|claim| account(claim, size)).collect::<Result<Vec<_>, _>>();
         let accounts = accounts.as_mut().map_err(|what| bad(std::mem::take(what)))?;
         accounts.sort_by_key(|(as_of, ..)| *as_of);
-        let class = |name: &str| {
-            Class::of_name(name).ok_or_else(|| bad(format!("{name:?} is no class of accounts")))
+        let mut listed = BTreeSet::new();
+        if let Some((_, twice, _)) =
+            accounts.iter().find(|(_, account, _)| !listed.insert(*account))
+        {
+            return Err(bad(format!("the account {twice} stands in it twice")));
+        }
+        let mut seen = HashSet::new();
+        let mut class = |name: &str| {
+            let class = Class::of_name(name);
+            let class = class.ok_or_else(|| bad(format!("{name:?} is no class of accounts")))?;
+            let first = seen.insert(class);
+            first
+                .then_some(class)
+                .ok_or_else(|| bad(format!("the class {name} stands in it twice")))
         };
         let classes = all.classes.iter().map(|claim| Ok((class(&claim.class)?, claim.balance)));
         Ok(Self {
-            listed: accounts.iter().map(|(_, account, _)| *account).collect(),
+            listed,
             complete_at: accounts.first().map_or(size, |(as_of, ..)| *as_of),
             classes: classes.collect::<Result<_, Bad>>()?,
             accounts: std::mem::take(accounts).into_iter().peekable(),

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use medusa_ledger::{AccountState, Amount};
-use medusa_tlog::{bundles_of, tiles_of};
+use medusa_tlog::{BundleId, TILE_WIDTH, bundles_of, tiles_of};
 use serde::{Deserialize, Serialize};
 
 pub(super) const CHECKPOINT: &str = "checkpoint";
 pub(super) const EARLIER: &str = "checkpoints.jsonl";
 pub(super) const KEY: &str = "log.vkey";
 pub(super) const BALANCES: &str = "balances.json";
-const TILES: &str = "tile";
+/// Everything but tiles and bundles.
+const BESIDE_TILES: [&str; 4] = [CHECKPOINT, EARLIER, KEY, BALANCES];
 const UNFINISHED: &str = "export.part";
 
 /// The longest bundle: 256 entries, each behind its length.
@@ -129,7 +130,8 @@ impl Folder {
     /// Removes tiles that this size has no more, and the mark.
     pub(super) fn finish(&self, size: u64) -> anyhow::Result<()> {
         let remove = || -> io::Result<()> {
-            for name in self.strangers(size)? {
+            let of_tiles = |name: &String| name.starts_with("tile/");
+            for name in self.strangers(size)?.into_iter().filter(of_tiles) {
                 let path = self.path(&name);
                 fs::remove_file(&path)?;
                 // A folder that still has other tiles stays.
@@ -140,28 +142,37 @@ impl Folder {
         remove().with_context(|| format!("could not tidy up {}", self.0.display()))
     }
 
-    /// Files among the tiles that a log of this size does not have, by name.
+    /// Files that an export of a log of this size does not have, by name: hidden ones and links
+    /// among them.
     pub(super) fn strangers(&self, size: u64) -> io::Result<Vec<String>> {
         let expected: BTreeSet<String> = names_of(size).collect();
         let mut found = Vec::new();
-        let mut folders = vec![TILES.to_owned()];
+        let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
-            let entries = match fs::read_dir(self.path(&folder)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries?,
-            };
-            for entry in entries {
+            for entry in fs::read_dir(self.path(&folder))? {
                 let entry = entry?;
-                let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+                let name = format!("{folder}{}", entry.file_name().to_string_lossy());
                 if entry.file_type()?.is_dir() {
-                    folders.push(name);
-                } else if !expected.contains(&name) {
+                    if name != UNFINISHED {
+                        folders.push(name + "/");
+                    }
+                } else if !expected.contains(&name) && !BESIDE_TILES.contains(&name.as_str()) {
                     found.push(name);
                 }
             }
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// The widest bundle that stands where this one should, when that one is missing.
+    pub(super) fn in_place_of(&self, id: BundleId) -> Option<BundleId> {
+        let whole = BundleId::new(id.index(), TILE_WIDTH).ok()?;
+        let partial = fs::read_dir(self.path(&format!("{whole}.p"))).ok().into_iter().flatten();
+        let widths = partial.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let ids = widths.filter_map(|width| BundleId::new(id.index(), width).ok());
+        let there = ids.chain([whole]).filter(|id| self.has(&id.to_string()));
+        there.max_by_key(|id| id.width())
     }
 }
 

@@ -50,6 +50,11 @@ pub(super) fn read_all<'scope>(
     (0..threads).map(start).collect()
 }
 
+/// Whether the tiles of leaves are the ones of this head.
+pub(super) fn are_signed(folder: &Folder, head: TreeHead) -> bool {
+    Reader { folder, head }.is_signed()
+}
+
 struct Reader<'a> {
     folder: &'a Folder,
     head: TreeHead,
@@ -64,20 +69,48 @@ impl Reader<'_> {
 
     fn fill(&self, id: BundleId, events: &mut Vec<(Envelope, Hash)>) -> Result<(), Bad> {
         let first = first_of(id);
-        let end = first.saturating_add(id.width().into());
-        let last = end.saturating_sub(1);
-        let bundle = self.folder.read(&id.to_string(), BUNDLE_BYTES_MAX);
-        let bundle = bundle.map_err(|error| Bad::among(first, last, format!("{id}: {error}")))?;
-        let tile = self.leaves(id).map_err(|bad| Bad::among(first, last, bad))?;
+        let last = end_of(id).saturating_sub(1);
+        // Without bundle and tile nobody can tell whether what is there was written anew.
+        let missing = |error: std::io::Error| Bad {
+            loose: true,
+            ..Bad::among(first, last, format!("{id}: {error}"))
+        };
+        // Where an event was taken out or put in, the last bundle has another width, and so another
+        // name: what it has tells more than that it is not there.
+        let found = match self.folder.read(&id.to_string(), BUNDLE_BYTES_MAX) {
+            Ok(bundle) => (id, bundle),
+            Err(error) => {
+                let other = self.folder.in_place_of(id).ok_or_else(|| missing(error))?;
+                let bundle = self.folder.read(&other.to_string(), BUNDLE_BYTES_MAX);
+                (other, bundle.map_err(missing)?)
+            }
+        };
+        let (other, bundle) = found;
+        let tile = self.leaves(other).map_err(|bad| Bad::among(first, last, bad))?;
+        let end = end_of(id).min(end_of(other));
         let mut entries = Entries(&bundle);
         for (position, leaf) in (first..end).zip(tile.hashes()) {
             let entry = entries.next().ok_or_else(|| self.ended(position))?;
             events.push((self.event(position, leaf, entry)?, *leaf));
         }
+        if end < end_of(id) {
+            return Err(self.shortened(end));
+        }
         if entries.0.is_empty() {
             return Ok(());
         }
-        Err(Bad::at(end, format!("{id} goes on, but ends with event {last}")))
+        let what = format!("{other} goes on, but ends with event {last}");
+        Err(if other == id { Bad::at(end, what) } else { Bad::by(end, what) })
+    }
+
+    /// Bundle and tile agree that there are fewer events than were signed for.
+    fn shortened(&self, end: u64) -> Bad {
+        let size = self.head.size;
+        let what = format!(
+            "the log was cut: its files end before event {end}, but {size} events were signed for; \
+             or an event was taken out, and those after it were written anew"
+        );
+        Bad { loose: true, ..Bad::among(end, size, what) }
     }
 
     fn leaves(&self, id: BundleId) -> Result<Tile, String> {
@@ -126,7 +159,7 @@ impl Reader<'_> {
 
     /// The bytes do not have the hash that the tile has: which of the two is as it was signed?
     fn changed(&self, position: u64) -> Bad {
-        let signed = self.root_of_tiles() == Some(self.head.root);
+        let signed = self.is_signed();
         Bad::at(
             position,
             if signed {
@@ -138,13 +171,14 @@ impl Reader<'_> {
         )
     }
 
-    /// The root that the tiles of leaves give by themselves.
-    fn root_of_tiles(&self) -> Option<Hash> {
+    /// Whether the tiles of leaves are the ones that were signed.
+    fn is_signed(&self) -> bool {
         let mut frontier = Frontier::default();
         for id in bundles_of(self.head.size) {
-            self.leaves(id).ok()?.hashes().iter().for_each(|leaf| frontier.push(*leaf));
+            let Ok(leaves) = self.leaves(id) else { return false };
+            leaves.hashes().iter().for_each(|leaf| frontier.push(*leaf));
         }
-        Some(frontier.root())
+        frontier.root() == self.head.root
     }
 
     /// Which position the event claims that stands at this one.
@@ -160,6 +194,11 @@ impl Reader<'_> {
 /// The first event of a bundle.
 fn first_of(id: BundleId) -> u64 {
     id.index().saturating_mul(WIDTH).saturating_add(1)
+}
+
+/// The event after its last.
+fn end_of(id: BundleId) -> u64 {
+    first_of(id).saturating_add(id.width().into())
 }
 
 /// The entries of a bundle, as far as their lengths can be followed: the last is none when the

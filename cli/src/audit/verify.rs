@@ -1,7 +1,7 @@
 //! Verifies an export with nothing but its files and the public keys that the auditor has.
 //!
-//! It stops at the first thing that is wrong, in this order: the key, the signatures, files that
-//! nothing signed for, and then event by event.
+//! It stops at the first thing that is wrong, in this order: the key, the signatures, event by
+//! event, and files that nothing signed for.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -17,7 +17,7 @@ use super::bad::Bad;
 use super::check::{Checker, Earlier};
 use super::claims::Claims;
 use super::folder::{BALANCES, CHECKPOINT, EARLIER, FILE_BYTES_MAX, Folder, KEY};
-use super::piece::read_all;
+use super::piece::{are_signed, read_all};
 use crate::exit::{Exit, Fail};
 
 /// Whom the auditor trusts, and what he kept.
@@ -102,14 +102,17 @@ fn check(
         }
     }
     found.earlier = earlier.len();
-    check_files(folder, head.size)?;
     let claims = Claims::read(&text(folder, BALANCES, FILE_BYTES_MAX)?, head.size)?;
     let mut checker = Checker::new(folder, earlier, claims)?;
     let result = replay(folder, &head, &mut checker, bar);
     found.events = checker.position();
     found.root = Some(checker.root());
     found.accounts = checker.accounts();
-    result
+    result.map_err(|bad| match bad.loose && !are_signed(folder, head) {
+        true => bad.after(checker.good()),
+        false => bad,
+    })?;
+    check_files(folder, head.size)
 }
 
 fn text(folder: &Folder, name: &str, max: u64) -> Result<String, Bad> {
@@ -169,9 +172,10 @@ fn earlier(note: &str, keys: &[Verifier], from: String) -> Result<Earlier, Bad> 
     Ok(Earlier { head: opened.checkpoint.head(), from })
 }
 
-/// Nothing stands among the tiles that the checkpoint does not cover.
+/// Nothing stands in the folder that the checkpoint does not cover.
 fn check_files(folder: &Folder, size: u64) -> Result<(), Bad> {
-    let strangers = folder.strangers(size).map_err(|error| Bad::new(format!("tile: {error}")))?;
+    let strangers = folder.strangers(size);
+    let strangers = strangers.map_err(|error| Bad::new(format!("its files: {error}")))?;
     let Some(name) = strangers.first() else { return Ok(()) };
     let end = |index: u64, width: u16| index.saturating_mul(256).saturating_add(width.into());
     let bundle = name.parse::<BundleId>().map(|id| end(id.index(), id.width()));

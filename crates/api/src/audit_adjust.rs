@@ -118,6 +118,11 @@ pub struct Adjustment {
     pub decided_at: Option<Timestamp>,
     /// The event that moved it, once approved.
     pub position: Option<i64>,
+    /// Whether explanation and ticket are those whose digest is in the log, in the event before:
+    /// what the second admin read. Nothing before it is approved, and for adjustments from before
+    /// the log had such digests.
+    #[serde(default)]
+    pub text_in_log: Option<bool>,
 }
 
 /// Which adjustments.

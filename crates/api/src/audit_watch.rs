@@ -152,9 +152,13 @@ pub struct InvariantStatus {
     pub first_bad: Option<i64>,
     /// What breaks it first, in words; when it holds, what else there is to say, if anything.
     pub detail: String,
+    /// Whether there is nothing yet that it is about: then it holds, and says nothing.
+    #[serde(default)]
+    pub idle: bool,
 }
 
-/// `GET /v1/admin/invariants`, and the answer of `POST /v1/admin/invariants/check`.
+/// `GET /v1/admin/invariants`, and the answer of `POST /v1/admin/invariants/check`, which begins a
+/// check of everything: what it found is here once `checking` is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Invariants {
     /// By id.
@@ -164,6 +168,9 @@ pub struct Invariants {
     /// The check of what is old, which goes round and round.
     #[serde(default)]
     pub round: InvariantRound,
+    /// Whether a check of everything that somebody asked for is running.
+    #[serde(default)]
+    pub checking: bool,
 }
 
 /// Old events and accounts are looked at again, a part each minute: where that is, and what the
@@ -255,6 +262,9 @@ pub struct ProjectionStatus {
     pub lag_ms: Option<u64>,
     /// The last rebuild; none when there was none.
     pub rebuilt: Option<Rebuilt>,
+    /// Whether where it stands did not answer: then its position is not known, and told as 0.
+    #[serde(default)]
+    pub away: bool,
 }
 
 /// `GET /v1/admin/projections`.

@@ -68,6 +68,18 @@ pub struct Tariff {
     pub fee_permille: u32,
 }
 
+impl Tariff {
+    /// The same prices by so many thousandths, rounded up.
+    #[must_use]
+    pub fn times(self, permille: u32) -> Self {
+        let times = |price: Credits| {
+            let micros = price.micros().saturating_mul(i64::from(permille));
+            Credits::from_micros(micros.saturating_add(999).checked_div(1_000).unwrap_or_default())
+        };
+        Self { per_gfuel: times(self.per_gfuel), per_start: times(self.per_start), ..self }
+    }
+}
+
 /// One event of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventEntry {

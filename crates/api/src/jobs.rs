@@ -6,7 +6,8 @@ use medusa_types::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::billing::Tariff;
+use crate::control::{Cost, PauseWhy};
+use crate::runtime::Script;
 use crate::spec::JobSpec;
 
 /// A stored blob.
@@ -22,10 +23,13 @@ pub struct BlobInfo {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProgramUpload {
-    /// The uploaded module.
+    /// The uploaded module, or the uploaded script.
     pub sha256: Sha256Hash,
     /// What to call it, 1 to 100 characters.
     pub name: String,
+    /// The platform runtime that runs it, where it is a script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
 }
 
 /// A guest program that passed inspection.
@@ -35,36 +39,15 @@ pub struct Program {
     pub id: ProgramId,
     /// What its owner calls it.
     pub name: String,
-    /// The module.
+    /// The module; of a script that of its runtime.
     pub sha256: Sha256Hash,
     /// Its length in bytes.
     pub size: u64,
+    /// The script, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
     /// When it was added.
     pub created_at: Timestamp,
-}
-
-/// `POST /v1/quotes` and the core of [`JobSubmit`]: what would run on what.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QuoteRequest {
-    /// The program.
-    pub program: ProgramId,
-    /// The input blob; none for a `range`.
-    #[serde(default)]
-    pub input: Option<Sha256Hash>,
-    /// Everything else.
-    pub spec: JobSpec,
-}
-
-/// What the splitter would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SplitPreview {
-    /// How many chunks.
-    pub chunks: u32,
-    /// Bytes of all chunks' inputs together.
-    pub bytes: u64,
-    /// In words, like `48 tiles of 128 x 128 pixels`.
-    pub in_words: String,
 }
 
 /// What the server knows of an input before a job is made of it.
@@ -76,51 +59,14 @@ pub struct InputPreview {
     pub in_words: String,
 }
 
-/// A price before anything is paid. Valid for the job that names it, until it ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Quote {
-    /// Name it in [`JobSubmit`].
-    pub id: String,
-    /// The split.
-    pub split: SplitPreview,
-    /// Likely lowest price.
-    pub low: Credits,
-    /// Likely price.
-    pub likely: Credits,
-    /// What is held, and never exceeded.
-    pub hold: Credits,
-    /// Part of `likely` that pays the second copies.
-    pub verification: Credits,
-    /// Part of `likely` that is the platform's fee.
-    pub fee: Credits,
-    /// The prices that the job will be settled by.
-    pub tariff: Tariff,
-    /// Fuel of the sample chunk.
-    pub sample_fuel: Fuel,
-    /// Standard error of the sample chunk.
-    pub sample_stderr: String,
-    /// Likely duration in seconds with the agents that are online; none are: absent.
-    pub seconds: Option<u64>,
-    /// Agents online that could take part.
-    pub agents: u32,
-    /// Until when it is valid.
-    pub expires_at: Timestamp,
-}
-
-/// `POST /v1/jobs`: accept a quote.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct JobSubmit {
-    /// The quote.
-    pub quote: String,
-}
-
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Chunks are being computed.
     Running,
+    /// No chunk is handed out; what is under way goes on.
+    Paused,
     /// All chunks are verified; the results are being put together.
     Merging,
     /// The results are there.
@@ -143,6 +89,7 @@ impl JobState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Merging => "merging",
             Self::Done => "done",
             Self::Failed => "failed",
@@ -176,19 +123,6 @@ impl Counts {
     }
 }
 
-/// What a job cost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Cost {
-    /// What was held at the start.
-    pub held: Credits,
-    /// What was paid, fee included.
-    pub spent: Credits,
-    /// Part of `spent` that is the platform's fee.
-    pub fee: Credits,
-    /// What came back at the end.
-    pub released: Credits,
-}
-
 /// A file of the result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultFile {
@@ -219,6 +153,9 @@ pub struct Job {
     pub spec: JobSpec,
     /// Where it is.
     pub state: JobState,
+    /// Why it is paused, if it is.
+    #[serde(default)]
+    pub paused: Option<PauseWhy>,
     /// Why it failed, in words, with the program's standard error.
     pub reason: Option<String>,
     /// Why it is waiting, in words, while no agent works on it.
@@ -233,8 +170,45 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
     /// The results.
     pub results: Vec<ResultFile>,
+    /// When its input and its results are deleted, once it has ended.
+    #[serde(default)]
+    pub kept_until: Option<Timestamp>,
+    /// That its input and its results are deleted.
+    #[serde(default)]
+    pub files_deleted: Option<FilesDeleted>,
     /// Log position that this answer reflects.
     pub position: i64,
+}
+
+/// That the input and the results of a job are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FilesDeleted {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub why: DeletedWhy,
+}
+
+/// Why files are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletedWhy {
+    /// Their owner asked for it.
+    Asked,
+    /// Their time was over.
+    Retention,
+}
+
+impl FilesDeleted {
+    /// In words: `deleted on 2026-11-22 by its owner`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let day: String = self.at.to_string().chars().take(10).collect();
+        match self.why {
+            DeletedWhy::Asked => format!("deleted on {day} by its owner"),
+            DeletedWhy::Retention => format!("deleted on {day}, when its time was over"),
+        }
+    }
 }
 
 /// `GET /v1/jobs`.

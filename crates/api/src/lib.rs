@@ -10,11 +10,14 @@ mod audit_books;
 mod audit_proofs;
 mod audit_watch;
 mod billing;
+mod control;
 mod jobs;
 mod live;
 mod notices;
 mod problem;
+mod quote;
 mod record;
+mod runtime;
 mod size;
 mod spec;
 mod upload;
@@ -40,20 +43,23 @@ pub use billing::{
     AuditHead, EventEntry, EventPage, InclusionProof, StatementLine, StatementPage, Tariff,
     VerifyReport, Wallet,
 };
+pub use control::{Cost, JobBudget, JobRetry, PauseWhy};
 pub use jobs::{
-    Agent, AgentMark, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Cost, Counts, Example,
-    InputPreview, Job, JobPage, JobState, JobSubmit, Program, ProgramUpload, Quote, QuoteRequest,
-    ResultFile, SplitPreview, Verdict,
+    Agent, AgentMark, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Counts, DeletedWhy,
+    Example, FilesDeleted, InputPreview, Job, JobPage, JobState, Program, ProgramUpload,
+    ResultFile, Verdict,
 };
 pub use live::{AgentLive, JobLive, LiveEvent};
 pub use notices::{
     MailChoice, NewWebhook, NewWebhookSecret, Notice, NoticeState, Notices, Webhook,
 };
 pub use problem::{FieldProblem, PROBLEM_BASE, Problem};
+pub use quote::{Breakdown, JobSubmit, MergePreview, Quote, QuoteRequest, SplitPreview, TimeRange};
 pub use record::{
     Accepted, Attempt, AttemptEnd, ChunkFiles, ChunkRun, ComparedFile, Comparison, RunFigures,
     RunInput, Timeline, TimelineBar, TimelineRow,
 };
+pub use runtime::{Calling, NewRuntime, Runtime, Script};
 pub use size::Size;
-pub use spec::{JobSpec, MergeHow, MergeRule, SpecError, Split};
-pub use upload::{NewUpload, Upload, UploadState};
+pub use spec::{JobSpec, MergeBy, MergeHow, MergeRule, Priority, SpecError, Split};
+pub use upload::{ByteRange, NewUpload, Upload, UploadState};

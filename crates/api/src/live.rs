@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::billing::Wallet;
-use crate::jobs::{Cost, Counts, JobState};
+use crate::control::{Cost, PauseWhy};
+use crate::jobs::{Counts, JobState};
 
 /// One message of a stream; the SSE `event:` field is the tag, `data:` the whole as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -36,12 +37,16 @@ pub struct JobLive {
     pub at: Timestamp,
     /// Where it is.
     pub state: JobState,
+    /// Why it is paused, if it is.
+    #[serde(default)]
+    pub paused: Option<PauseWhy>,
     /// Chunks by state.
     pub counts: Counts,
     /// What it cost so far.
     pub cost: Cost,
-    /// Snapshot: one digit a chunk (see `ChunkState::digit`). Delta: `index:digit` pairs joined by
-    /// commas.
+    /// Snapshot: one digit a chunk (see `ChunkState::digit`). Delta: `place:digit` pairs joined by
+    /// commas, for the places of the snapshot. Past 10,000 chunks a digit stands for
+    /// `ceil(total / digits)` neighbours, of which it shows what needs attention most.
     pub cells: String,
     /// Why it is waiting or failed, in words.
     pub note: Option<String>,

@@ -1,9 +1,12 @@
 //! What a job is made of: program arguments, splitter and merger. The same text is a file
 //! `job.json` of an example, the body of a request, and part of the job's first event.
 
+use medusa_types::ProgramId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::jobs::BlobInfo;
+use crate::runtime::Script;
 use crate::size::Size;
 
 /// How the input is cut into chunks.
@@ -103,13 +106,75 @@ pub enum MergeHow {
     Tiles,
 }
 
+/// How much a job presses: its share beside other consumers' jobs, and its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// A third of the usual share, for four fifths of the usual price.
+    Economy,
+    /// The usual share at the usual price.
+    #[default]
+    Standard,
+    /// Three times the usual share, for half as much again.
+    Urgent,
+}
+
+impl Priority {
+    /// Its part beside other consumers' jobs.
+    #[must_use]
+    pub const fn weight(self) -> u32 {
+        match self {
+            Self::Economy => 1,
+            Self::Standard => 3,
+            Self::Urgent => 9,
+        }
+    }
+
+    /// What it costs, in thousandths of the tariff.
+    #[must_use]
+    pub const fn price_permille(self) -> u32 {
+        match self {
+            Self::Economy => 800,
+            Self::Standard => 1_000,
+            Self::Urgent => 1_500,
+        }
+    }
+
+    /// Whether it is the usual one.
+    #[must_use]
+    pub const fn is_standard(&self) -> bool {
+        matches!(self, Self::Standard)
+    }
+}
+
+/// A merge by a program of the consumer's own, as a tree: each run puts a few results together,
+/// and the last one's is the job's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergeBy {
+    /// The program. It reads under `/in/0`, `/in/1` and so on what these runs wrote: the file
+    /// `stdout`, and the files of `/out`. Standard input has the names of these folders, in order,
+    /// one to a line.
+    pub program: ProgramId,
+    /// Its arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Results that one run puts together at most, 2 to 64.
+    #[serde(default = "eight")]
+    pub fan_in: u32,
+    /// Its module. The server sets it from the program; what a request says is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<BlobInfo>,
+}
+
 /// Everything about a job that is not its program or input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobSpec {
     /// What the consumer calls it, 1 to 100 characters.
     pub name: String,
-    /// Arguments of the program.
+    /// Arguments of the program. Where a chunk is one file, `{file}` is its path and `{stem}` its
+    /// name without what it ends in.
     #[serde(default)]
     pub args: Vec<String>,
     /// The splitter.
@@ -126,6 +191,21 @@ pub struct JobSpec {
     /// Canonicalise NaN, so that different processors agree on its bits.
     #[serde(default)]
     pub strict: bool,
+    /// When the program fails on a chunk, compute the others and then wait for a decision, instead
+    /// of ending the job.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_going: bool,
+    /// How much it presses.
+    #[serde(default, skip_serializing_if = "Priority::is_standard")]
+    pub priority: Priority,
+    /// A program that puts the chunks' results together; then the rules of `merge` go by what its
+    /// last run wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_by: Option<MergeBy>,
+    /// The script, where the program is one. The server sets it from the program; what a request
+    /// says is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
 }
 
 /// A spec that cannot be run.
@@ -135,6 +215,10 @@ pub struct SpecError {
     pub pointer: &'static str,
     /// What is wrong and what to do.
     pub message: &'static str,
+}
+
+const fn eight() -> u32 {
+    8
 }
 
 const fn one() -> u32 {
@@ -152,6 +236,11 @@ const fn two() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_one(n: &u32) -> bool {
     *n == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(yes: &bool) -> bool {
+    !*yes
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -216,13 +305,12 @@ impl JobSpec {
     pub fn check(&self) -> Result<(), Vec<SpecError>> {
         let name_ok = (1..=100).contains(&self.name.chars().count())
             && !self.name.chars().any(char::is_control);
-        let args_ok = self.args.len() <= 100
-            && self.args.iter().all(|a| a.len() <= 4096 && !a.contains('\0'));
+        let args_ok = are_arguments(&self.args);
         let names_ok = self.merge.iter().all(|rule| is_plain_name(&rule.to));
         let mut seen: Vec<&str> = self.merge.iter().map(|r| r.to.as_str()).collect();
         seen.sort_unstable();
         let distinct = seen.windows(2).all(|pair| pair.first() != pair.last());
-        let tiles_ok = matches!(self.split, Split::Tiles { .. })
+        let tiles_ok = matches!(self.split, Split::Tiles { .. }) && self.merge_by.is_none()
             || self.merge.iter().all(|r| r.how != MergeHow::Tiles);
         let problems: Vec<SpecError> = [
             (name_ok, "/name", "a name has 1 to 100 characters without control characters"),
@@ -235,6 +323,16 @@ impl JobSpec {
                 "result files have different plain names, like out.csv",
             ),
             (tiles_ok, "/merge", "only a job split by tiles can be merged by tiles"),
+            (
+                self.merge_by.as_ref().is_none_or(|by| (2..=64).contains(&by.fan_in)),
+                "/merge_by/fan_in",
+                "a run puts 2 to 64 results together",
+            ),
+            (
+                self.merge_by.as_ref().is_none_or(|by| are_arguments(&by.args)),
+                "/merge_by/args",
+                "at most 100 arguments of at most 4,096 bytes each, without NUL",
+            ),
             ((1..=2).contains(&self.copies), "/copies", "copies is 1 or 2"),
             (self.memory_mib <= 4096, "/memory_mib", "at most 4,096 MiB"),
         ]
@@ -244,6 +342,10 @@ impl JobSpec {
         .collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
+}
+
+fn are_arguments(args: &[String]) -> bool {
+    args.len() <= 100 && args.iter().all(|a| a.len() <= 4096 && !a.contains('\0'))
 }
 
 fn is_plain_name(name: &str) -> bool {

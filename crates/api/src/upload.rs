@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use crate::jobs::BlobInfo;
 
-/// `POST /v1/uploads`.
+/// `POST /v1/uploads`. With a digest, an upload of the same bytes that this person has begun is
+/// found again; bytes that this person has uploaded before need not be sent at all.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUpload {
@@ -38,8 +39,11 @@ pub struct Upload {
     pub id: UploadId,
     /// Bytes of the whole.
     pub size: u64,
-    /// Bytes that are there: the next part begins here.
+    /// Bytes that are there without a gap from the beginning.
     pub received: u64,
+    /// What is not there yet, in order; at most the first 1,000 stretches.
+    #[serde(default)]
+    pub missing: Vec<ByteRange>,
     /// Bytes that are put together already.
     pub joined: u64,
     /// Where it is.
@@ -48,4 +52,17 @@ pub struct Upload {
     pub blob: Option<BlobInfo>,
     /// The most bytes of one part.
     pub part_bytes_max: u64,
+    /// A part begins where something is missing: at the beginning of such a stretch, or at a
+    /// multiple of this inside it. So several parts can be on their way at once.
+    #[serde(default)]
+    pub part_bytes: u64,
+}
+
+/// A stretch of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ByteRange {
+    /// The first byte.
+    pub first: u64,
+    /// One past the last byte.
+    pub end: u64,
 }

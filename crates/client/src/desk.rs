@@ -55,9 +55,17 @@ impl Client {
         self.get(&["v1", "admin", "invariants"]).await
     }
 
-    /// `POST /v1/admin/invariants/check`: checks everything up to the head now.
+    /// `POST /v1/admin/invariants/check`: checks everything up to the head now, and waits for what
+    /// was found.
     pub async fn check_invariants(&self, key: OperationId) -> Answer<Invariants> {
-        self.json(self.post(&["v1", "admin", "invariants", "check"]).key(key)).await
+        const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
+        let begun = self.post(&["v1", "admin", "invariants", "check"]).key(key);
+        let mut found: Invariants = self.json(begun).await?;
+        while found.checking {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            found = self.invariants().await?;
+        }
+        Ok(found)
     }
 
     /// `GET /v1/admin/checkpoints`, largest first.

@@ -44,6 +44,9 @@ pub enum ClientError {
         /// What came.
         found: Sha256Hash,
     },
+    /// A file was changed while it was uploaded.
+    #[error("the file was changed while it was uploaded; upload it again")]
+    Changed,
     /// A download broke off.
     #[error("the download broke off after {received} of {expected} bytes")]
     Cut {

@@ -17,7 +17,7 @@ use crate::retry::{self, RETRIES, RETRY_AFTER_MAX};
 use crate::{ClientError, Session, TokenStore};
 
 /// How long a call may take in all, retries included, unless the caller wants otherwise.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest JSON answer that is read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;

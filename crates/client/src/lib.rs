@@ -18,6 +18,7 @@ mod retry;
 mod routes;
 mod sse;
 mod upload;
+mod upload_parts;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ pub use auth::{Session, TokenStore, now};
 pub use error::ClientError;
 pub use http::Client;
 pub use live::Topic;
-pub use operator::post_as_operator;
+pub use operator::{post_as_operator, post_slowly_as_operator};
 pub use retry::operation_id;
 pub use upload::digest_of_file;
 

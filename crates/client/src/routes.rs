@@ -5,10 +5,10 @@
 
 use medusa_api::{
     Agent, ChunkPage, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Example,
-    InputPreview, Job, JobPage, JobSubmit, Login, Me, Program, ProgramUpload, Quote, QuoteRequest,
-    Refresh, SignUp, StatementPage, Tariff, Tokens, Wallet,
+    InputPreview, Job, JobBudget, JobPage, JobRetry, JobSubmit, Login, Me, Program, ProgramUpload,
+    Quote, QuoteRequest, Refresh, Runtime, SignUp, StatementPage, Tariff, Tokens, Wallet,
 };
-use medusa_types::{JobId, OperationId, Sha256Hash};
+use medusa_types::{Credits, JobId, OperationId, Sha256Hash};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
@@ -100,9 +100,49 @@ impl Client {
         self.json(call).await
     }
 
+    /// `POST /v1/jobs/{id}/pause`: hands out nothing more for now.
+    pub async fn pause_job(&self, job: JobId, key: OperationId) -> Answer<Job> {
+        let call = self.post(&["v1", "jobs", &job.to_string(), "pause"]).key(key);
+        self.json(call).await
+    }
+
+    /// `POST /v1/jobs/{id}/resume`: goes on.
+    pub async fn resume_job(&self, job: JobId, key: OperationId) -> Answer<Job> {
+        let call = self.post(&["v1", "jobs", &job.to_string(), "resume"]).key(key);
+        self.json(call).await
+    }
+
+    /// `POST /v1/jobs/{id}/budget`: holds so much more.
+    pub async fn raise_budget(&self, job: JobId, add: Credits, key: OperationId) -> Answer<Job> {
+        let call = self.post(&["v1", "jobs", &job.to_string(), "budget"]).key(key);
+        self.json(call.json(&JobBudget { add })).await
+    }
+
+    /// `POST /v1/jobs/{id}/retry`: failed chunks get another chance, with so many times the fuel.
+    pub async fn retry_job(&self, job: JobId, fuel_times: u32, key: OperationId) -> Answer<Job> {
+        let call = self.post(&["v1", "jobs", &job.to_string(), "retry"]).key(key);
+        self.json(call.json(&JobRetry { fuel_times })).await
+    }
+
+    /// `POST /v1/jobs/{id}/rerun`: what the same job would cost once more.
+    pub async fn rerun_job(&self, job: JobId) -> Answer<Quote> {
+        self.json(self.post(&["v1", "jobs", &job.to_string(), "rerun"])).await
+    }
+
+    /// `DELETE /v1/jobs/{id}/files`: deletes input and results of a job that has ended.
+    pub async fn delete_files(&self, job: JobId, key: OperationId) -> Answer<Job> {
+        let path = ["v1", "jobs", &job.to_string(), "files"];
+        self.json(self.call(Method::DELETE, &path).key(key)).await
+    }
+
     /// `GET /v1/jobs/{id}/chunks`, in chunk order.
     pub async fn chunks(&self, job: JobId, limit: u32, after: Option<&str>) -> Answer<ChunkPage> {
         self.page(&["v1", "jobs", &job.to_string(), "chunks"], limit, after).await
+    }
+
+    /// `GET /v1/runtimes`: what scripts may be run by.
+    pub async fn runtimes(&self) -> Answer<Vec<Runtime>> {
+        self.get(&["v1", "runtimes"]).await
     }
 
     /// `GET /v1/examples`: the ready-made jobs.

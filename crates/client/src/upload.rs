@@ -19,6 +19,8 @@ use crate::http::MakeBody;
 use crate::{Client, ClientError, Progress};
 
 const PART_BYTES: usize = 256 * 1024;
+/// What is larger goes in parts.
+const WHOLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The slowest line that a transfer is given time for.
 const BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
 
@@ -38,7 +40,8 @@ impl Client {
         self.upload(digest, size, Arc::new(move || Body::from(bytes.clone()))).await
     }
 
-    /// `POST /v1/blobs`: uploads a file. It is read twice, first for its digest.
+    /// Uploads a file: a small one by `POST /v1/blobs`, a larger one in parts, of which only
+    /// those are sent that the server does not have. It is read twice, first for its digest.
     ///
     /// # Errors
     /// [`ClientError::File`] when it cannot be read, else as [`Client::upload_bytes`].
@@ -48,6 +51,9 @@ impl Client {
         progress: Progress,
     ) -> Result<BlobInfo, ClientError> {
         let (digest, size) = digest_of_file(path).await?;
+        if size > WHOLE_BYTES_MAX {
+            return self.upload_in_parts(path, (digest, size), progress).await;
+        }
         let path = path.to_owned();
         let body = move || file_body(path.clone(), size, Arc::clone(&progress));
         self.upload(digest, size, Arc::new(body)).await

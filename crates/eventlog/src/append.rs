@@ -1,5 +1,8 @@
 //! What callers hand to the sequencer, and the handle that does it.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use medusa_events::Fact;
 use medusa_ledger::{Move, Posting};
 use medusa_platform::position;
@@ -124,7 +127,7 @@ impl Request {
 }
 
 /// A batch as it was committed.
-pub(crate) type Batch = std::sync::Arc<Vec<std::sync::Arc<StoredEvent>>>;
+pub(crate) type Batch = Arc<Vec<Arc<StoredEvent>>>;
 
 /// The handle to the log. Cheap to clone.
 #[derive(Clone)]
@@ -136,6 +139,8 @@ pub struct EventLog {
     pub(crate) pool: PgPool,
     /// The log's own connections, for what must not wait for one.
     pub(crate) own: PgPool,
+    /// Whether a check of everything is running.
+    pub(crate) checking: Arc<AtomicBool>,
 }
 
 impl EventLog {

@@ -282,7 +282,7 @@ impl Auditor {
     /// # Errors
     /// [`AuditError::Cursor`].
     pub async fn checkpoints(&self, query: &CheckpointQuery) -> Result<CheckpointPage, AuditError> {
-        let limit = i64::from(query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX));
+        let limit = AuditError::limit(query.limit.unwrap_or(PAGE).into(), PAGE_MAX.into())?;
         let after = query.after.as_deref().map(str::parse::<i64>).transpose();
         let after = after.map_err(|_| AuditError::Cursor)?.unwrap_or(i64::MAX);
         let rows = sqlx::query!(

@@ -9,6 +9,7 @@ use medusa_types::{PendingId, Timestamp, Uuid};
 use sqlx::{PgConnection, PgPool};
 
 use crate::error::LogError;
+use crate::loaded;
 use crate::read::{StoredEvent, read_events};
 use crate::state::{Decided, Found, Outcome, State};
 
@@ -127,8 +128,10 @@ async fn load_book(pool: &PgPool, head: i64) -> Result<Book, LogError> {
         .fetch_optional(&mut *tx)
         .await?;
     let mut position = stored.unwrap_or_default();
-    let mut book = Book::load(load_accounts(&mut tx).await?, load_open(&mut tx).await?);
+    let (accounts, open) = (load_accounts(&mut tx).await?, load_open(&mut tx).await?);
     drop(tx);
+    loaded::check(&accounts, &open)?;
+    let mut book = Book::load(accounts, open);
     while position < head {
         let events = read_events(pool, position, READ_MAX).await?;
         let Some(last) = events.last() else {

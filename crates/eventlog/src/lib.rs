@@ -15,6 +15,7 @@ pub mod desk;
 mod error;
 pub mod invariants;
 mod live;
+mod loaded;
 mod operation;
 mod projector;
 mod read;

@@ -70,7 +70,16 @@ pub async fn start(config: LogConfig, stop: CancellationToken) -> Result<EventLo
     let (batches, _) = broadcast::channel(RECENT_BATCHES);
     let (head_tx, head) = watch::channel(writer.state.position);
     let books = Progress::default();
-    let log = EventLog { queue, batches: batches.clone(), head, books: books.clone(), pool, own };
+    let checking = Arc::default();
+    let log = EventLog {
+        queue,
+        batches: batches.clone(),
+        head,
+        books: books.clone(),
+        pool,
+        own,
+        checking,
+    };
     let shared = Arc::new(Mutex::new(Shared { requests, writer: Some(writer), epoch }));
     let (books_log, progress, tables) = (log.clone(), books.clone(), Arc::new(Books::default()));
     let (config, ended) = (Arc::new(config), stop.clone());

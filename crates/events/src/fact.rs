@@ -61,6 +61,15 @@ facts! {
         /// How much.
         amount: Credits,
     }
+    /// The consumer put more into the escrow of a job that has not ended.
+    EscrowRaised "billing.escrow_raised" {
+        /// The job.
+        job: JobId,
+        /// Who pays.
+        owner: UserId,
+        /// How much more.
+        amount: Credits,
+    }
     /// One chunk was paid out of the escrow.
     ChunkSettled "billing.chunk_settled" {
         /// The job.
@@ -113,16 +122,49 @@ facts! {
         /// Who agreed: somebody else.
         approved_by: UserId,
     }
+    /// What the two admins of an adjustment read, in one chain with it: the text itself is no event.
+    AdjustmentExplained "billing.adjustment_explained" {
+        /// The adjustment.
+        adjustment: AdjustmentId,
+        /// The digest of the JSON text `["explanation","ticket"]`, written as canonical bytes are.
+        text_sha256: Sha256Hash,
+    }
     /// A guest program passed inspection.
     ProgramAdded "jobs.program_added" {
         /// Its id.
         program: ProgramId,
         /// Who uploaded it.
         owner: UserId,
+        /// The module or the script.
+        sha256: Sha256Hash,
+        /// Its length in bytes.
+        size: u64,
+    }
+    /// The operator registered an interpreter that scripts may be run by.
+    RuntimeAdded "jobs.runtime_added" {
+        /// What it is called, like `python`.
+        name: String,
+        /// Its version.
+        version: String,
         /// The module.
         sha256: Sha256Hash,
         /// Its length in bytes.
         size: u64,
+        /// Where a script stands, without the leading slash.
+        path: String,
+        /// Arguments before those of a job.
+        args: Vec<String>,
+        /// Environment beside that of every guest, each as `NAME=value`.
+        env: Vec<String>,
+        /// Arguments that make it check a script without running it.
+        check: Vec<String>,
+    }
+    /// A runtime is not offered any more; jobs and programs that chose it go on.
+    RuntimeRetired "jobs.runtime_retired" {
+        /// What it is called.
+        name: String,
+        /// Its version.
+        version: String,
     }
     /// A job was submitted and will run.
     JobSubmitted "jobs.job_submitted" {
@@ -154,6 +196,18 @@ facts! {
         fee_permille: u32,
         /// The meter.
         meter: String,
+    }
+    /// A program of the consumer's own puts the results together, as a tree over the chunks: the
+    /// last of the chunks are its nodes. In one chain with the submission.
+    MergeOrdered "jobs.merge_ordered" {
+        /// The job.
+        job: JobId,
+        /// The module.
+        program: Sha256Hash,
+        /// Results that a node puts together at most.
+        fan_in: u32,
+        /// How many nodes there are.
+        nodes: u32,
     }
     /// One agent got the right to run one copy of a chunk.
     ChunkLeased "jobs.chunk_leased" {
@@ -246,6 +300,27 @@ facts! {
         /// Leases that did not.
         wrong: Vec<LeaseId>,
     }
+    /// A job hands out no chunks until it is resumed; what is under way goes on.
+    JobPaused "jobs.job_paused" {
+        /// The job.
+        job: JobId,
+        /// Why: `asked` by the consumer, `hold_spent` or `chunks_failed`.
+        why: String,
+    }
+    /// A paused job hands out chunks again.
+    JobResumed "jobs.job_resumed" {
+        /// The job.
+        job: JobId,
+    }
+    /// The chunks that had failed, and those that nobody could finish, get another chance.
+    ChunksRetried "jobs.chunks_retried" {
+        /// The job.
+        job: JobId,
+        /// How many these are.
+        chunks: u32,
+        /// Fuel that a run may use from now on.
+        fuel_limit: Fuel,
+    }
     /// A job ended.
     JobEnded "jobs.job_ended" {
         /// The job.
@@ -258,6 +333,17 @@ facts! {
         code: Option<String>,
         /// The results.
         results: Vec<FileRef>,
+    }
+    /// Input and results of a job that has ended were deleted.
+    FilesDeleted "jobs.files_deleted" {
+        /// The job.
+        job: JobId,
+        /// Who had submitted it.
+        owner: UserId,
+        /// What: `input` and `results`.
+        what: Vec<String>,
+        /// Why: `asked` by its owner, or `retention` when their time was over.
+        why: String,
     }
     /// All chunks are verified and the results are being put together.
     MergeStarted "jobs.merge_started" {

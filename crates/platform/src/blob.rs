@@ -57,7 +57,7 @@ impl From<object_store::Error> for BlobError {
     }
 }
 
-fn key(hash: Sha256Hash) -> Key {
+pub(crate) fn key(hash: Sha256Hash) -> Key {
     let text = hash.to_string();
     let (head, _) = text.split_at_checked(2).unwrap_or(("", ""));
     Key::from(format!("{head}/{text}"))
@@ -85,6 +85,7 @@ impl BlobStore {
     /// [`BlobError::Store`].
     pub async fn put(&self, bytes: Bytes) -> Result<Sha256Hash, BlobError> {
         let hash = Sha256Hash::of(&bytes);
+        // Also brings it back when it was set aside.
         if self.size(hash).await.is_err() {
             self.store.put(&key(hash), PutPayload::from_bytes(bytes)).await?;
         }
@@ -144,7 +145,13 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Missing`], [`BlobError::Store`].
     pub async fn size(&self, hash: Sha256Hash) -> Result<u64, BlobError> {
-        Ok(self.store.head(&key(hash)).await?.size)
+        let head = match self.store.head(&key(hash)).await.map_err(BlobError::from) {
+            Err(BlobError::Missing) if self.put_back(hash).await? => {
+                self.store.head(&key(hash)).await?
+            }
+            head => head?,
+        };
+        Ok(head.size)
     }
 
     /// A whole blob.
@@ -152,7 +159,13 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Missing`], [`BlobError::Store`].
     pub async fn get(&self, hash: Sha256Hash) -> Result<Bytes, BlobError> {
-        Ok(self.store.get(&key(hash)).await?.bytes().await?)
+        let found = match self.store.get(&key(hash)).await.map_err(BlobError::from) {
+            Err(BlobError::Missing) if self.put_back(hash).await? => {
+                self.store.get(&key(hash)).await?
+            }
+            found => found?,
+        };
+        Ok(found.bytes().await?)
     }
 
     /// Part of a blob.
@@ -160,6 +173,12 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Missing`], [`BlobError::Store`] also when the range is outside.
     pub async fn get_range(&self, hash: Sha256Hash, range: Range<u64>) -> Result<Bytes, BlobError> {
-        Ok(self.store.get_range(&key(hash), range).await?)
+        let read = self.store.get_range(&key(hash), range.clone()).await;
+        match read.map_err(BlobError::from) {
+            Err(BlobError::Missing) if self.put_back(hash).await? => {
+                Ok(self.store.get_range(&key(hash), range).await?)
+            }
+            read => read,
+        }
     }
 }

@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod blob;
 mod blob_parts;
+mod blob_trash;
 pub mod clock;
 pub mod embedded;
 pub mod error;

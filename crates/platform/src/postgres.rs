@@ -1,9 +1,16 @@
-//! The connection pool, and the check that what is committed stays committed.
+//! The connection pool, the schema that it finds, and the checks that what is committed stays
+//! committed and that nobody who serves requests could change it.
 
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor as _, PgPool};
+
+use crate::migrate::MIGRATOR;
+
+/// The login of a server on one's own machine: a member of `medusa_app`, and nothing more.
+pub const SERVER_LOGIN: &str = "medusa_server";
 
 /// Connections of one server process.
 const CONNECTIONS_MAX: u32 = 16;
@@ -60,6 +67,69 @@ pub async fn connect_app(url: &str) -> Result<PgPool, sqlx::Error> {
         .await
 }
 
+/// A schema that this program cannot work with.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// This login may not change it, and it is older than this program.
+    #[error(
+        "the database lacks {0} migrations of this program, and this login may not run them; run \
+         `medusa-server migrate` as the owner of the database"
+    )]
+    Behind(usize),
+    /// It was changed by hand, or a migration failed.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// It could not be read.
+    #[error("could not read which migrations the database has")]
+    Read(#[source] sqlx::Error),
+}
+
+/// Brings the schema up to date. A login that may not do so finds it up to date, or is told who
+/// has to do it.
+///
+/// # Errors
+/// [`SchemaError`].
+pub async fn migrate(pool: &PgPool) -> Result<(), SchemaError> {
+    let (owns, has): (bool, bool) = sqlx::query_as(
+        "select has_schema_privilege('public', 'create'), to_regclass('_sqlx_migrations') is not null",
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(SchemaError::Read)?;
+    if owns {
+        return Ok(MIGRATOR.run(pool).await?);
+    }
+    let mut missing: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
+    if has {
+        let query = "select version from _sqlx_migrations where success";
+        let done: Vec<i64> =
+            sqlx::query_scalar(query).fetch_all(pool).await.map_err(SchemaError::Read)?;
+        missing.retain(|version| !done.contains(version));
+    }
+    if missing.is_empty() { Ok(()) } else { Err(SchemaError::Behind(missing.len())) }
+}
+
+/// Makes the login [`SERVER_LOGIN`] if it is not there, for a server on one's own machine. The
+/// pool has to be the owner's, after [`migrate`].
+///
+/// # Errors
+/// When the login may not make logins.
+pub async fn make_server_login(owner: &PgPool) -> Result<(), sqlx::Error> {
+    // Roles belong to the whole cluster: another database may be making it at this moment.
+    sqlx::query(
+        "do $$
+         begin
+             create role medusa_server login in role medusa_app;
+         exception when duplicate_object or unique_violation then
+             null;
+         end
+         $$",
+    )
+    .execute(owner)
+    .await?;
+    Ok(())
+}
+
 /// A login that could change the log.
 #[derive(Debug, thiserror::Error)]
 pub enum RightsError {
@@ -79,8 +149,8 @@ pub enum RightsError {
     Read(#[source] sqlx::Error),
 }
 
-/// Refuses to run with rights to change or delete events. A login that only laid such rights aside,
-/// like the one of a house on one's own machine, is told of.
+/// Refuses to run with rights to change or delete events. A login that only laid such rights aside
+/// is told of: whoever gets to send its own SQL could take them up again.
 ///
 /// # Errors
 /// [`RightsError::TooMany`] names one.
@@ -108,7 +178,7 @@ pub async fn check_rights(pool: &PgPool) -> Result<(), RightsError> {
     if aside {
         tracing::warn!(
             "the database login could change the log if it left its role; give the server one that \
-             is only a member of medusa_app"
+             is only a member of medusa_app: docs/operations.md says how"
         );
     }
     Ok(())

@@ -106,7 +106,7 @@ pub enum Part {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct FilePart {
-    /// Where the guest finds it, without the leading slash: `in/…` or `data/…`.
+    /// Where the guest finds it, without the leading slash: `in/…`, `data/…` or `job/…`.
     #[n(0)]
     pub path: String,
     /// Its content.
@@ -163,6 +163,9 @@ pub struct Lease {
     /// Where to `PUT` an output that is larger than [`INLINE_BYTES_MAX`].
     #[n(14)]
     pub upload_path: String,
+    /// Environment of the guest beside that of [`guest_env`].
+    #[cbor(n(15), default)]
+    pub env: Vec<(String, String)>,
 }
 
 /// Agent to server: how a lease ended. A small output is the frame's payload.

@@ -10,7 +10,8 @@ use wasmparser::{
     TypeRef, ValType, ValidPayload, Validator, WasmFeatures, types::TypesRef,
 };
 
-use crate::imports;
+use crate::foreign::Foreign;
+use crate::{imports, remedy};
 
 /// The largest module, in bytes.
 pub const MODULE_BYTES_MAX: usize = 128 << 20;
@@ -75,19 +76,25 @@ impl Entry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The bytes are something else.
-    #[error("this is not a WebAssembly module: send the compiled binary (.wasm), not its source")]
-    NotWasm,
+    #[error("{0}")]
+    NotWasm(Foreign),
     /// A component instead of a core module.
     #[error(
-        "this is a WebAssembly component, and only core modules run here: compile for wasm32-wasip1"
+        "this is a WebAssembly component, and only core modules run here: compile for wasm32-wasip1 \
+         (not wasip2), or take the core module out with wasm-tools component unbundle"
     )]
     Component,
     /// Damaged, or made with a feature that is not accepted.
     #[error(
-        "the module is not valid: {0}. Accepted is WebAssembly 2.0 with SIMD, without threads, \
-         exceptions, tail calls, 64-bit memory, garbage collection or relaxed SIMD"
+        "the module is not valid ({what}): {remedy}. Accepted is WebAssembly 2.0 with SIMD, without \
+         threads, exceptions, tail calls, 64-bit memory, garbage collection or relaxed SIMD"
     )]
-    Invalid(String),
+    Invalid {
+        /// What is wrong, in the validator's words.
+        what: String,
+        /// What most likely helps.
+        remedy: &'static str,
+    },
     /// It wants something that no agent offers.
     #[error("the module imports \"{module}\".\"{name}\", {why}")]
     Import {
@@ -101,34 +108,48 @@ pub enum Refusal {
     /// Nothing to call.
     #[error(
         "the module has no entry: export a function \"_start\" without parameters and results, as \
-         a compiler for WASI programs (not libraries) does"
+         a compiler for WASI programs does. Is it a library (-mexec-model=reactor, --no-entry, \
+         crate-type cdylib)? Then build it as a program with main"
     )]
     NoEntry,
+    /// What a compiler makes before it links.
+    #[error("this is an object file: link it, as clang --target=wasm32-wasi does without -c")]
+    NotLinked,
     /// It wants to run before it is metered.
     #[error("the module has a start section, which would run unmetered: move its work to _start")]
     StartSection,
     /// Larger than [`MODULE_BYTES_MAX`].
-    #[error("the module has {bytes} bytes, and at most {MODULE_BYTES_MAX} are accepted")]
+    #[error(
+        "the module has {bytes} bytes, and at most {MODULE_BYTES_MAX} are accepted: leave out debug \
+         information (-Wl,--strip-all), and put data into the job's input"
+    )]
     ModuleTooLarge {
         /// Its size.
         bytes: usize,
     },
     /// Too many functions.
-    #[error("the module has {functions} functions, and at most {FUNCTIONS_MAX} are accepted")]
+    #[error(
+        "the module has {functions} functions, and at most {FUNCTIONS_MAX} are accepted: link only \
+         what is used (-Wl,--gc-sections), or split the program"
+    )]
     TooManyFunctions {
         /// How many it has.
         functions: u32,
     },
     /// One function is too large to compile safely.
     #[error(
-        "a function has {bytes} bytes of code, and at most {BODY_BYTES_MAX} are accepted: split it"
+        "a function has {bytes} bytes of code, and at most {BODY_BYTES_MAX} are accepted: split it, \
+         or compile with -Os"
     )]
     BodyTooLarge {
         /// Its size.
         bytes: u64,
     },
     /// Too much code.
-    #[error("the module has {bytes} bytes of code, and at most {CODE_BYTES_MAX} are accepted")]
+    #[error(
+        "the module has {bytes} bytes of code, and at most {CODE_BYTES_MAX} are accepted: compile \
+         with -Os, and link only what is used (-Wl,--gc-sections)"
+    )]
     CodeTooLarge {
         /// The size of its code section.
         bytes: u64,
@@ -143,7 +164,10 @@ pub enum Refusal {
         bytes: u64,
     },
     /// A table that is too large.
-    #[error("a table has {elements} elements, and at most {TABLE_ELEMENTS_MAX} are accepted")]
+    #[error(
+        "a table has {elements} elements, and at most {TABLE_ELEMENTS_MAX} are accepted: link only \
+         what is used (-Wl,--gc-sections)"
+    )]
     TableTooLarge {
         /// What it demands.
         elements: u64,
@@ -155,11 +179,11 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NotWasm => "program.not_wasm",
+            Self::NotWasm(_) => "program.not_wasm",
             Self::Component => "program.component",
-            Self::Invalid(_) => "program.invalid",
+            Self::Invalid { .. } => "program.invalid",
             Self::Import { .. } => "program.import_refused",
-            Self::NoEntry => "program.no_entry",
+            Self::NoEntry | Self::NotLinked => "program.no_entry",
             Self::StartSection => "program.start_section",
             Self::ModuleTooLarge { .. } => "program.module_too_large",
             Self::TooManyFunctions { .. } => "program.too_many_functions",
@@ -173,7 +197,8 @@ impl Refusal {
 
 impl From<wasmparser::BinaryReaderError> for Refusal {
     fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self::Invalid(format!("{} (at byte {})", error.message(), error.offset()))
+        let remedy = remedy::of_invalid(error.message());
+        Self::Invalid { what: format!("{}, at byte {}", error.message(), error.offset()), remedy }
     }
 }
 
@@ -188,7 +213,7 @@ pub fn inspect(wasm: &[u8]) -> Result<Inspection, Refusal> {
     match wasm.get(..8) {
         Some(b"\0asm\x01\0\0\0") => {}
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => return Err(Refusal::Component),
-        _ => return Err(Refusal::NotWasm),
+        _ => return Err(Refusal::NotWasm(Foreign::of(wasm))),
     }
     let mut validator = Validator::new_with_features(FEATURES);
     let mut allocations = FuncValidatorAllocations::default();
@@ -206,7 +231,8 @@ pub fn inspect(wasm: &[u8]) -> Result<Inspection, Refusal> {
             ValidPayload::Ok | ValidPayload::Parser(_) => {}
         }
     }
-    Err(Refusal::Invalid("the module ends too early".into()))
+    let what = "the module ends too early".to_owned();
+    Err(Refusal::Invalid { remedy: remedy::of_invalid(&what), what })
 }
 
 /// What was found on the way through the module.
@@ -217,6 +243,7 @@ struct Seen<'a> {
     memory_min_bytes: u64,
     imports: Vec<Import<'a>>,
     exports: Vec<Export<'a>>,
+    is_object: bool,
 }
 
 impl<'a> Seen<'a> {
@@ -225,6 +252,10 @@ impl<'a> Seen<'a> {
         match payload {
             Payload::Version { encoding: Encoding::Component, .. } => Err(Refusal::Component),
             Payload::StartSection { .. } => Err(Refusal::StartSection),
+            Payload::CustomSection(section) => {
+                self.is_object |= section.name() == "linking";
+                Ok(())
+            }
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
                     self.imports.push(import?);
@@ -283,6 +314,9 @@ impl<'a> Seen<'a> {
 
     /// Checks imports and the entry, once all types are known to be valid.
     fn finish(self, types: TypesRef<'_>) -> Result<Inspection, Refusal> {
+        if self.is_object {
+            return Err(Refusal::NotLinked);
+        }
         for import in &self.imports {
             if let Some(why) = objection(import, types) {
                 let (module, name) = (import.module.to_owned(), import.name.to_owned());
@@ -310,20 +344,14 @@ impl<'a> Seen<'a> {
 /// What is wrong with an import, and the remedy.
 fn objection(import: &Import<'_>, types: TypesRef<'_>) -> Option<&'static str> {
     if import.module != imports::MODULE {
-        return Some(match import.module {
-            "env" | "a" | "wasi_unstable" | "wbg" | "__wbindgen_placeholder__" => {
-                "which is for another host: compile for wasm32-wasip1 (not Emscripten, not a \
-                 browser), and link every function that the program uses"
-            }
-            _ => "and only functions of wasi_snapshot_preview1 are offered: compile for WASI",
-        });
+        return Some(remedy::of_import(import.module, import.name));
     }
     let TypeRef::Func(index) = import.ty else {
         return Some("which is not a function: let the module define its own memory and tables");
     };
     let known = imports::FUNCTIONS.iter().find(|(name, ..)| *name == import.name);
     let Some((_, parameters, returns)) = known else {
-        return Some("which is not a function of WASI preview 1: recompile with a newer wasi-libc");
+        return Some(remedy::of_import(import.module, import.name));
     };
     let id = types.core_type_at_in_module(index);
     let found = types.get(id).and_then(|ty| letters(ty.unwrap_func()));

@@ -12,12 +12,14 @@
 mod child;
 mod engine;
 mod files;
+mod foreign;
 mod gate;
 mod gauge;
 mod imports;
 mod meter;
 mod modules;
 mod program;
+mod remedy;
 mod serve;
 mod stop;
 mod task;
@@ -26,6 +28,7 @@ mod wasi;
 mod worker;
 
 pub use child::ChildError;
+pub use foreign::Foreign;
 pub use gate::{Entry, Inspection, MODULE_BYTES_MAX, Refusal, inspect};
 pub use modules::{CompileError, Compiled, Modules};
 pub use serve::worker_main;

@@ -17,7 +17,8 @@ pub struct Task {
     /// The chunk, as standard input.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub stdin: Vec<u8>,
-    /// Files by their path without the leading slash: `in/…` and `data/…`.
+    /// Files by their path without the leading slash: `in/…`, `data/…`, and `job/…` for what only
+    /// `/job` shows, before a file of the same name in the other two.
     #[cbor(n(3), encode_with = "encode_files", decode_with = "decode_files")]
     pub files: Vec<(String, Vec<u8>)>,
     /// What all randomness is made from.

@@ -6,6 +6,7 @@
 //! content length, content.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The named pieces of one result, in name order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,20 +78,57 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleError`] when the bytes are not exactly what [`Bundle::encode`] gives.
-    pub fn decode(mut bytes: &[u8]) -> Result<Self, BundleError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
         let mut entries = BTreeMap::new();
-        while !bytes.is_empty() {
-            let name_len = take_array::<4>(&mut bytes).map(u32::from_le_bytes)?;
-            let name = take(&mut bytes, u64::from(name_len))?;
-            let name = std::str::from_utf8(name).map_err(|_| BundleError::Name)?.to_owned();
-            let content_len = take_array::<8>(&mut bytes).map(u64::from_le_bytes)?;
-            let content = take(&mut bytes, content_len)?.to_vec();
-            if entries.last_key_value().is_some_and(|(last, _)| *last >= name) {
+        for entry in Entries(bytes) {
+            let (name, content) = entry?;
+            if entries.last_key_value().is_some_and(|(last, _): (&String, _)| **last >= *name) {
                 return Err(BundleError::Order);
             }
-            entries.insert(name, content);
+            entries.insert(name.to_owned(), content.to_vec());
         }
         Ok(Self { entries })
+    }
+
+    /// The entries of an encoding in name order, each with its first byte and the one past its
+    /// last.
+    ///
+    /// # Errors
+    /// As [`Bundle::decode`].
+    pub fn places(bytes: &[u8]) -> Result<Vec<(String, Range<u64>)>, BundleError> {
+        let mut entries = Entries(bytes);
+        let mut places: Vec<(String, Range<u64>)> = Vec::new();
+        while let Some(entry) = entries.next() {
+            let (name, content) = entry?;
+            if places.last().is_some_and(|(last, _)| **last >= *name) {
+                return Err(BundleError::Order);
+            }
+            let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let end = length(bytes).saturating_sub(length(entries.0));
+            places.push((name.to_owned(), end.saturating_sub(length(content))..end));
+        }
+        Ok(places)
+    }
+}
+
+/// What is left to read of an encoding.
+struct Entries<'a>(&'a [u8]);
+
+impl<'a> Entries<'a> {
+    fn read(&mut self) -> Result<(&'a str, &'a [u8]), BundleError> {
+        let name_len = take_array::<4>(&mut self.0).map(u32::from_le_bytes)?;
+        let name = take(&mut self.0, u64::from(name_len))?;
+        let name = std::str::from_utf8(name).map_err(|_| BundleError::Name)?;
+        let content_len = take_array::<8>(&mut self.0).map(u64::from_le_bytes)?;
+        Ok((name, take(&mut self.0, content_len)?))
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<(&'a str, &'a [u8]), BundleError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.0.is_empty()).then(|| self.read())
     }
 }
 
@@ -117,7 +155,13 @@ mod tests {
         bundle.insert("b/c.txt".into(), vec![0; 300]);
         bundle.insert("a".into(), Vec::new());
         let bytes = bundle.encode();
-        assert_eq!(Bundle::decode(&bytes), Ok(bundle));
+        assert_eq!(Bundle::decode(&bytes), Ok(bundle.clone()));
+        for ((name, place), (wanted, content)) in
+            Bundle::places(&bytes).unwrap().into_iter().zip(bundle.iter())
+        {
+            let [start, end] = [place.start, place.end].map(|at| usize::try_from(at).unwrap());
+            assert_eq!((name.as_str(), &bytes[start..end]), (wanted, content));
+        }
         assert_eq!(Bundle::decode(&bytes[..bytes.len() - 1]), Err(BundleError::Short));
     }
 
@@ -128,5 +172,6 @@ mod tests {
         let mut bytes = one.encode();
         bytes.extend(bytes.clone());
         assert_eq!(Bundle::decode(&bytes), Err(BundleError::Order));
+        assert_eq!(Bundle::places(&bytes), Err(BundleError::Order));
     }
 }

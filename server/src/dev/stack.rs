@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::future::select_all;
 use medusa_client::Client;
 use medusa_platform::embedded::{Postgres, Redis};
+use medusa_platform::postgres;
 use tokio::process::Command;
 
 use super::agents;
@@ -42,11 +43,27 @@ impl Stack {
         format!("http://127.0.0.1:{}", self.port.number)
     }
 
+    /// Brings the schema up to date as the owner of the database, and makes the login of the
+    /// server, which has no right but those of the application.
+    pub(super) async fn open_database(&self) -> Result<()> {
+        let owner = postgres::connect(&self.postgres.url()).await?;
+        postgres::migrate(&owner).await.context("could not migrate")?;
+        postgres::make_server_login(&owner).await.context("could not make the server's login")?;
+        owner.close().await;
+        Ok(())
+    }
+
+    /// The database as the server logs in to it.
+    fn server_database(&self) -> String {
+        let login = format!("//{}@", postgres::SERVER_LOGIN);
+        self.postgres.url().replacen("//medusa@", &login, 1)
+    }
+
     /// This program with the settings of the server that runs here.
     pub(super) fn server_command(&self, home: &Home) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .env("DATABASE_URL", self.postgres.url())
+            .env("DATABASE_URL", self.server_database())
             .env("REDIS_URL", self.redis.url())
             .env("MEDUSA_DATA", home.private_dir("data")?)
             .env("MEDUSA_EXAMPLES", home.checkout.join("examples"))

@@ -92,6 +92,7 @@ pub(crate) async fn up(args: UpArgs) -> Result<ExitCode> {
 async fn run(args: &UpArgs, home: &Home, talk: &Talk, stack: &mut Stack) -> Result<()> {
     let url = stack.url();
     let anybody = Client::new(&url, None)?;
+    stack.open_database().await?;
     stack.start_server(home)?;
     stack.while_it_lives(stack::ready(&anybody)).await?;
     talk.step(&format!("the server is ready at {url}"));

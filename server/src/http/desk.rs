@@ -149,17 +149,21 @@ async fn invariants_status(
     export: Query<ExportQuery>,
 ) -> Answer {
     require_auditor(&who)?;
-    Ok(answer(&req, *export, &invariants::status(log.pool()).await?))
+    Ok(answer(&req, *export, &invariants::shown(&log).await?))
 }
 
-/// Checks everything from the first event up to the head now. Admins only.
+/// Begins a check of everything from the first event up to the head now, unless one is running. It
+/// takes as long as the log is: `GET /v1/admin/invariants` says in `checking` whether it is over.
+/// Admins only.
 #[utoipa::path(tag = "desk", responses(
-    (status = 200, body = Invariants), (status = 403, body = Problem)))]
+    (status = 202, description = "it has begun", body = Invariants),
+    (status = 403, body = Problem)))]
 #[post("/v1/admin/invariants/check")]
 async fn invariants_check(log: Data<EventLog>, who: Principal) -> Answer {
     who.require(Role::Admin)?;
-    let found = invariants::check(log.pool(), 0..i64::MAX).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(found))
+    invariants::begin(&log);
+    let now = invariants::shown(&log).await?;
+    Ok(HttpResponse::Accepted().insert_header((CACHE_CONTROL, "no-store")).json(now))
 }
 
 /// Signed heads of the log, largest first, with the witnesses that signed them too.

@@ -9,8 +9,9 @@ use medusa_api::{
     AccountPage, AccountStatement, AdjustmentPage, CheckpointPage, EventSummaryPage, ExportFormat,
     ExportQuery, Invariants, Projections, TrialBalance,
 };
+use medusa_types::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a formula begins with.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
@@ -19,7 +20,8 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 pub(super) trait Listing: Serialize {
     /// Of the file, without its ending.
     const NAME: &'static str;
-    /// The fields of an item in order; `a/b` is the field `b` of the field `a`.
+    /// The fields of an item in order; `a/b` is the field `b` of the field `a`, and `name=/a` the
+    /// field `a` of the whole list, the same in each row.
     const COLUMNS: &'static [&'static str];
 
     /// The items.
@@ -50,21 +52,49 @@ macro_rules! listings {
 }
 
 listings! {
-    TrialBalance "trial-balance" lines ["code" "class" "currency" "accounts" "balance"];
+    TrialBalance "trial-balance" lines ["code" "class" "currency" "accounts" "balance"
+        "as_of_position=/position" "as_of=/at"];
     AccountPage "accounts" items next next ["account" "code" "class" "currency" "balance"
-        "debits_pending" "credits_pending" "state" "lines" "position"];
-    AccountStatement "statement" lines next next ["position" "entry" "at" "event" "stream" "amount"
-        "balance"];
+        "debits_pending" "credits_pending" "state" "lines" "position" "as_of_position=/position"];
     EventSummaryPage "events" items next next ["position" "at" "event" "stream" "version" "actor"
         "causation" "moved" "postings"];
     Invariants "invariants" items ["id" "name" "meaning" "checked_at" "position" "bad" "first_bad"
-        "detail"];
+        "detail" "idle"];
     CheckpointPage "checkpoints" items next next ["size" "root" "at" "cosigned" "note"];
     Projections "projections" items ["name" "position" "head" "lag_events" "lag_ms" "rebuilt/at"
-        "rebuilt/ms" "rebuilt/differences"];
+        "rebuilt/ms" "rebuilt/differences" "away"];
     AdjustmentPage "adjustments" items next next ["id" "account" "counter_account" "currency"
         "amount" "reason" "explanation" "ticket" "proposed_by" "proposed_at" "state" "decided_by"
-        "decided_at" "position"];
+        "decided_at" "position" "text_in_log"];
+}
+
+/// A table is whole in itself, as the page is: it begins with a row for the opening balance and ends
+/// with one for the closing balance.
+impl Listing for AccountStatement {
+    const NAME: &'static str = "statement";
+    const COLUMNS: &'static [&'static str] = &[
+        "account=/account",
+        "currency=/currency",
+        "position",
+        "entry",
+        "at",
+        "event",
+        "stream",
+        "amount",
+        "balance",
+    ];
+
+    fn items(&self) -> Vec<Value> {
+        let end = |event: &str, position: i64, at: Option<Timestamp>, balance: &str| json!({ "event": event, "position": position, "at": at, "balance": balance });
+        let lines = self.lines.iter().map(|line| json!(line));
+        let opening = end("opening", self.from, self.since, &self.opening);
+        let closing = end("closing", self.to, self.until, &self.closing);
+        [opening].into_iter().chain(lines).chain([closing]).collect()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
 }
 
 /// A list as it was asked for. The header `Link` leads to the next page.
@@ -99,11 +129,18 @@ fn next_address(path: &str, query: &str, next: &str) -> String {
 
 fn table<L: Listing>(list: &L) -> String {
     let mut text = String::new();
-    let header: Vec<String> = L::COLUMNS.iter().map(|column| column.replace('/', "_")).collect();
-    write_row(&mut text, &header);
+    let header = |column: &&str| match column.split_once('=') {
+        Some((name, _)) => name.to_owned(),
+        None => column.replace('/', "_"),
+    };
+    write_row(&mut text, &L::COLUMNS.iter().map(header).collect::<Vec<_>>());
+    let page = serde_json::to_value(list).unwrap_or_default();
     for item in list.items() {
-        let cell =
-            |column: &&str| item.pointer(&format!("/{column}")).map(cell).unwrap_or_default();
+        let found = |column: &str| match column.split_once('=') {
+            Some((_, of_page)) => page.pointer(of_page).cloned(),
+            None => item.pointer(&format!("/{column}")).cloned(),
+        };
+        let cell = |column: &&str| found(column).as_ref().map(cell).unwrap_or_default();
         write_row(&mut text, &L::COLUMNS.iter().map(cell).collect::<Vec<_>>());
     }
     text

@@ -5,6 +5,7 @@ mod desk;
 mod desk_table;
 mod health;
 mod operator;
+mod runtimes;
 mod streams;
 mod tlog;
 
@@ -31,6 +32,7 @@ pub(crate) fn configure(cfg: &mut ServiceConfig) {
         .app_data(PathConfig::default().error_handler(refuse_path))
         .configure(health::configure)
         .configure(operator::configure)
+        .configure(runtimes::configure)
         .configure(audit::configure)
         .configure(tlog::configure)
         .configure(desk::configure)

@@ -21,7 +21,7 @@ impl Operator {
         Self { token: operator_token(key) }
     }
 
-    fn check(&self, req: &HttpRequest) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, req: &HttpRequest) -> Result<(), ApiError> {
         let sent = req.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok());
         let sent = sent.and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
         // Compared as hashes, so that the time it takes says nothing about the key.

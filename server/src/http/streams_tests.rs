@@ -9,7 +9,7 @@ use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use medusa_api::{JobSpec, QuoteRequest, Size, Split, Tariff};
+use medusa_api::{JobSpec, Priority, QuoteRequest, Size, Split, Tariff};
 use medusa_billing::BillingConfig;
 use medusa_eventlog::{EventLog, LogConfig, NewEvent, Progress, project};
 use medusa_events::Fact;
@@ -160,10 +160,14 @@ impl World {
             copies: 1,
             memory_mib: 0,
             strict: false,
+            keep_going: false,
+            priority: Priority::Standard,
+            merge_by: None,
+            script: None,
         };
         let (program, input) = (Bytes::from_static(b"\0asm"), None);
         let (id, about) = ("four".to_owned(), "four".to_owned());
-        let new = NewExample { id, about, program, input, spec: spec.clone() };
+        let new = NewExample { id, about, program, runtime: None, input, spec: spec.clone() };
         self.jobs.put_example(ANN, new).await.unwrap();
         let program = self.jobs.examples().await.unwrap().first().unwrap().program;
         let request = QuoteRequest { program, input: None, spec };
@@ -304,7 +308,7 @@ async fn a_cancelled_job_is_told_with_the_credits_that_come_back() {
     let LiveEvent::Wallet(wallet) = event else { panic!("{event:?}") };
     assert_eq!((name.as_str(), id), ("wallet", Some(wallet.position)));
     assert!(wallet.held.is_positive());
-    world.jobs.cancel(ANN, job).await.unwrap();
+    world.jobs.cancel(ANN, "stop", job).await.unwrap();
     let (mut back, mut ended) = (None, None);
     while back.is_none() || ended.is_none() {
         match stream.next().await.2 {

@@ -12,6 +12,14 @@ pub enum BillingError {
     /// The cursor is not one that a page gave.
     #[error("the cursor is not one that a page gave")]
     Cursor,
+    /// No page has so many items.
+    #[error("`limit` is {asked}; give 1 to {most}")]
+    Limit {
+        /// What was asked for.
+        asked: u32,
+        /// Items of the largest page.
+        most: u32,
+    },
     /// Fields of a proposal are not as they must be; at least one.
     #[error("fields of the proposal are refused")]
     Fields(Vec<FieldRefusal>),
@@ -49,6 +57,9 @@ impl From<BillingError> for ApiError {
         let text = error.to_string();
         match error {
             BillingError::Fields(fields) => refused(&fields),
+            BillingError::Limit { .. } => {
+                Self::new(400, "platform.query_refused", "bad query", text)
+            }
             BillingError::SecondPerson => {
                 Self::new(403, "billing.second_person", "a second person is needed", text)
             }

@@ -19,6 +19,13 @@ pub struct JobsConfig {
     pub sample_wall_ms: u64,
     /// How long a quote holds.
     pub quote_ttl: Duration,
+    /// How long input and results of a job are kept after its end, and uploads that no job uses,
+    /// in milliseconds.
+    pub files_keep_ms: i64,
+    /// How long a blob that nobody needs is set aside before it is gone for good, in milliseconds.
+    pub files_aside_ms: i64,
+    /// Between two looks at what is to be deleted.
+    pub files_sweep: Duration,
     /// Whose results are believed, and when.
     pub trust: TrustRules,
 }
@@ -33,6 +40,9 @@ impl Default for JobsConfig {
             sample_fuel_max: 2_000_000_000_000,
             sample_wall_ms: 30_000,
             quote_ttl: Duration::from_secs(60 * 60),
+            files_keep_ms: 30 * 24 * 3_600_000,
+            files_aside_ms: 24 * 3_600_000,
+            files_sweep: Duration::from_secs(60),
             trust: TrustRules::default(),
         }
     }

@@ -26,6 +26,18 @@ pub enum JobsError {
     /// The sample chunk failed.
     #[error("the program failed on a sample chunk: {0}")]
     Sample(String),
+    /// No runtime of this name is offered; those that are.
+    #[error("there is no such runtime; there are: {0}")]
+    RuntimeUnknown(String),
+    /// The runtime does not take the script.
+    #[error("the script was refused: {0}")]
+    ScriptRefused(String),
+    /// The operator's runtime cannot be offered.
+    #[error("the runtime was refused: {0}")]
+    RuntimeRefused(String),
+    /// The module cannot be started.
+    #[error("the module cannot be started: {0}")]
+    NotStarted(String),
     /// This person's last sample still runs.
     #[error("another sample is running")]
     SampleRunning,
@@ -35,6 +47,24 @@ pub enum JobsError {
     /// The job has ended already.
     #[error("the job has ended already")]
     Ended,
+    /// The job cannot go on: that for which it paused is still so.
+    #[error("the job cannot go on yet")]
+    Stuck(crate::domain::Pause),
+    /// Nothing has failed that could be tried again.
+    #[error("no chunk has failed")]
+    NothingFailed,
+    /// A budget is raised by more than nothing.
+    #[error("not more than nothing")]
+    Amount,
+    /// Fuel is raised within limits.
+    #[error("fuel is raised 1 to 100 times")]
+    FuelTimes,
+    /// The job has not ended.
+    #[error("the job has not ended")]
+    NotEnded,
+    /// The job's input and results are deleted.
+    #[error("input and results of the job are deleted")]
+    FilesDeleted(medusa_api::FilesDeleted),
     /// There is no result of it yet.
     #[error("{0} has no result yet")]
     NotYet(&'static str),
@@ -44,8 +74,8 @@ pub enum JobsError {
     /// A person has enough uploads that are not done.
     #[error("20 uploads are not done")]
     UploadsOpen,
-    /// A part came before the one that precedes it.
-    #[error("the next part begins at byte {0}")]
+    /// A part that begins where no part may begin.
+    #[error("the part belongs to byte {0}")]
     UploadGap(u64),
     /// Another request had the key.
     #[error("the Idempotency-Key was used for another request")]
@@ -90,6 +120,12 @@ impl From<actix::MailboxError> for JobsError {
 
 impl From<JobsError> for ApiError {
     fn from(error: JobsError) -> Self {
+        if let Some((status, code, title, detail)) = plain(&error) {
+            return Self::new(status, code, title, detail);
+        }
+        if let Some((code, pointer, words)) = bad_number(&error) {
+            return Self::field(code, pointer, words);
+        }
         match error {
             JobsError::Missing(what) => Self::not_found(what),
             JobsError::Spec(fields) => spec_problem(&fields),
@@ -107,43 +143,36 @@ impl From<JobsError> for ApiError {
                 "the program failed on a sample chunk",
                 format!("nothing was charged; {how}"),
             ),
-            JobsError::SampleRunning => {
-                let mut problem = Self::new(
-                    429,
-                    "jobs.sample_running",
-                    "one sample at a time",
-                    "the sample chunk of your last quote still runs; wait for it, half a minute at most",
-                );
-                problem.0.retry_after = Some(5);
-                problem
+            JobsError::RuntimeUnknown(names) => runtime_unknown(&names),
+            JobsError::ScriptRefused(why) => {
+                Self::new(422, "program.script_refused", "the script was refused", why)
             }
-            JobsError::QuoteEnded => Self::new(
-                409,
-                "jobs.quote_ended",
-                "the quote has ended",
-                "prices may have changed since; ask for a new quote",
+            JobsError::RuntimeRefused(why) => {
+                Self::new(422, "program.runtime_refused", "the runtime was refused", why)
+            }
+            JobsError::NotStarted(why) => Self::new(
+                422,
+                "program.not_started",
+                "the program cannot be started",
+                format!("in a dry run without input it could not even begin: {why}"),
             ),
-            JobsError::Ended => Self::new(
-                409,
-                "jobs.ended",
-                "the job has ended",
-                "a job that has ended cannot be changed; submit it again if you need to",
+            JobsError::SampleRunning => sample_running(),
+            JobsError::Stuck(why) => stuck(why),
+            JobsError::FilesDeleted(deleted) => Self::new(
+                410,
+                "jobs.files_deleted",
+                "the files are deleted",
+                format!(
+                    "input and results of this job were {}; what the log says of it stays",
+                    deleted.in_words()
+                ),
             ),
             JobsError::NotYet(what) => not_yet(what),
-            JobsError::UploadEmpty => {
-                Self::field("jobs.upload_empty", "/size", "an upload has at least 1 byte")
-            }
-            JobsError::UploadsOpen => Self::new(
-                409,
-                "jobs.uploads_open",
-                "too many uploads",
-                "20 of your uploads are not done; finish them, or wait until they are dropped",
-            ),
             JobsError::UploadGap(received) => Self::new(
                 409,
                 "jobs.upload_gap",
-                "bytes before this part are missing",
-                format!("the next part begins at byte {received}; go on there"),
+                "no part begins here",
+                format!("bytes before this part are missing; go on at byte {received}"),
             ),
             JobsError::KeyReused => Self::key_reused(),
             JobsError::Blob(blob) => blob_problem(&blob),
@@ -151,10 +180,73 @@ impl From<JobsError> for ApiError {
             JobsError::Elsewhere(problem) => problem,
             JobsError::Store(store) => store.into(),
             JobsError::Log(log) => log.into(),
-            error @ JobsError::Shape(_) => Self::internal(&error),
             JobsError::Busy => Self::busy(1),
+            error => Self::internal(&error),
         }
     }
+}
+
+/// Status, code, title and words of refusals that are always worded alike.
+const fn plain(error: &JobsError) -> Option<(u16, &'static str, &'static str, &'static str)> {
+    Some(match error {
+        JobsError::QuoteEnded => (
+            409,
+            "jobs.quote_ended",
+            "the quote has ended",
+            "prices may have changed since; ask for a new quote",
+        ),
+        JobsError::Ended => (
+            409,
+            "jobs.ended",
+            "the job has ended",
+            "a job that has ended cannot be changed; submit it again if you need to",
+        ),
+        JobsError::NotEnded => (
+            409,
+            "jobs.not_ended",
+            "the job has not ended",
+            "its files are deleted when it has ended; cancel it, or wait for its end",
+        ),
+        JobsError::NothingFailed => (
+            409,
+            "jobs.nothing_failed",
+            "no chunk has failed",
+            "there is nothing to try again; chunks that wait or are computed need no retry",
+        ),
+        JobsError::UploadsOpen => (
+            409,
+            "jobs.uploads_open",
+            "too many uploads",
+            "20 of your uploads are not done; finish them, or wait until they are dropped",
+        ),
+        _ => return None,
+    })
+}
+
+/// Code, place and words of numbers out of their limits.
+const fn bad_number(error: &JobsError) -> Option<(&'static str, &'static str, &'static str)> {
+    Some(match error {
+        JobsError::Amount => ("jobs.amount", "/add", "a budget is raised by more than nothing"),
+        JobsError::FuelTimes => ("jobs.fuel_times", "/fuel_times", "fuel is raised 1 to 100 times"),
+        JobsError::UploadEmpty => ("jobs.upload_empty", "/size", "an upload has at least 1 byte"),
+        _ => return None,
+    })
+}
+
+fn sample_running() -> ApiError {
+    let detail =
+        "the sample chunk of your last quote still runs; wait for it, half a minute at most";
+    let mut problem = ApiError::new(429, "jobs.sample_running", "one sample at a time", detail);
+    problem.0.retry_after = Some(5);
+    problem
+}
+
+fn runtime_unknown(names: &str) -> ApiError {
+    let detail = match names {
+        "" => "this server offers no runtime for scripts; its operator can add one".to_owned(),
+        names => format!("there is no runtime of this name; there are: {names}"),
+    };
+    ApiError::field("program.runtime_unknown", "/runtime", &detail)
 }
 
 fn not_yet(what: &str) -> ApiError {
@@ -194,4 +286,12 @@ fn blob_problem(error: &BlobError) -> ApiError {
         BlobError::Missing => ApiError::not_found("blob"),
         BlobError::Store(_) => ApiError::internal(error),
     }
+}
+
+fn stuck(why: crate::domain::Pause) -> ApiError {
+    let (code, title) = match why {
+        crate::domain::Pause::ChunksFailed => ("jobs.chunks_failed", "only failed chunks are left"),
+        _ => ("jobs.hold_spent", "the credits that were held are spent"),
+    };
+    ApiError::new(409, code, title, medusa_api::PauseWhy::of_word(why.word()).in_words())
 }

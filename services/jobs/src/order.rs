@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use medusa_api::JobSpec;
+use medusa_api::{BlobInfo, JobSpec};
 use medusa_platform::BlobStore;
 use medusa_platform::ticket::Tickets;
 use medusa_protocol::{Blob, FilePart, Frame, INLINE_BYTES_MAX, Lease, Message, Part, guest_env};
 use medusa_types::{AgentId, Fuel, JobId, LeaseId, Limits, Sha256Hash, Timestamp};
 
 use crate::error::JobsError;
+use crate::merge;
 use crate::port::{Ran, Run, Runner};
-use crate::split::{Inputs, Source};
+use crate::split::{Inputs, Resolved, Source, SplitError};
 
 /// Output of one run: standard output and files together.
 pub(crate) const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -32,9 +33,9 @@ static TURNS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 pub(crate) struct Orders {
     pub(crate) job: JobId,
     pub(crate) spec: JobSpec,
+    /// Chunks of the plan.
     pub(crate) chunks: u32,
-    pub(crate) program: Sha256Hash,
-    pub(crate) program_bytes: u64,
+    pub(crate) program: BlobInfo,
     pub(crate) submitted_at: Timestamp,
     pub(crate) inputs: Inputs,
     pub(crate) blobs: BlobStore,
@@ -64,30 +65,118 @@ pub(crate) fn clock_ms(submitted_at: Timestamp) -> u64 {
     u64::try_from(submitted_at.ms_since(Timestamp::from_micros(0))).unwrap_or_default()
 }
 
+/// Arguments of a chunk's run: how the job's script is called, where it is one, and the job's own.
+/// Where the chunk is one file, `{file}` in these is its path and `{stem}` its bare name, so that
+/// programs that want the names of files run as they are.
+fn args(spec: &JobSpec, read: &Resolved) -> Vec<String> {
+    let calling = spec.script.iter().flat_map(|script| script.calling.args.clone());
+    let mut files = read.files.iter().filter_map(|(path, _)| path.strip_prefix("in/"));
+    let (first, second) = (files.next(), files.next());
+    let only = first.filter(|_| second.is_none());
+    let own = spec.args.iter().map(|arg| only.map_or_else(|| arg.clone(), |file| named(arg, file)));
+    calling.chain(own).collect()
+}
+
+/// An argument with the names of the chunk's file in their places.
+fn named(arg: &str, file: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let stem = if stem.is_empty() { name } else { stem };
+    // Taken apart before anything is put in: a file may be called `{stem}`.
+    let parts = arg.split("{file}").map(|part| part.replace("{stem}", stem));
+    parts.collect::<Vec<_>>().join(&format!("/job/{file}"))
+}
+
+/// Environment of every run of a job, beside that of its chunk.
+fn more_env(spec: &JobSpec) -> Vec<(String, String)> {
+    spec.script.iter().flat_map(|script| script.calling.env.clone()).collect()
+}
+
+/// What a chunk's run reads: its part of the input, and the job's script.
+async fn resolve(inputs: &Inputs, spec: &JobSpec, chunk: u32) -> Result<Resolved, SplitError> {
+    let mut resolved = inputs.resolve(chunk).await?;
+    if let Some(script) = &spec.script {
+        let (sha256, size) = (script.sha256, script.size);
+        let text = Source::Blob { sha256, size, offset: 0, len: size };
+        resolved.files.push((script.calling.path.clone(), text));
+    }
+    Ok(resolved)
+}
+
+/// What the run of one chunk is made of.
+pub(crate) struct Asked {
+    /// Its module.
+    pub(crate) program: BlobInfo,
+    /// Arguments.
+    pub(crate) args: Vec<String>,
+    /// Environment beside that of every guest.
+    more_env: Vec<(String, String)>,
+    /// What it reads.
+    pub(crate) resolved: Resolved,
+}
+
+impl Asked {
+    /// The whole environment of the run.
+    pub(crate) fn env(&self, chunk: u32, chunks: u32, seed: u64) -> Vec<(String, String)> {
+        let mut env = guest_env(chunk, chunks, seed);
+        env.extend(self.more_env.iter().cloned());
+        env
+    }
+}
+
+/// What the run of a chunk is made of: of the job's program, or, where there are results `below`,
+/// of the one that merges them.
+pub(crate) async fn asked(
+    (spec, program): (&JobSpec, &BlobInfo),
+    (inputs, blobs): (&Inputs, &BlobStore),
+    (chunk, below): (u32, &[Sha256Hash]),
+) -> Result<Asked, JobsError> {
+    if let (Some(by), false) = (&spec.merge_by, below.is_empty()) {
+        let module = by.module.clone().ok_or(JobsError::Missing("program"))?;
+        let resolved = merge::node::inputs(blobs, below).await?;
+        return Ok(Asked {
+            program: module,
+            args: by.args.clone(),
+            more_env: Vec::new(),
+            resolved,
+        });
+    }
+    let resolved = resolve(inputs, spec, chunk).await?;
+    let (args, more_env) = (args(spec, &resolved), more_env(spec));
+    Ok(Asked { program: program.clone(), args, more_env, resolved })
+}
+
+/// A run that is not of a job's chunk, in the server's own sandbox.
+pub(crate) async fn try_out(runner: &dyn Runner, run: Run) -> Result<Ran, JobsError> {
+    let _turn = TURNS.acquire().await.map_err(|_| JobsError::Busy)?;
+    Ok(runner.run(run).await?)
+}
+
 impl Orders {
     /// Runs a chunk in the server's own sandbox, with a shorter limit of real time if there is one.
     pub(crate) async fn run(
         &self,
         runner: &dyn Runner,
-        chunk: u32,
+        (chunk, below): (u32, &[Sha256Hash]),
         fuel: Fuel,
         wall_ms: Option<u64>,
     ) -> Result<Ran, JobsError> {
         // The turn comes before the input is loaded: inputs of all who wait would fill the memory.
         let _turn = TURNS.acquire().await.map_err(|_| JobsError::Busy)?;
-        let resolved = self.inputs.resolve(chunk).await?;
-        let mut files = Vec::with_capacity(resolved.files.len());
-        for (path, source) in resolved.files {
+        let asked = self.asked(chunk, below).await?;
+        let seed = seed(self.job, chunk);
+        let env = asked.env(chunk, self.chunks, seed);
+        let mut files = Vec::with_capacity(asked.resolved.files.len());
+        for (path, source) in asked.resolved.files {
             files.push((path, self.bytes(source).await?));
         }
-        let seed = seed(self.job, chunk);
         let mut limits = limits(&self.spec, fuel);
         limits.wall_ms = wall_ms.map_or(limits.wall_ms, |ms| ms.min(limits.wall_ms));
         let run = Run {
-            program: self.program,
-            args: self.spec.args.clone(),
-            env: guest_env(chunk, self.chunks, seed),
-            stdin: self.bytes(resolved.stdin).await?,
+            program: asked.program.sha256,
+            args: asked.args,
+            env,
+            stdin: self.bytes(asked.resolved.stdin).await?,
             files,
             seed,
             clock_ms: clock_ms(self.submitted_at),
@@ -95,6 +184,10 @@ impl Orders {
             strict: self.spec.strict,
         };
         Ok(runner.run(run).await?)
+    }
+
+    async fn asked(&self, chunk: u32, below: &[Sha256Hash]) -> Result<Asked, JobsError> {
+        asked((&self.spec, &self.program), (&self.inputs, &self.blobs), (chunk, below)).await
     }
 
     async fn bytes(&self, source: Source) -> Result<Bytes, JobsError> {
@@ -115,17 +208,17 @@ impl Orders {
     pub(crate) async fn lease(
         &self,
         lease: LeaseId,
-        chunk: u32,
+        (chunk, below): (u32, &[Sha256Hash]),
         fuel: Fuel,
         agent: AgentId,
         now: Timestamp,
     ) -> Result<Frame, JobsError> {
-        let resolved = self.inputs.resolve(chunk).await?;
+        let asked = self.asked(chunk, below).await?;
         let until = now.plus_ms(TICKET_MS);
         let mut payload = BytesMut::new();
-        let stdin = self.part(resolved.stdin, agent, until, &mut payload).await?;
-        let mut files = Vec::with_capacity(resolved.files.len());
-        for (path, source) in resolved.files {
+        let stdin = self.part(asked.resolved.stdin, agent, until, &mut payload).await?;
+        let mut files = Vec::with_capacity(asked.resolved.files.len());
+        for (path, source) in asked.resolved.files {
             let part = self.part(source, agent, until, &mut payload).await?;
             files.push(FilePart { path, part });
         }
@@ -135,8 +228,9 @@ impl Orders {
             job_name: self.spec.name.clone(),
             chunk,
             chunks: self.chunks,
-            program: self.blob(self.program, self.program_bytes, agent, until),
-            args: self.spec.args.clone(),
+            program: self.blob(asked.program.sha256, asked.program.size, agent, until),
+            args: asked.args,
+            env: asked.more_env,
             seed: seed(self.job, chunk),
             clock_ms: clock_ms(self.submitted_at),
             limits: limits(&self.spec, fuel),
@@ -194,5 +288,25 @@ impl Orders {
     fn upload_path(&self, lease: LeaseId, agent: AgentId, until: Timestamp) -> String {
         let ticket = self.tickets.issue("put", &lease.to_string(), agent, until);
         format!("/v1/agent/outputs/{lease}?{ticket}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_chunks_file_are_put_into_arguments() {
+        for (arg, file, wanted) in [
+            ("-t", "a.svg", "-t"),
+            ("{file}", "a.svg", "/job/a.svg"),
+            ("/job/{stem}.png", "b/a.x.svg", "/job/a.x.png"),
+            ("{file}:{file}", "b/a", "/job/b/a:/job/b/a"),
+            ("{file}-{stem}", "{stem}.{file}", "/job/{stem}.{file}-{stem}"),
+            ("{stem}", ".hidden", ".hidden"),
+            ("{files}", "a", "{files}"),
+        ] {
+            assert_eq!(named(arg, file), wanted, "{arg} for {file}");
+        }
     }
 }

@@ -27,8 +27,12 @@ impl House {
 
     /// Starts an agent of this person and waits until it is connected.
     pub(crate) async fn agent(&self, owner: &Person) -> RealAgent {
+        self.agent_in(owner, Folder::new()).await
+    }
+
+    /// The same with what is in this folder already.
+    pub(crate) async fn agent_in(&self, owner: &Person, folder: Folder) -> RealAgent {
         let token = self.enrol(owner, "desk").await;
-        let folder = Folder::new();
         let identity = serde_json::json!({
             "server": self.url, "agent": token.agent, "name": token.name,
             "agent_key": token.agent_key,

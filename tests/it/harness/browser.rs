@@ -111,8 +111,27 @@ impl Browser {
     pub(crate) async fn be_narrow(&self, width: u32) {
         let params =
             json!({ "width": width, "height": 740, "deviceScaleFactor": 2, "mobile": true });
-        let command = "Emulation.setDeviceMetricsOverride";
-        self.post("goog/cdp/execute", json!({ "cmd": command, "params": params })).await;
+        self.cdp("Emulation.setDeviceMetricsOverride", params).await;
+    }
+
+    /// Makes its line so slow, in bytes a second; 0 is as fast as it goes.
+    pub(crate) async fn be_slow(&self, bytes: u64) {
+        let rate = if bytes == 0 { json!(-1) } else { json!(bytes) };
+        self.cdp("Network.enable", json!({})).await;
+        let params = json!({
+            "offline": false, "latency": 0, "downloadThroughput": rate, "uploadThroughput": rate,
+        });
+        self.cdp("Network.emulateNetworkConditions", params).await;
+    }
+
+    async fn cdp(&self, command: &str, params: Value) -> Value {
+        self.post("goog/cdp/execute", json!({ "cmd": command, "params": params })).await
+    }
+
+    /// A picture of what is shown, as PNG in base64.
+    pub(crate) async fn picture(&self) -> String {
+        let shot = self.cdp("Page.captureScreenshot", json!({})).await;
+        shot["data"].as_str().unwrap().to_owned()
     }
 
     /// Errors on the console since the last look.

@@ -3,6 +3,7 @@
 //! killed, and its Redis flushed.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -114,6 +115,11 @@ impl House {
         command.args(self.serve).env("MEDUSA_LISTEN", &listen);
         let log = self.folder.path().join(format!("{name}.log"));
         Twin::new(Process::start(name, &mut command, &log), &listen)
+    }
+
+    /// The folder of its data.
+    pub(crate) fn data(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A client of nobody.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use medusa_api::{
-    Chunk, Job, JobSpec, JobState, JobSubmit, MergeHow, MergeRule, ProgramUpload, QuoteRequest,
-    Size, Split,
+    Chunk, Job, JobSpec, JobState, JobSubmit, MergeHow, MergeRule, Priority, ProgramUpload,
+    QuoteRequest, Size, Split,
 };
 use medusa_client::{ClientError, operation_id};
 use medusa_types::{JobId, ProgramId, Sha256Hash};
@@ -24,13 +24,17 @@ pub(crate) fn range(chunks: u64, copies: u32) -> JobSpec {
         copies,
         memory_mib: 64,
         strict: false,
+        keep_going: false,
+        priority: Priority::Standard,
+        merge_by: None,
+        script: None,
     }
 }
 
 /// Uploads a module and makes it a program of this person.
 pub(crate) async fn add_program(person: &Person, wasm: Vec<u8>) -> Result<ProgramId, ClientError> {
     let blob = person.client.upload_bytes(Bytes::from(wasm)).await?;
-    let upload = ProgramUpload { sha256: blob.sha256, name: "guest".into() };
+    let upload = ProgramUpload { sha256: blob.sha256, name: "guest".into(), runtime: None };
     Ok(person.client.add_program(&upload).await?.id)
 }
 

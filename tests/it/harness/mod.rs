@@ -31,7 +31,7 @@ pub(crate) use load::{Load, outage};
 pub(crate) use orders::{Cast, Desk, Entry, Order, Outcome};
 pub(crate) use people::Person;
 pub(crate) use process::{Folder, Process, program};
-pub(crate) use programs::{echo, guest, in_first_chunk, slow_echo};
+pub(crate) use programs::{echo, guest, in_first_chunk, joiner, slow_echo};
 pub(crate) use scripted::ScriptedAgent;
 pub(crate) use twin::Twin;
 

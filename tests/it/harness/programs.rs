@@ -39,6 +39,28 @@ pub(crate) fn in_first_chunk(code: &str) -> Vec<u8> {
     ))
 }
 
+/// Puts together what the folders of its standard input hold: the files `stdout`, in order.
+pub(crate) fn joiner() -> Vec<u8> {
+    guest(
+        r#"(data (i32.const 1100) "0/stdout")
+        (func (export "_start") (local $n i32) (local $i i32) (local $k i32)
+            (local.set $n (call $read))
+            (loop $next (if (i32.lt_u (local.get $i) (local.get $n)) (then
+                (if (i32.eq (i32.load8_u offset=4096 (local.get $i)) (i32.const 10)) (then
+                    (i32.store8 (i32.const 1100) (i32.add (i32.const 48) (local.get $k)))
+                    (if (call $open (i32.const 1100) (i32.const 8))
+                        (then (call $exit (i32.const 7))))
+                    (i32.store (i32.const 0) (i32.const 12288))
+                    (i32.store (i32.const 4) (i32.const 8192))
+                    (drop (call $fd_read (i32.load (i32.const 12)) (i32.const 0) (i32.const 1)
+                        (i32.const 8)))
+                    (call $write (i32.const 1) (i32.const 12288) (i32.load (i32.const 8)))
+                    (local.set $k (i32.add (local.get $k) (i32.const 1)))))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br $next)))))"#,
+    )
+}
+
 const HOST: &str = r#"
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (import "wasi_snapshot_preview1" "fd_read"

@@ -72,9 +72,20 @@ impl ScriptedAgent {
 
     /// Says that a lease ended well with this output.
     pub(crate) async fn report(&mut self, lease: &Lease, output: Vec<u8>, fuel: u64) {
+        self.say(lease, Outcome::Done, output, fuel).await;
+    }
+
+    /// Says how a lease ended.
+    pub(crate) async fn say(
+        &mut self,
+        lease: &Lease,
+        outcome: Outcome,
+        output: Vec<u8>,
+        fuel: u64,
+    ) {
         let report = Report {
             lease: lease.lease.clone(),
-            outcome: Outcome::Done,
+            outcome,
             fuel,
             output: Sha256Hash::of(&output).0,
             output_bytes: output.len().try_into().unwrap(),

@@ -1,6 +1,7 @@
 //! The pages, one file for each part of the site.
 
 mod account;
+mod control;
 mod desk;
 mod docs;
 mod earn;

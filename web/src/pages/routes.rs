@@ -4,7 +4,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use medusa_platform::ApiError;
 
-use super::{account, desk, docs, earn, event, home, lend, notices, record, wallet, work};
+use super::{account, control, desk, docs, earn, event, home, lend, notices, record, wallet, work};
 use crate::Site;
 use crate::ask::Ask;
 
@@ -26,6 +26,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/app/jobs/{id}/chunks", web::get().to(work::chunks))
         .route("/app/jobs/{id}/events", web::get().to(record::events))
         .route("/app/jobs/{id}/compare", web::get().to(record::compare))
+        .route("/app/jobs/{id}/{act}", web::post().to(control::act))
+        .route("/app/jobs/{id}/rerun", web::get().to(control::back))
         .route("/app/wallet", web::get().to(wallet::wallet))
         .route("/app/events/{position}", web::get().to(event::event))
         .route("/app/lend", web::get().to(lend::lend))

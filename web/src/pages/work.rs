@@ -2,11 +2,12 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use medusa_api::{Chunk, Example, Job, Program, Wallet};
+use medusa_api::{Chunk, Example, Job, JobState, Program, Wallet};
 use medusa_platform::ApiError;
-use medusa_types::JobId;
+use medusa_types::{Credits, JobId};
 use serde::Deserialize;
 
+use super::control::mode;
 use crate::ask::{Ask, Refusal};
 use crate::port::{Paging, Totals};
 use crate::show;
@@ -14,8 +15,9 @@ use crate::timeline::Drawing;
 
 const JOBS: u32 = 25;
 const CHUNKS: u32 = 100;
-/// Jobs on the overview.
-const RECENT: u32 = 6;
+/// Jobs on the overview, and among how many it looks for those that wait for a decision.
+const RECENT: usize = 6;
+const LOOKED_AT: u32 = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct Cursor {
@@ -40,6 +42,8 @@ struct Dashboard<'a> {
     ask: &'a Ask,
     wallet: Wallet,
     jobs: Vec<Job>,
+    /// Paused jobs that do not go on by themselves.
+    undecided: Vec<Job>,
     examples: Vec<Example>,
     totals: Option<Totals>,
 }
@@ -48,10 +52,13 @@ pub(crate) async fn dashboard(ask: Ask) -> HttpResponse {
     ask.show(async {
         let who = ask.who()?;
         let wallet = ask.data().wallet(who).await?;
-        let jobs = ask.data().jobs(who, Paging { limit: RECENT, after: None }).await?.items;
+        let paging = Paging { limit: LOOKED_AT, after: None };
+        let mut jobs = ask.data().jobs(who, paging).await?.items;
+        let undecided = jobs.iter().filter(|job| job.state == JobState::Paused).cloned().collect();
+        jobs.truncate(RECENT);
         let examples = ask.data().examples().await?;
         let totals = ask.data().totals().await.ok();
-        ask.page(&Dashboard { ask: &ask, wallet, jobs, examples, totals })
+        ask.page(&Dashboard { ask: &ask, wallet, jobs, undecided, examples, totals })
     })
     .await
 }
@@ -114,6 +121,12 @@ struct JobPage<'a> {
     job: Job,
     spec: String,
     time: Drawing,
+    /// Which controls it has.
+    mode: &'static str,
+    /// What will likely be missing in the hold, and what is left of it.
+    missing: Credits,
+    rest: Credits,
+    available: Credits,
 }
 
 pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
@@ -122,7 +135,10 @@ pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
         let job = ask.data().job(who, id).await?;
         let time = Drawing::of(ask.data().timeline(who, id).await?);
         let spec = serde_json::to_string_pretty(&job.spec).unwrap_or_default();
-        ask.page(&JobPage { ask: &ask, job, spec, time })
+        let available = ask.visitor.as_ref().map(|visitor| visitor.available).unwrap_or_default();
+        let (missing, rest) = (job.cost.missing(&job.counts), job.cost.left());
+        let mode = mode(&job);
+        ask.page(&JobPage { ask: &ask, job, spec, time, mode, missing, rest, available })
     })
     .await
 }

@@ -174,7 +174,10 @@ async fn an_event_leads_to_its_cause_its_stream_its_accounts_and_its_proof() {
 async fn checks_tell_what_is_broken_what_is_late_and_who_has_not_signed() {
     let (_, html) = get("/admin/invariants", Some(ADMIN)).await;
     for text in [
-        "1 of 3 are broken.",
+        "1 of 4 are broken.",
+        "nothing yet</span>",
+        "and saw 1,100 events",
+        "Everything is being checked, from the first event on.",
         "2 broken</span>",
         "not checked</span>",
         "<small>No account has a reservation yet.</small>",
@@ -187,7 +190,8 @@ async fn checks_tell_what_is_broken_what_is_late_and_who_has_not_signed() {
     assert!(html.contains("<code>witness.test/two</code> signed none of the checkpoints"));
     assert!(html.contains("data-note=\"checkpoint-1204.txt\""));
     let (_, html) = get("/admin/projections", Some(ADMIN)).await;
-    for text in ["up to date", "catching up", "1,240 ms", "9 s, 3 rows differed"] {
+    let told = ["up to date", "catching up", "not reached", "1,240 ms", "9 s, 3 rows differed"];
+    for text in told {
         assert!(html.contains(text), "{text}");
     }
 }
@@ -195,7 +199,8 @@ async fn checks_tell_what_is_broken_what_is_late_and_who_has_not_signed() {
 #[actix_web::test]
 async fn a_decision_that_is_refused_is_told_on_the_page() {
     let request = TestRequest::post().uri(&decide(&OWN.to_string(), "approve"));
-    let answer = visit(request.set_form([("csrf", CSRF)]), Some(ADMIN)).await;
+    let form = [("csrf", CSRF), ("read", "yes")];
+    let answer = visit(request.set_form(form), Some(ADMIN)).await;
     let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
     assert!(html.contains("<b>Nothing was decided.</b> Somebody else decides about what you"));
     assert!(html.contains("billing.second_person") && html.contains("Waiting for a second"));
@@ -224,8 +229,18 @@ async fn an_adjustment_needs_a_second_person() {
         ("/admin/invariants".into(), CSRF, StatusCode::SEE_OTHER),
         ("/admin/invariants".into(), "", StatusCode::FORBIDDEN),
     ] {
-        let request = TestRequest::post().uri(&path).set_form([("csrf", csrf)]);
+        let request = TestRequest::post().uri(&path).set_form([("csrf", csrf), ("read", "yes")]);
         assert_eq!(visit(request, Some(ADMIN)).await.status(), status, "{path}");
+    }
+    // Only an approval says that something was read.
+    for (how, read, status) in [
+        ("approve", "", StatusCode::UNPROCESSABLE_ENTITY),
+        ("approve", "no", StatusCode::UNPROCESSABLE_ENTITY),
+        ("reject", "", StatusCode::SEE_OTHER),
+    ] {
+        let request = TestRequest::post().uri(&decide(&theirs, how));
+        let request = request.set_form([("csrf", CSRF), ("read", read)]);
+        assert_eq!(visit(request, Some(ADMIN)).await.status(), status, "{how} {read:?}");
     }
 }
 

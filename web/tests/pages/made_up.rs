@@ -7,8 +7,8 @@ use medusa_api::{
     Agent, AgentMark, AgentState, AttemptEnd, AuditHead, Chunk, ChunkPage, ChunkState,
     ComparedFile, Comparison, Cost, Counts, Currency, DeviceApproval, EventEntry, EventPage,
     Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState, Login, MergeHow,
-    MergeRule, Moved, Program, ResultFile, RunFigures, SignUp, Size, Split, StatementLine,
-    StatementPage, Tariff, Timeline, TimelineBar, TimelineRow, Verdict, Wallet,
+    MergeRule, Moved, PauseWhy, Priority, Program, ResultFile, RunFigures, SignUp, Size, Split,
+    StatementLine, StatementPage, Tariff, Timeline, TimelineBar, TimelineRow, Verdict, Wallet,
 };
 use medusa_platform::{ApiError, Principal, Via};
 use medusa_types::{
@@ -29,6 +29,8 @@ pub(crate) const CSRF: &str = "token-of-the-login";
 pub(crate) const RUNNING: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0001));
 /// A job that is done.
 pub(crate) const DONE: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0002));
+/// A job whose hold is spent.
+pub(crate) const PAUSED: JobId = JobId(Uuid::from_u128(0x0193_5c1e_77aa_7000_8000_0000_0000_0003));
 /// A text that would be markup if it were not escaped.
 pub(crate) const SHARP: &str = "<b>\"Sharp\"</b>";
 
@@ -45,7 +47,7 @@ pub(crate) fn no<'a, T: Send + 'a>(error: ApiError) -> Answer<'a, T> {
     Box::pin(ready(Err(error)))
 }
 
-const fn cr(micros: i64) -> Credits {
+pub(crate) const fn cr(micros: i64) -> Credits {
     Credits::from_micros(micros)
 }
 
@@ -67,11 +69,15 @@ fn spec(name: &str) -> JobSpec {
         copies: 2,
         memory_mib: 512,
         strict: false,
+        keep_going: false,
+        priority: Priority::Standard,
+        merge_by: None,
+        script: None,
     }
 }
 
-fn job(id: JobId) -> Job {
-    let done = id == DONE;
+pub(crate) fn job(id: JobId) -> Job {
+    let (done, paused) = (id == DONE, id == PAUSED);
     let file = |name: &str, size, media_type: &str| ResultFile {
         name: name.into(),
         sha256: hash(name),
@@ -87,7 +93,12 @@ fn job(id: JobId) -> Job {
         program: hash("cells.wasm"),
         input: Some(hash("cells.png")),
         spec: spec(if done { SHARP } else { "Cell picture" }),
-        state: if done { JobState::Done } else { JobState::Running },
+        state: match id {
+            DONE => JobState::Done,
+            PAUSED => JobState::Paused,
+            _ => JobState::Running,
+        },
+        paused: paused.then_some(PauseWhy::HoldSpent),
         reason: None,
         waiting: (!done).then(|| "5 agents: 2 paused, 1 lacks 2 GiB, 2 busy".into()),
         counts: if done {
@@ -108,6 +119,8 @@ fn job(id: JobId) -> Job {
         } else {
             Vec::new()
         },
+        kept_until: None,
+        files_deleted: None,
         position: 1_204,
     }
 }
@@ -185,11 +198,11 @@ impl Data for MadeUp {
 
     fn jobs<'a>(&'a self, _: &'a Principal, page: Paging) -> Answer<'a, JobPage> {
         let next = page.after.is_none().then(|| "older".to_owned());
-        yes(JobPage { items: vec![job(RUNNING), job(DONE)], next })
+        yes(JobPage { items: vec![job(RUNNING), job(PAUSED), job(DONE)], next })
     }
 
     fn job<'a>(&'a self, _: &'a Principal, id: JobId) -> Answer<'a, Job> {
-        if id == RUNNING || id == DONE { yes(job(id)) } else { missing("job") }
+        if [RUNNING, DONE, PAUSED].contains(&id) { yes(job(id)) } else { missing("job") }
     }
 
     fn chunks<'a>(&'a self, _: &'a Principal, _: JobId, _: Paging) -> Answer<'a, ChunkPage> {
@@ -317,7 +330,7 @@ impl Data for MadeUp {
     fn programs<'a>(&'a self, _: &'a Principal) -> Answer<'a, Vec<Program>> {
         let id = ProgramId(Uuid::from_u128(2));
         let (name, sha256) = (SHARP.to_owned(), hash("mine"));
-        yes(vec![Program { id, name, sha256, size: 48_211, created_at: NOW }])
+        yes(vec![Program { id, name, sha256, size: 48_211, script: None, created_at: NOW }])
     }
 
     fn agents<'a>(&'a self, _: &'a Principal) -> Answer<'a, Vec<Agent>> {

@@ -71,6 +71,7 @@ fn adjustment(id: AdjustmentId, by: UserId, state: AdjustmentState) -> Adjustmen
         decided_by: decided.then_some(USER),
         decided_at: decided.then_some(NOW),
         position: (state == AdjustmentState::Approved).then_some(1_100),
+        text_in_log: (state == AdjustmentState::Approved).then_some(true),
     }
 }
 
@@ -106,6 +107,7 @@ fn invariant(id: &str, name: &str, bad: u64, checked: bool) -> InvariantStatus {
             0 => "no account has a reservation yet".into(),
             _ => "the balance of bank differs from its lines".into(),
         },
+        idle: false,
     }
 }
 
@@ -217,10 +219,11 @@ impl Desk for MadeUp {
             invariant("I01", "positions have no gaps", 0, true),
             invariant("I05", "each balance is the sum of its lines", 2, true),
             invariant("L04", "a reservation ends once", 0, false),
+            InvariantStatus { idle: true, ..invariant("L12", "ad credits are backed", 0, true) },
         ];
         let round =
             InvariantRound { events_at: Some(NOW), events: 1_100, ..InvariantRound::default() };
-        yes(Invariants { items, head: HEAD, round })
+        yes(Invariants { items, head: HEAD, round, checking: true })
     }
 
     fn check_invariants<'a>(&'a self, who: &'a Principal) -> Answer<'a, Invariants> {
@@ -258,9 +261,12 @@ impl Desk for MadeUp {
             lag_events: lag,
             lag_ms: (lag > 0).then_some(1_240),
             rebuilt,
+            away: false,
         };
         let rebuilt = Some(Rebuilt { at: NOW, ms: 9_120, differences: 3 });
-        yes(Projections { items: vec![one("jobs", 0, rebuilt), one("wallet.live", 17, None)] })
+        let away = ProjectionStatus { away: true, ..one("job.live", 1_000, None) };
+        let items = vec![away, one("jobs", 0, rebuilt), one("wallet.live", 17, None)];
+        yes(Projections { items })
     }
 
     fn adjustments<'a>(

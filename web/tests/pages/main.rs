@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod control;
 mod desk;
 mod made_up;
+mod made_up_control;
 mod made_up_desk;
 mod made_up_notices;
 mod notices;
@@ -14,7 +16,7 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::test::{self, TestRequest, read_body};
 use actix_web::{App, web};
-use made_up::{ADMIN, CSRF, DONE, MadeUp, PERSON, RUNNING};
+use made_up::{ADMIN, CSRF, DONE, MadeUp, PAUSED, PERSON, RUNNING};
 use medusa_web::Site;
 
 /// One request to the site, with a login cookie if there is one.
@@ -59,7 +61,7 @@ fn all_pages() -> Vec<(String, Option<&'static str>)> {
     ];
     pages.extend(own.map(|path| (path.to_owned(), Some(PERSON))));
     pages.extend(["/device?code=WDJB-MJHT", "/app/events/1204"].map(|p| (p.into(), Some(PERSON))));
-    for id in [RUNNING, DONE] {
+    for id in [RUNNING, PAUSED, DONE] {
         pages.push((format!("/app/jobs/{id}"), Some(PERSON)));
         pages.push((format!("/app/jobs/{id}/chunks"), Some(PERSON)));
         pages.push((format!("/app/jobs/{id}/compare"), Some(PERSON)));

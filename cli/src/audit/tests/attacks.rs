@@ -13,7 +13,7 @@ use crate::audit::folder::{BALANCES, CHECKPOINT, EARLIER, FILE_BYTES_MAX, Folder
 use crate::audit::verify::{Found, Trusted, verify};
 use crate::exit::Fail;
 
-fn found(folder: &Folder, trusted: &Trusted) -> Found {
+pub(super) fn found(folder: &Folder, trusted: &Trusted) -> Found {
     verify(folder, trusted, &ProgressBar::hidden()).unwrap()
 }
 

@@ -4,3 +4,4 @@ mod attacks;
 mod chart;
 mod exports;
 mod log;
+mod python;

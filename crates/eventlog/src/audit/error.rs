@@ -27,6 +27,14 @@ pub enum AuditError {
         /// Events of the log.
         head: i64,
     },
+    /// No page has so many items.
+    #[error("`limit` is {asked}; give 1 to {most}")]
+    Limit {
+        /// What was asked for.
+        asked: i64,
+        /// Items of the largest page.
+        most: i64,
+    },
     /// The tiles are being written.
     #[error("the tiles are not written yet; try again in a moment")]
     Behind,
@@ -51,6 +59,11 @@ impl From<sqlx::Error> for AuditError {
 }
 
 impl AuditError {
+    /// Items of a page as they were asked for; what no page can have is refused.
+    pub(crate) const fn limit(asked: i64, most: i64) -> Result<i64, Self> {
+        if asked >= 1 && asked <= most { Ok(asked) } else { Err(Self::Limit { asked, most }) }
+    }
+
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {
         Self::Log(LogError::Corrupt(what.into()))
     }
@@ -63,7 +76,7 @@ impl From<AuditError> for ApiError {
             AuditError::Tile { .. } => {
                 Self::new(404, "platform.not_found", "not found", error.to_string())
             }
-            AuditError::Size { .. } => {
+            AuditError::Size { .. } | AuditError::Limit { .. } => {
                 Self::new(400, "platform.query_refused", "bad query", error.to_string())
             }
             AuditError::Behind => Self::busy(1),

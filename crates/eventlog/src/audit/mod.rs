@@ -61,8 +61,8 @@ impl Auditor {
     ///
     /// # Errors
     /// [`LogError::Changed`] when one of them is not what was sealed.
-    pub async fn events(&self, from: i64, limit: i64) -> Result<EventPage, LogError> {
-        let limit = limit.clamp(1, PAGE_MAX);
+    pub async fn events(&self, from: i64, limit: i64) -> Result<EventPage, AuditError> {
+        let limit = AuditError::limit(limit, PAGE_MAX)?;
         let rows = sqlx::query!(
             "select position, at, type as kind, stream, version, leaf, body from event
              where position >= $1 order by position limit $2",

@@ -80,9 +80,10 @@ impl Desk {
     /// Accounts by code, then by text.
     ///
     /// # Errors
-    /// [`DeskError::Cursor`]; [`DeskError::Query`] for a class that the chart does not have.
+    /// [`DeskError::Cursor`]; [`DeskError::Query`] for a class that the chart does not have, or a
+    /// limit that no page has.
     pub async fn accounts(&self, query: AccountQuery) -> Result<AccountPage, DeskError> {
-        let limit = limit(query.limit, 200);
+        let limit = limit(query.limit, 200)?;
         let spans = spans(&query)?;
         let (lows, highs): (Vec<String>, Vec<String>) =
             spans.into_iter().map(|span| (span.low, span.high)).unzip();

@@ -25,9 +25,10 @@ impl Desk {
     /// The events that meet all of a filter, in the order that it asks for.
     ///
     /// # Errors
-    /// [`DeskError::Cursor`]; [`DeskError::Query`] for an account that the chart does not have.
+    /// [`DeskError::Cursor`]; [`DeskError::Query`] for an account that the chart does not
+    /// have, or a limit that no page has.
     pub async fn events(&self, filter: EventFilter) -> Result<EventSummaryPage, DeskError> {
-        let limit = limit(filter.limit, 200);
+        let limit = limit(filter.limit, 200)?;
         let source = source(&filter)?;
         if matches!(source, Source::Account(_)) {
             self.log.books_current().await;

@@ -51,14 +51,14 @@ impl Desk {
     ///
     /// # Errors
     /// [`DeskError::Missing`] for an account that was never touched, [`DeskError::Cursor`];
-    /// [`DeskError::Query`] for both cursors at once.
+    /// [`DeskError::Query`] for both cursors at once, or a limit that no page has.
     pub async fn account_statement(
         &self,
         account: &str,
         query: AccountStatementQuery,
     ) -> Result<AccountStatement, DeskError> {
         let account: Account = account.parse().map_err(|_| DeskError::Missing("account"))?;
-        let limit = limit(query.limit, 500);
+        let limit = limit(query.limit, 500)?;
         self.log.books_current().await;
         let mut db = snapshot(self.log.pool()).await?;
         check_used(&mut db, &account).await?;

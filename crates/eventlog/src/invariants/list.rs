@@ -77,21 +77,29 @@ invariants! {
     "I06" Span(broken!("i06")), "nobody was ever overdrawn",
         "Somebody has spent what was not there, at least for a moment.";
     "I07" Span(broken!("i07")), "an attempt is paid at most once",
-        "A lender was paid twice for the same work.";
+        "A lender was paid twice for the same work.",
+        about "lender.pending";
     "I08" Span(broken!("i08")), "no chunk is paid more often than it was run",
-        "A payment has no work behind it.";
+        "A payment has no work behind it.",
+        about "lender.pending";
     "I09" Span(broken!("i09")), "nothing is paid before it is verified",
-        "A result was paid that nobody had checked.";
+        "A result was paid that nobody had checked.",
+        about "lender.pending";
     "I10" Span(broken!("i10")), "each payment has its entry",
-        "The log says that a lender was paid, and no credits moved.";
+        "The log says that a lender was paid, and no credits moved.",
+        about "lender.pending";
     "I11" Span(broken!("i11")), "a job that has ended holds nothing",
-        "A consumer did not get back what the job did not spend.";
+        "A consumer did not get back what the job did not spend.",
+        about "escrow.promo" "escrow.ad" "escrow.paid" "escrow.earned";
     "I12" Span(broken!("i12")), "a job that has ended has no live lease",
-        "An agent may still be computing for nobody.";
+        "An agent may still be computing for nobody.",
+        about "escrow.promo" "escrow.ad" "escrow.paid" "escrow.earned";
     "I13" Span(broken!("i13")), "a lease ends once, and an old one counts no more",
-        "Two results of one lease were taken, or one after the lease was given to somebody else.";
+        "Two results of one lease were taken, or one after the lease was given to somebody else.",
+        about "escrow.promo" "escrow.ad" "escrow.paid" "escrow.earned";
     "I14" Span(broken!("i14")), "no fuel beyond the lease",
-        "An agent is believed to have worked more than it was allowed to.";
+        "An agent is believed to have worked more than it was allowed to.",
+        about "escrow.promo" "escrow.ad" "escrow.paid" "escrow.earned";
     "I15" Span(broken!("i15")), "one key, one effect",
         "A command was carried out twice under one key.";
     "I18" Span(broken!("i18")), "time never runs backwards",
@@ -101,13 +109,16 @@ invariants! {
     "I20" Span(broken!("i20")), "no campaign gives more than it got",
         "Ad credits were given for which no advertiser has paid.", about "campaign.reserve";
     "I21" Span(broken!("i21")), "nobody is paid for their own job",
-        "Somebody lends to themselves, and turns credits that cannot be cashed into earnings.";
+        "Somebody lends to themselves, and turns credits that cannot be cashed into earnings.",
+        about "lender.pending";
     "I23" Now(broken!("i23")), "the application cannot change the log",
         "The rights of the application's role, or the triggers, allow to change events.";
     "I26" Span(broken!("i26")), "what was held is paid, given back or still held",
-        "Credits of a job are not accounted for.";
+        "Credits of a job are not accounted for.",
+        about "escrow.promo" "escrow.ad" "escrow.paid" "escrow.earned";
     "I27" Span(broken!("i27")), "a chunk knows how many leases it has",
-        "A chunk waits for nobody, or is worked on without anybody knowing.";
+        "A chunk waits for nobody, or is worked on without anybody knowing.",
+        about "escrow.promo" "escrow.ad" "escrow.paid" "escrow.earned";
     "L01" Span(broken!("l01")), "every movement moves something between accounts of one currency",
         "An event has an empty entry, an account that is not in the chart, or mixes currencies.";
     "L02" Now(broken!("l02")), "debits equal credits, also of what is set aside",
@@ -126,11 +137,14 @@ invariants! {
         "A command was carried out that was refused before, or nothing would keep it from being \
          carried out again.";
     "L09" Span(broken!("l09")), "the escrow of a job that has ended is settled and closed",
-        "Something can still be paid from a job that has ended, or its bill does not add up.";
+        "Something can still be paid from a job that has ended, or its bill does not add up.",
+        about "escrow.promo" "escrow.ad" "escrow.paid" "escrow.earned";
     "L10" Span(broken!("l10")), "a chunk is paid once, to those whose result was right",
-        "A consumer was charged twice, or somebody was paid who had no part in the result.";
+        "A consumer was charged twice, or somebody was paid who had no part in the result.",
+        about "lender.pending";
     "L11" Span(broken!("l11")), "the parts of a price sum to it",
-        "A split has lost or made credits by rounding.";
+        "A split has lost or made credits by rounding.",
+        about "lender.pending";
     "L12" Span(broken!("l12")), "every ad credit is backed by an advertiser",
         "Ad credits came from somewhere else than a campaign's budget.",
         about "campaign.reserve" "consumer.ad";

@@ -6,6 +6,7 @@
 //! finds it mended.
 
 mod list;
+mod order;
 mod relations;
 mod round;
 mod run;
@@ -13,6 +14,7 @@ mod store;
 mod tree;
 mod watch;
 
+pub use order::{begin, shown};
 pub use run::check;
 pub use store::status;
 pub use watch::check_regularly;

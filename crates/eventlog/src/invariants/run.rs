@@ -15,6 +15,9 @@ use crate::rebuild::{RebuildError, differences};
 /// Events that are looked at together.
 const SPAN_MAX: i64 = 50_000;
 
+/// What is said of a rule while there is nothing that it is about.
+pub(super) const NOTHING_YET: &str = "no such accounts yet";
+
 /// What was found, by the ids of the rules.
 pub(super) type Findings = BTreeMap<&'static str, Finding>;
 
@@ -136,7 +139,7 @@ pub(super) async fn now(db: &mut PgConnection) -> Result<Findings, LogError> {
             _ => Finding::default(),
         };
         let detail = if finding.bad == 0 && there == 0 && !rule.about.is_empty() {
-            "no such accounts yet".to_owned()
+            NOTHING_YET.to_owned()
         } else {
             finding.detail.clone()
         };

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use super::list::{ALL, How, Invariant};
 use super::round;
-use super::run::Findings;
+use super::run::{Findings, NOTHING_YET};
 use crate::error::LogError;
 use crate::read::stored_head;
 
@@ -36,10 +36,11 @@ pub async fn status(pool: &PgPool) -> Result<Invariants, LogError> {
             bad: row.map_or(0, |row| u64::try_from(row.bad).unwrap_or_default()),
             first_bad: row.and_then(|row| row.first_bad),
             detail: row.map(|row| row.detail.clone()).unwrap_or_default(),
+            idle: row.is_some_and(|row| row.bad == 0 && row.detail == NOTHING_YET),
         }
     });
     let (items, head) = (items.collect(), stored_head(pool).await?);
-    Ok(Invariants { items, head, round: round::status(pool).await? })
+    Ok(Invariants { items, head, round: round::status(pool).await?, checking: false })
 }
 
 /// Up to which position every rule over spans was checked; 0 when one never was.

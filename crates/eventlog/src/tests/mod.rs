@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+mod asked;
 mod commands;
 mod writer;
 

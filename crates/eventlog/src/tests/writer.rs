@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use medusa_platform::postgres;
 use sqlx::postgres::PgPoolOptions;
 
 use super::*;
@@ -152,4 +153,77 @@ async fn the_applications_role_can_add_to_the_log_and_not_change_it() {
     for change in ["update event_p0 set type = 'x'", "delete from event_p0"] {
         assert!(w.db.pool.execute(change).await.is_err(), "{change}");
     }
+}
+
+#[tokio::test]
+async fn the_servers_login_writes_the_log_and_has_no_rights_to_go_back_to() {
+    let db = TestDb::new().await.unwrap();
+    postgres::migrate(&db.pool).await.unwrap();
+    for _ in 0..2 {
+        postgres::make_server_login(&db.pool).await.unwrap();
+    }
+    let login = format!("//{}@", postgres::SERVER_LOGIN);
+    let url = db.url.replacen("//medusa@", &login, 1);
+    // It has nothing to migrate, and finds that nothing is missing.
+    let plain = postgres::connect(&url).await.unwrap();
+    postgres::migrate(&plain).await.unwrap();
+    let pool = postgres::connect_app(&url).await.unwrap();
+    postgres::check_rights(&pool).await.unwrap();
+    let stop = CancellationToken::new();
+    let config = LogConfig { pool: pool.clone(), clock: Clock::system() };
+    let log = start(config, stop.clone()).await.unwrap();
+    log.append_one(None, gift(1, 1)).await.unwrap();
+    assert!(log.books_current().await);
+    stop.cancel();
+    let mut db_of_server = pool.acquire().await.unwrap();
+    db_of_server.execute("reset role").await.unwrap();
+    for change in [
+        "update event set type = 'x'",
+        "truncate event",
+        "alter table event disable trigger all",
+        "set session_replication_role = replica",
+        "update log_head set position = 0",
+        "create table mine ()",
+        "set role medusa",
+    ] {
+        let refused = db_of_server.execute(change).await.unwrap_err().to_string();
+        assert!(
+            refused.contains("permission denied") || refused.contains("must be owner"),
+            "{change}: {refused}"
+        );
+    }
+    // A program that is newer than the schema is told who has to migrate.
+    db.pool.execute("delete from _sqlx_migrations where version = 20261122001400").await.unwrap();
+    let behind = postgres::migrate(&plain).await.unwrap_err().to_string();
+    assert!(behind.contains("lacks 1 migrations"), "{behind}");
+}
+
+#[tokio::test]
+async fn a_writer_does_not_start_from_balances_that_do_not_add_up() {
+    let w = world().await;
+    w.log.append_one(None, gift(1, 100)).await.unwrap();
+    let hold = Move::Reserve {
+        pending: medusa_types::PendingId(Uuid::from_u128(1)),
+        from: Account::wallet(Bucket::Promo, user(1)),
+        to: Account::wallet(Bucket::Promo, user(2)),
+        amount: units(30),
+        expires_at: None,
+    };
+    let reserved = NewEvent { moves: vec![hold], ..gift(1, 0) };
+    w.log.append_one(None, reserved).await.unwrap();
+    assert!(w.log.books_current().await);
+    w.stop.cancel();
+    let mine = "where account like 'consumer.promo:%1'";
+    for (words, change, back) in [
+        ("the stored balances in CRD sum to 1;", "balance = balance + 1", "balance = balance - 1"),
+        ("is not what open reservations hold", "debits_pending = 0", "debits_pending = 30"),
+    ] {
+        let of = |what: &str| format!("update ledger_account set {what} {mine}");
+        w.db.pool.execute(sqlx::AssertSqlSafe(of(change))).await.unwrap();
+        let refused = start(config(&w.db), CancellationToken::new()).await.err().unwrap();
+        let text = refused.to_string();
+        assert!(text.contains(words) && text.contains("rebuild books"), "{text}");
+        w.db.pool.execute(sqlx::AssertSqlSafe(of(back))).await.unwrap();
+    }
+    start(config(&w.db), CancellationToken::new()).await.unwrap();
 }

@@ -73,10 +73,19 @@ fn it_has_nearly_everything_that_can_happen() {
     let seen: BTreeSet<_> = events().map(|event| event.kind()).collect();
     let newer = [
         "billing.reservation_expired",
+        "billing.adjustment_explained",
         "billing.books_adjusted",
         "billing.earnings_forfeited",
+        "billing.escrow_raised",
         "jobs.copies_drawn",
+        "jobs.merge_ordered",
+        "jobs.job_paused",
+        "jobs.job_resumed",
+        "jobs.chunks_retried",
+        "jobs.files_deleted",
         "jobs.agent_reinstated",
+        "jobs.runtime_added",
+        "jobs.runtime_retired",
     ];
     for kind in Fact::KINDS.iter().filter(|kind| !newer.contains(kind)) {
         assert!(seen.contains(kind), "{kind}");

@@ -1,9 +1,10 @@
 //! The file layer: every file that a guest can see, in memory.
 //!
 //! Two trees hold the given files, `/in` and `/data`, and never change. A third is what the guest
-//! writes: `/job` shows all of it, starting with the given files under their bare names, and
-//! `/out` shows only what the guest made or changed. A changed file is a result whichever way it
-//! was reached. Paths stay below the directory they start from; no real directory is ever touched.
+//! writes: `/job` shows all of it, starting with its own given files and those of the other two
+//! under their bare names, and `/out` shows only what the guest made or changed. A changed file is
+//! a result whichever way it was reached. Paths stay below the directory they start from; no real
+//! directory is ever touched.
 //!
 //! What is written counts against one quota, together with standard output. Reaching it ends the
 //! run, so that a full disk looks the same on every machine.
@@ -126,7 +127,8 @@ impl Files {
             let (root, rest) = match path.split_once('/') {
                 Some(("in", rest)) => (IN, rest),
                 Some(("data", rest)) => (DATA, rest),
-                _ => return Err(format!("{path:?} is neither in \"in/\" nor in \"data/\"")),
+                Some(("job", rest)) => (WRITTEN, rest),
+                _ => return Err(format!("{path:?} is not in \"in/\", \"data/\" or \"job/\"")),
             };
             let names: Vec<&str> = rest.split('/').collect();
             if names.len() > DEPTH_MAX || !names.iter().all(|name| may_be_given(name)) {

@@ -264,3 +264,17 @@ fn depth_and_number_of_files_are_bounded() {
     assert_eq!(stop, Stop::End(Ending::OutputOut));
     assert_eq!(n + 33, MADE_MAX);
 }
+
+#[test]
+fn what_is_given_to_job_alone_is_seen_there_only_and_goes_first() {
+    let given = [("in/main.py", "an input"), ("job/main.py", "the script"), ("in/x", "1")];
+    let given = given.map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec()));
+    let mut files = Files::new(given.to_vec(), 100).expect("files");
+    let mut read = |path: &str| step(&mut files, &format!("read {path}")).ok();
+    assert_eq!(read("/job/main.py").as_deref(), Some("the script"));
+    assert_eq!(read("/in/main.py").as_deref(), Some("an input"));
+    assert_eq!(read("/job/x").as_deref(), Some("1"));
+    assert_eq!(read("/out/main.py"), None);
+    assert_eq!(step(&mut files, "list /in").ok().as_deref(), Some("main.py,x"));
+    assert_eq!(files.into_bundle(Vec::new()).iter().count(), 1, "it is no result");
+}

@@ -5,5 +5,6 @@ mod files;
 mod gate;
 mod host;
 mod outcomes;
+mod refusals;
 mod setup;
 mod walls;

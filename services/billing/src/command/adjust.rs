@@ -3,16 +3,16 @@
 
 use medusa_api::{Adjustment, AdjustmentPage, AdjustmentQuery, AdjustmentState, NewAdjustment};
 use medusa_eventlog::desk::events_at;
-use medusa_eventlog::{AppendError, NewEvent, Operation};
+use medusa_eventlog::{Append, AppendError, NewEvent, Operation};
 use medusa_events::Fact;
 use medusa_ledger::Account;
-use medusa_platform::Principal;
+use medusa_platform::{Principal, position};
 use medusa_types::{AdjustmentId, Role, Sha256Hash, UserId};
 use sqlx::PgConnection;
 
 use super::Billing;
 use crate::domain::{
-    Decision, Proposal, accounts_beside, check, check_decision, moves, unknown_account,
+    Decision, Proposal, accounts_beside, check, check_decision, moves, text_digest, unknown_account,
 };
 use crate::error::BillingError;
 use crate::store::adjust::{self, Stored};
@@ -57,7 +57,7 @@ impl Billing {
     }
 
     /// Decides on an adjustment. An approved one is in the log when this answers; when the books
-    /// refuse it, it stays proposed.
+    /// refuse it, it stays proposed. Who decides the same once more gets the same answer.
     ///
     /// # Errors
     /// [`BillingError::AdjustmentUnknown`], [`BillingError::AdjustmentDecided`],
@@ -74,6 +74,12 @@ impl Billing {
         self.current().await;
         let mut db = self.log.pool().begin().await?;
         let stored = adjust::lock(&mut db, id).await?.ok_or(BillingError::AdjustmentUnknown)?;
+        if is_repeated(decision, who.user, &stored.shown) {
+            if let Some(position) = stored.shown.position {
+                position::written(position);
+            }
+            return Ok(stored.shown);
+        }
         check_decision(decision, who.user, stored.shown.proposed_by, stored.shown.state)?;
         if decision != Decision::Withdraw {
             self.check_foreign(&mut db, who.user, &stored.account).await?;
@@ -99,14 +105,17 @@ impl Billing {
     /// Adjustments, newest first.
     ///
     /// # Errors
-    /// [`BillingError::Cursor`].
+    /// [`BillingError::Cursor`], [`BillingError::Limit`].
     pub async fn adjustments(
         &self,
         query: AdjustmentQuery,
     ) -> Result<AdjustmentPage, BillingError> {
         let after = query.after.as_deref().map(str::parse::<AdjustmentId>).transpose();
         let after = after.map_err(|_| BillingError::Cursor)?;
-        let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+        let limit = query.limit.unwrap_or(PAGE);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(BillingError::Limit { asked: limit, most: PAGE_MAX });
+        }
         self.current().await;
         let mut db = self.log.pool().acquire().await?;
         // One more than asked for tells whether there are more.
@@ -133,8 +142,12 @@ impl Billing {
         let key = format!("adjust:{id}");
         let operation = Operation::house(key.clone(), Sha256Hash::of(key.as_bytes()));
         let moves = moves(&fact);
-        let event = NewEvent::new(format!("adjustment-{id}"), fact).by(by).moving(moves);
-        let appended = self.log.append_one(Some(operation), event).await?;
+        let text_sha256 = text_digest(&stored.shown.explanation, &stored.shown.ticket);
+        let explained = Fact::AdjustmentExplained { adjustment: id, text_sha256 };
+        let event = |fact| NewEvent::new(format!("adjustment-{id}"), fact).by(by);
+        // The movement is the last of the chain: its position is the adjustment's.
+        let events = vec![event(explained), event(fact).moving(moves)];
+        let appended = self.log.append(Append { operation: Some(operation), events }).await?;
         Ok(appended.position)
     }
 
@@ -151,6 +164,16 @@ impl Billing {
         };
         if own { Err(BillingError::OwnAccount) } else { Ok(()) }
     }
+}
+
+/// Whether this person has decided so before: the answer of the first time was perhaps lost.
+fn is_repeated(decision: Decision, who: UserId, now: &Adjustment) -> bool {
+    let decided = match decision {
+        Decision::Approve => AdjustmentState::Approved,
+        Decision::Reject => AdjustmentState::Rejected,
+        Decision::Withdraw => AdjustmentState::Withdrawn,
+    };
+    now.state == decided && now.decided_by == Some(who)
 }
 
 fn is_same(stored: &Stored, proposal: &Proposal, by: UserId) -> bool {

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use medusa_api::{AdjustmentReason, AdjustmentState, NewAdjustment};
 use medusa_ledger::{Account, Amount, Class, Currency};
-use medusa_types::{AmountError, Credits, UserId};
+use medusa_types::{AmountError, Credits, Sha256Hash, UserId};
 
 use crate::error::BillingError;
 
@@ -132,6 +132,13 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
 
+/// The digest that the log keeps of what was read before an adjustment was approved.
+pub(crate) fn text_digest(explanation: &str, ticket: &str) -> Sha256Hash {
+    // Two texts in an array: it cannot fail.
+    let text = serde_json::to_vec(&(explanation, ticket)).unwrap_or_default();
+    Sha256Hash::of(&text)
+}
+
 /// All accounts of whom or what an account belongs to: one of them was used when it is known.
 pub(crate) fn accounts_beside(account: &Account) -> Vec<Account> {
     let text = account.to_string();
@@ -193,6 +200,14 @@ mod tests {
             (read.amount, read.explanation.as_str()),
             (Amount::new(-1_500_000), "a trial of the procedure")
         );
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_text_that_is_documented() {
+        let text = "[\"two\\nlines, \\\"quoted\\\"\",\"T-1 \u{e4}\"]";
+        let found = text_digest("two\nlines, \"quoted\"", "T-1 \u{e4}");
+        assert_eq!(found, Sha256Hash::of(text.as_bytes()));
+        assert_ne!(text_digest("a b", "c"), text_digest("a", "b c"));
     }
 
     #[test]

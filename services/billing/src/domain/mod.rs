@@ -6,7 +6,7 @@ mod wallet;
 mod words;
 
 pub(crate) use adjust::{
-    COUNTER, Proposal, accounts_beside, check, check_decision, unknown_account,
+    COUNTER, Proposal, accounts_beside, check, check_decision, text_digest, unknown_account,
 };
 pub use adjust::{Decision, FieldRefusal};
 pub use moves::moves;

@@ -11,6 +11,7 @@ pub fn moves(fact: &Fact) -> Vec<Move> {
     match fact {
         Fact::CreditsGranted { user, amount, .. } => flows::grant(*user, *amount),
         Fact::EscrowHeld { job, owner, amount } => flows::hold(*owner, *job, *amount),
+        Fact::EscrowRaised { job, owner, amount } => flows::top_up(*owner, *job, *amount),
         Fact::ChunkSettled { job, fee, shares, .. } => {
             flows::settle(*job, shares.iter().map(|share| (share.lender, share.amount)), *fee)
         }

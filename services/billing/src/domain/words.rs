@@ -9,6 +9,7 @@ pub(crate) fn in_words(fact: &Fact) -> String {
         Fact::CreditsGranted { why, .. } if why == "welcome" => "Welcome gift".to_owned(),
         Fact::CreditsGranted { why, .. } => format!("Gift: {why}"),
         Fact::EscrowHeld { job, .. } => format!("Held for {}", short(*job)),
+        Fact::EscrowRaised { job, .. } => format!("Held more for {}", short(*job)),
         Fact::ChunkSettled { job, chunk, .. } => {
             format!("Earned for chunk {chunk} of {}", short(*job))
         }

@@ -32,18 +32,35 @@ impl Projection for BillingProjection {
                 _ => None,
             })
             .unzip();
-        if jobs.is_empty() {
-            return Ok(());
+        if !jobs.is_empty() {
+            // A job that holds more later has the same owner.
+            sqlx::query!(
+                "insert into escrow_owner (job_id, owner_id)
+                 select * from unnest($1::uuid[], $2::uuid[]) on conflict (job_id) do nothing",
+                &jobs,
+                &owners
+            )
+            .execute(&mut *db)
+            .await?;
         }
-        // A job that holds more later has the same owner.
-        sqlx::query!(
-            "insert into escrow_owner (job_id, owner_id)
-             select * from unnest($1::uuid[], $2::uuid[]) on conflict (job_id) do nothing",
-            &jobs,
-            &owners
-        )
-        .execute(db)
-        .await?;
+        let (released, positions): (Vec<_>, Vec<_>) = events
+            .iter()
+            .filter_map(|event| match &event.envelope.fact {
+                Fact::EscrowReleased { job, .. } => Some((job.0, event.envelope.position)),
+                _ => None,
+            })
+            .unzip();
+        if !released.is_empty() {
+            sqlx::query!(
+                "update escrow_owner o set released_position = r.position
+                 from unnest($1::uuid[], $2::bigint[]) as r (job_id, position)
+                 where o.job_id = r.job_id",
+                &released,
+                &positions
+            )
+            .execute(db)
+            .await?;
+        }
         Ok(())
     }
 }

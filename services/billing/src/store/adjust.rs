@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 use sqlx::types::time::OffsetDateTime;
 
-use crate::domain::{COUNTER, Proposal};
+use crate::domain::{COUNTER, Proposal, text_digest};
 
 /// An adjustment with its account and amount as the ledger knows them.
 pub(crate) struct Stored {
@@ -31,6 +31,8 @@ struct Row {
     decided_by: Option<Uuid>,
     decided_at: Option<OffsetDateTime>,
     position: Option<i64>,
+    /// The digest of its text, as the log has it.
+    text: Option<String>,
 }
 
 impl Row {
@@ -39,6 +41,9 @@ impl Row {
         let corrupt = |what: &str| LogError::Corrupt(format!("the adjustment {id} has {what}"));
         let account: Account = self.account.parse().map_err(|_| corrupt("no account"))?;
         let amount = Amount::new(self.amount);
+        let text = self
+            .text
+            .map(|digest| digest == text_digest(&self.explanation, &self.ticket).to_string());
         let reason = AdjustmentReason::ALL.into_iter().find(|r| r.as_str() == self.reason);
         let shown = Adjustment {
             id,
@@ -55,6 +60,7 @@ impl Row {
             decided_by: self.decided_by.map(UserId),
             decided_at: self.decided_at.map(Timestamp::from_utc),
             position: self.position,
+            text_in_log: text,
         };
         Ok(Stored { account, amount, shown })
     }
@@ -110,9 +116,13 @@ pub(crate) async fn lock(
 ) -> Result<Option<Stored>, LogError> {
     let row = sqlx::query_as!(
         Row,
-        "select adjustment_id, account, amount, reason, explanation, ticket, state, proposed_by,
-                proposed_at, decided_by, decided_at, position
-         from adjustment where adjustment_id = $1 for update",
+        r#"select adjustment_id, account, amount, reason, explanation, ticket, state, proposed_by,
+                  proposed_at, decided_by, decided_at, position,
+                  (select convert_from(e.body, 'UTF8')::jsonb #>> '{data,text_sha256}'
+                   from event e
+                   where e.position = a.position - 1
+                     and e.type = 'billing.adjustment_explained') as text
+           from adjustment a where adjustment_id = $1 for update"#,
         id.0
     )
     .fetch_optional(db)
@@ -130,7 +140,11 @@ pub(crate) async fn list(
     let rows = sqlx::query_as!(
         Row,
         "select adjustment_id, account, amount, reason, explanation, ticket, state, proposed_by,
-                proposed_at, decided_by, decided_at, position
+                proposed_at, decided_by, decided_at, position,
+                (select convert_from(e.body, 'UTF8')::jsonb #>> '{data,text_sha256}'
+                 from event e
+                 where e.position = a.position - 1
+                   and e.type = 'billing.adjustment_explained') as text
          from adjustment a
          where ($1::text is null or state = $1)
            and ($2::uuid is null or exists (

@@ -18,22 +18,28 @@ pub(crate) struct Read {
 }
 
 /// A person's wallet, all of one moment: what stands on the own accounts, and on those of the jobs
-/// that the person pays for.
+/// that the person pays for and that the books do not show as over: nothing is left on the others.
 pub(crate) async fn wallet(db: &mut PgConnection, user: UserId) -> Result<Read, LogError> {
     let own: Vec<String> = accounts_of(user).iter().map(Account::to_string).collect();
     let rows = sqlx::query!(
-        r#"with own as (
+        r#"with at as (
+               select coalesce(max(position) filter (where name = 'books'), 0) as books,
+                      coalesce(max(position) filter (where name = 'billing'), 0) as owners
+               from projection
+           ), own as (
                select unnest($1::text[]) as account
                union all
                select 'escrow.' || bucket || ':job_' || replace(job_id::text, '-', '')
                from escrow_owner cross join unnest(array['promo', 'ad', 'paid', 'earned']) bucket
                where owner_id = $2
-           ), at as (
-               select coalesce(max(position) filter (where name = 'books'), 0) as books,
-                      coalesce(max(position) filter (where name = 'billing'), 0) as owners
-               from projection
+                 and coalesce(released_position, 9223372036854775807) > (select books from at)
            )
-           select at.books as "books!", at.owners as "owners!", a.account as "account?",
+           select at.books as "books!", at.owners as "owners!", (
+                      select coalesce(released_position, 9223372036854775807) from escrow_owner
+                      where owner_id = $2
+                        and coalesce(released_position, 9223372036854775807) <= at.books
+                      order by coalesce(released_position, 9223372036854775807) desc limit 1
+                  ) as released, a.account as "account?",
                   a.balance as "balance?", a.balance - a.debits_pending as "free?",
                   a.position as "position?"
            from at left join (own join ledger_account a using (account)) on true"#,
@@ -45,6 +51,9 @@ pub(crate) async fn wallet(db: &mut PgConnection, user: UserId) -> Result<Read, 
     let mut read = Read { wallet: Wallet::default(), books: 0, owners: 0 };
     for row in rows {
         (read.books, read.owners) = (row.books, row.owners);
+        // The end of a job is the last that its escrow shows.
+        let released = row.released.unwrap_or_default();
+        read.wallet.position = read.wallet.position.max(released);
         let (Some(account), Some(balance), Some(free)) = (row.account, row.balance, row.free)
         else {
             continue;

@@ -85,7 +85,10 @@ async fn a_second_admin_makes_what_the_first_proposed() {
     assert_eq!(world.available(user(EVE)).await, "87.50");
     let events = read_stream(&world.db.pool, &format!("adjustment-{}", proposed.id), 0, 9).await;
     let events = events.unwrap();
-    let envelope = &events[0].envelope;
+    let digest = Sha256Hash::of(b"[\"the meter was wrong\",\"T-17\"]");
+    let explained = Fact::AdjustmentExplained { adjustment: proposed.id, text_sha256: digest };
+    assert_eq!(events[0].envelope.fact, explained);
+    let envelope = &events[1].envelope;
     let Fact::BooksAdjusted { reason, proposed_by, approved_by, .. } = &envelope.fact else {
         panic!("{envelope:?}")
     };
@@ -93,7 +96,36 @@ async fn a_second_admin_makes_what_the_first_proposed() {
     let operation = format!("adjust:{}", proposed.id);
     assert_eq!((envelope.actor, envelope.operation.as_ref()), (Some(user(2)), Some(&operation)));
     assert_eq!(approved.decided_at, Some(envelope.at));
+    assert_eq!(approved.text_in_log, Some(true));
     assert_eq!(world.list(None).await, [approved]);
+    // Words that were changed afterwards are not those that the log has the digest of.
+    world.db.pool.execute("update adjustment set ticket = 'T-18'").await.unwrap();
+    assert_eq!(world.list(None).await[0].text_in_log, Some(false));
+}
+
+#[tokio::test]
+async fn whoever_decides_the_same_again_is_told_the_same() {
+    let world = world().await;
+    for (amount, decision, by) in
+        [("1", Decision::Approve, 2), ("2", Decision::Reject, 2), ("3", Decision::Withdraw, 1)]
+    {
+        let id = world.proposed(promo(EVE), amount).await.id;
+        let first = world.decide(by, id, decision).await.unwrap();
+        assert_eq!(world.decide(by, id, decision).await.unwrap(), first);
+        let other = code(world.decide(3, id, decision).await);
+        assert_eq!(other, "billing.adjustment_decided", "another person did not decide so");
+    }
+    assert_eq!(world.available(user(EVE)).await, "101.00");
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_is_refused() {
+    let world = world().await;
+    for limit in [0, 201, u32::MAX] {
+        let query = AdjustmentQuery { limit: Some(limit), ..AdjustmentQuery::default() };
+        let refused = world.billing.adjustments(query).await;
+        assert_eq!(code(refused), "platform.query_refused", "{limit}");
+    }
 }
 
 #[tokio::test]
@@ -114,7 +146,7 @@ async fn nobody_decides_alone_twice_or_on_what_is_not_there() {
     );
     for id in [rejected.id, withdrawn.id] {
         for decision in [Decision::Approve, Decision::Reject, Decision::Withdraw] {
-            assert_eq!(code(world.decide(2, id, decision).await), "billing.adjustment_decided");
+            assert_eq!(code(world.decide(3, id, decision).await), "billing.adjustment_decided");
         }
     }
     let nothing = AdjustmentId(Uuid::from_u128(77));

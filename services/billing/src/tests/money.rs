@@ -160,3 +160,30 @@ async fn a_tariff_is_put_into_the_log_when_it_changes() {
     assert_eq!(starts, [start, 99, start]);
     assert_eq!(world.billing.tariff(), usual.tariff);
 }
+
+#[tokio::test]
+async fn a_wallet_does_not_look_at_jobs_that_are_over() {
+    let world = World::new().await;
+    world.billing.grant_welcome(user(1)).await.unwrap();
+    for n in 1..=3 {
+        world.hold(user(1), job(n), 5_000_000).await;
+    }
+    world.settle(job(1), &[(user(2), 900_000)], 100_000).await;
+    world.release(user(1), job(1)).await;
+    world.release(user(1), job(2)).await;
+    let wallet = world.billing.wallet(user(1)).await.unwrap();
+    assert_eq!(
+        (wallet.held.to_string(), wallet.available.to_string()),
+        ("5.00".into(), "94.00".into())
+    );
+    let open: i64 = sqlx::query_scalar(
+        "select count(*) from escrow_owner
+         where owner_id = $1 and coalesce(released_position, 9223372036854775807) > $2",
+    )
+    .bind(user(1).0)
+    .bind(world.log.head())
+    .fetch_one(&world.db.pool)
+    .await
+    .unwrap();
+    assert_eq!(open, 1, "the others are not looked at");
+}

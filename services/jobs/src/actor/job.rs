@@ -8,23 +8,24 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use medusa_api::JobSpec;
-use medusa_eventlog::{Append, AppendError, EventLog, Expect, NewEvent, Operation};
+use medusa_eventlog::{Append, EventLog, Expect, NewEvent, Operation};
 use medusa_events::{EndState, Fact};
 use medusa_platform::{BlobStore, Clock, Random};
-use medusa_types::{AgentId, JobId, LeaseId, Outcome, Sha256Hash, UserId};
+use medusa_types::{JobId, LeaseId, Outcome, Sha256Hash, UserId};
 
 use super::MAILBOX_MAX;
-use super::message::{CancelJob, Granted, JobEvent, NextLease, Reported, WhyWaiting};
+use super::message::{Answered, Granted, JobEvent, NextLease, Reported, WhyWaiting};
 use super::scheduler::{JobDown, JobUp, SchedulerHandle, Withdraw};
-use crate::domain::{Fleet, Job, TrustRules};
-use crate::error::JobsError;
+use crate::domain::{Fleet, Job, Offer, Pace, TrustRules};
 use crate::order::Orders;
 use crate::port::{Escrows, Runner};
 use crate::split::Plan;
 use crate::{start, store};
 
 /// Notes about an ended job are written within this time; then its actor leaves.
-const LEAVE_AFTER: Duration = Duration::from_millis(500);
+pub(super) const LEAVE_AFTER: Duration = Duration::from_millis(500);
+/// When the scheduler did not take an offer.
+const WAKE_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// What every job actor needs.
 #[derive(Clone)]
@@ -57,8 +58,12 @@ pub(crate) struct JobActor {
     pub(super) fleet: Arc<Fleet>,
     /// Results are being put together.
     pub(super) merging: bool,
+    /// Chunks that may have to be run here.
+    pub(super) doubtful: BTreeSet<u32>,
     /// Chunks that are being run here.
     pub(super) refereeing: BTreeSet<u32>,
+    /// How long copies take.
+    pace: Pace,
     /// What the consumer is told when the job fails.
     pub(super) last_words: String,
 }
@@ -71,7 +76,7 @@ impl JobActor {
         spec: JobSpec,
         (mut job, version): (Job, i64),
     ) -> Self {
-        job.decide_by(context.rules, spec.memory_bytes());
+        job.decide_by(context.rules, spec.memory_bytes(), spec.keep_going);
         Self {
             context,
             orders: Arc::new(orders),
@@ -81,7 +86,9 @@ impl JobActor {
             version,
             fleet: Arc::default(),
             merging: false,
+            doubtful: BTreeSet::new(),
             refereeing: BTreeSet::new(),
+            pace: Pace::default(),
             last_words: String::new(),
         }
     }
@@ -100,7 +107,7 @@ impl JobActor {
         if facts.is_empty() {
             return;
         }
-        let append = self.append(&facts, actor);
+        let append = self.append(&facts, actor, None);
         match self.context.log.enqueue(append) {
             Ok(answer) => {
                 let id = self.id();
@@ -121,10 +128,20 @@ impl JobActor {
         self.act_on(&facts, ctx);
     }
 
-    fn append(&mut self, facts: &[Fact], actor: Option<UserId>) -> Append {
+    /// `asked` is the consumer's own operation, if the facts come of one.
+    pub(super) fn append(
+        &mut self,
+        facts: &[Fact],
+        actor: Option<UserId>,
+        asked: Option<Operation>,
+    ) -> Append {
         let stream = format!("job-{}", self.id());
         let key = facts.iter().find_map(|fact| match fact {
-            Fact::ChunkSettled { job, chunk, .. } => Some(format!("settle:{job}:{chunk}")),
+            // Once for each verdict: a failed chunk that got another chance has another one.
+            Fact::ChunkSettled { job, chunk, .. } => Some(match self.job.retries() {
+                0 => format!("settle:{job}:{chunk}"),
+                retries => format!("settle:{job}:{chunk}:{retries}"),
+            }),
             Fact::JobEnded { job, .. } => Some(format!("end:{job}")),
             _ => None,
         });
@@ -134,7 +151,7 @@ impl JobActor {
             let event = NewEvent::new(stream.clone(), fact.clone()).moving(moves);
             NewEvent { actor, ..event }
         };
-        let operation = key.map(|key| Operation::house(key, request));
+        let operation = asked.or_else(|| key.map(|key| Operation::house(key, request)));
         let mut events: Vec<NewEvent> = facts.iter().map(event).collect();
         if let Some(first) = events.first_mut() {
             first.expect = Expect::Version(self.version);
@@ -144,11 +161,14 @@ impl JobActor {
         Append { operation, events }
     }
 
-    fn act_on(&mut self, facts: &[Fact], ctx: &mut Context<Self>) {
+    pub(super) fn act_on(&mut self, facts: &[Fact], ctx: &mut Context<Self>) {
         let mut wake = false;
         for fact in facts {
             match fact {
-                Fact::LeaseEnded { .. } | Fact::AttemptReported { .. } => wake = true,
+                Fact::LeaseEnded { chunk, .. } | Fact::AttemptReported { chunk, .. } => {
+                    self.doubtful.insert(chunk.0);
+                    wake = true;
+                }
                 Fact::JobEnded { state, code, .. } => self.ended(*state, code.as_deref(), ctx),
                 _ => {}
             }
@@ -166,10 +186,22 @@ impl JobActor {
         }
     }
 
+    /// Says that there are chunks to give, if there are any.
     pub(super) fn wake(&self, ctx: &mut Context<Self>) {
-        let up = JobUp { job: self.id(), addr: ctx.address() };
-        if self.context.scheduler.try_send(up).is_err() {
-            tracing::debug!("the scheduler will find the job at its next tick");
+        if !self.job.has_work() {
+            return;
+        }
+        let submitted = self.job.submitted();
+        let offer = Offer {
+            job: submitted.id,
+            consumer: submitted.owner,
+            weight: self.spec.priority.weight(),
+            program: submitted.program,
+            memory_bytes: self.spec.memory_bytes(),
+        };
+        if self.context.scheduler.try_send(JobUp { offer, addr: ctx.address() }).is_err() {
+            // It has too much to do for the moment.
+            ctx.notify_later(JobEvent::Wake, WAKE_AGAIN_AFTER);
         }
     }
 
@@ -198,39 +230,23 @@ impl JobActor {
     }
 
     /// Tells agents to stop what is not needed any more.
-    fn withdraw(&self, leases: &[(AgentId, LeaseId)]) {
-        for (agent, lease) in leases {
-            let withdraw = Withdraw { agent: *agent, lease: *lease };
+    pub(super) fn withdraw_freed(&mut self) {
+        for (agent, lease) in self.job.take_freed() {
+            let withdraw = Withdraw { agent, lease };
             if self.context.scheduler.try_send(withdraw).is_err() {
                 tracing::debug!("an agent will find out that its lease has ended");
             }
         }
     }
 
-    pub(super) fn live(&self) -> Vec<(AgentId, LeaseId)> {
-        self.job.leases().map(|l| (l.agent, l.id)).collect()
-    }
-
     /// Records facts and withdraws the leases that they ended without a report.
     pub(super) fn record_and_withdraw(
         &mut self,
-        before: Vec<(AgentId, LeaseId)>,
         facts: Vec<Fact>,
         actor: Option<UserId>,
         ctx: &mut Context<Self>,
     ) {
-        let reported: Vec<LeaseId> = facts
-            .iter()
-            .filter_map(|fact| match fact {
-                Fact::AttemptReported { lease, .. } => Some(*lease),
-                _ => None,
-            })
-            .collect();
-        let over: Vec<_> = before
-            .into_iter()
-            .filter(|(_, id)| self.job.live_lease(*id).is_none() && !reported.contains(id))
-            .collect();
-        self.withdraw(&over);
+        self.withdraw_freed();
         self.record(facts, actor, ctx);
     }
 
@@ -241,7 +257,9 @@ impl JobActor {
             return;
         }
         let chunk = lease.chunk;
-        let before = self.live();
+        if reported.outcome == Outcome::Done {
+            self.pace.took(self.context.clock.now().ms_since(lease.granted_at));
+        }
         let result = (reported.outcome, reported.output, reported.output_bytes, reported.fuel);
         let facts = self.job.report(reported.lease, result, &self.fleet);
         if reported.outcome != Outcome::Done {
@@ -250,7 +268,7 @@ impl JobActor {
         if !reported.stderr.is_empty() {
             self.keep_stderr(reported, chunk, ctx);
         }
-        self.record_and_withdraw(before, facts, None, ctx);
+        self.record_and_withdraw(facts, None, ctx);
     }
 
     fn keep_stderr(&self, reported: Reported, chunk: u32, ctx: &mut Context<Self>) {
@@ -267,29 +285,34 @@ impl JobActor {
     }
 
     fn lose(&mut self, leases: &[LeaseId], why: &str, ctx: &mut Context<Self>) {
-        let before = self.live();
         let facts = self.job.lose(leases, why, &self.fleet);
-        self.record_and_withdraw(before, facts, None, ctx);
+        self.record_and_withdraw(facts, None, ctx);
     }
 
-    fn end_if_starved(&mut self, ctx: &mut Context<Self>) {
-        if !self.job.is_starved(&self.fleet) {
-            return;
+    /// Pauses when there is nothing to go on with.
+    fn pause_if_stuck(&mut self, ctx: &mut Context<Self>) {
+        if let Some(why) = self.job.should_pause(&self.fleet) {
+            tracing::info!(job = %self.id(), why = why.word(), "a job pauses");
+            let facts = self.job.pause(why);
+            self.record(facts, None, ctx);
         }
-        self.last_words =
-            "the credits that were held are spent before the chunks are done, because \
-            they need more than the sample; ask for a new quote with smaller chunks"
-                .to_owned();
-        let facts = self.job.end(EndState::Failed, Some("jobs.hold_spent"));
-        self.record(facts, None, ctx);
+    }
+
+    /// Sends out one more copy where one takes much longer than usual: at the end of a job sooner.
+    fn rival_late_copies(&mut self, ctx: &mut Context<Self>) {
+        let patience = self.pace.patience(self.job.is_in_tail());
+        let since = self.context.clock.now().plus_ms(patience.saturating_neg());
+        if self.job.mark_late(since) {
+            self.wake(ctx);
+        }
     }
 
     /// Takes the steps that do not come with a message: after a start, and after the fleet changed.
     fn look_around(&mut self, ctx: &mut Context<Self>) {
+        self.doubtful.extend(self.job.stale_reports());
         for chunk in self.job.stale_reports() {
-            let before = self.live();
             let facts = self.job.conclude(chunk, &self.fleet);
-            self.record_and_withdraw(before, facts, None, ctx);
+            self.record_and_withdraw(facts, None, ctx);
         }
         self.call_referee(ctx);
         if self.job.merging() && self.job.ended().is_none() {
@@ -304,7 +327,7 @@ impl JobActor {
 /// The job has ended and its facts are on their way.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Leave;
+pub(super) struct Leave;
 
 impl Actor for JobActor {
     type Context = Context<Self>;
@@ -316,13 +339,10 @@ impl Actor for JobActor {
 }
 
 impl Handler<NextLease> for JobActor {
-    type Result = ResponseActFuture<Self, Option<Box<Granted>>>;
+    type Result = ResponseActFuture<Self, Answered>;
 
     fn handle(&mut self, msg: NextLease, ctx: &mut Self::Context) -> Self::Result {
         self.fleet = msg.fleet;
-        if msg.worker.memory_bytes < self.spec.memory_bytes() {
-            return Box::pin(fut::ready(None));
-        }
         let now = self.context.clock.now();
         let id = LeaseId(self.context.random.id());
         // Not made of the lease's id, which the agent knows: it must not know if it is checked.
@@ -330,19 +350,25 @@ impl Handler<NextLease> for JobActor {
         let dice = u32::from_le_bytes([a, b, c, d]);
         let facts = self.job.lease(msg.worker, &self.fleet, id, dice, now);
         let Some(Fact::ChunkLeased { chunk, fuel_limit, .. }) = facts.first().cloned() else {
-            return Box::pin(fut::ready(None));
+            let some = self.job.has_work();
+            return Box::pin(fut::ready(if some {
+                Answered::NotForThis
+            } else {
+                Answered::Nothing
+            }));
         };
         let at_risk = self.job.at_risk(id);
         self.record(facts, None, ctx);
-        let orders = Arc::clone(&self.orders);
+        let (orders, below) = (Arc::clone(&self.orders), self.job.below(chunk.0));
+        let agent = msg.worker.agent;
         let order =
-            async move { orders.lease(id, chunk.0, fuel_limit, msg.worker.agent, now).await };
+            async move { orders.lease(id, (chunk.0, &below), fuel_limit, agent, now).await };
         Box::pin(order.into_actor(self).map(move |frame, act, ctx| match frame {
-            Ok(frame) => Some(Box::new(Granted { lease: id, frame, at_risk })),
+            Ok(frame) => Answered::Lease(Box::new(Granted { lease: id, frame, at_risk })),
             Err(error) => {
                 tracing::error!(%error, "a chunk's input could not be read");
                 act.lose(&[id], "refused", ctx);
-                None
+                Answered::NotForThis
             }
         }))
     }
@@ -357,7 +383,9 @@ impl Handler<JobEvent> for JobActor {
             JobEvent::Fleet(fleet) => {
                 self.fleet = fleet;
                 self.look_around(ctx);
+                self.wake(ctx);
             }
+            JobEvent::Wake => self.wake(ctx),
             JobEvent::AgentGone(agent) => {
                 let gone: Vec<LeaseId> =
                     self.job.leases().filter(|l| l.agent == agent).map(|l| l.id).collect();
@@ -371,7 +399,8 @@ impl Handler<JobEvent> for JobActor {
             JobEvent::Tick => {
                 let expired = self.job.expired(self.context.clock.now());
                 self.lose(&expired, "expired", ctx);
-                self.end_if_starved(ctx);
+                self.pause_if_stuck(ctx);
+                self.rival_late_copies(ctx);
             }
         }
     }
@@ -389,38 +418,6 @@ impl Handler<WhyWaiting> for JobActor {
     }
 }
 
-impl Handler<CancelJob> for JobActor {
-    type Result = ResponseActFuture<Self, Result<i64, JobsError>>;
-
-    fn handle(&mut self, msg: CancelJob, ctx: &mut Self::Context) -> Self::Result {
-        let before = self.live();
-        let facts = self.job.end(EndState::Cancelled, None);
-        if facts.is_empty() {
-            return Box::pin(fut::ready(Err(JobsError::Ended)));
-        }
-        self.withdraw(&before);
-        let append = self.append(&facts, Some(msg.actor));
-        let queued = self.context.log.enqueue(append);
-        self.act_on(&facts, ctx);
-        let written = async move {
-            match queued {
-                Ok(answer) => answer.await.unwrap_or(Err(AppendError::Unknown)),
-                Err(error) => Err(error),
-            }
-        };
-        Box::pin(written.into_actor(self).map(|appended, _, ctx| match appended {
-            Ok(appended) => {
-                ctx.notify_later(Leave, LEAVE_AFTER);
-                Ok(appended.position)
-            }
-            Err(error) => {
-                ctx.notify(Refold);
-                Err(JobsError::Append(error))
-            }
-        }))
-    }
-}
-
 impl Handler<Refold> for JobActor {
     type Result = AtomicResponse<Self, ()>;
 
@@ -431,7 +428,8 @@ impl Handler<Refold> for JobActor {
         AtomicResponse::new(Box::pin(fold.into_actor(self).map(|folded, act, ctx| match folded {
             Ok(Some(folded)) => {
                 act.job = folded.job;
-                act.job.decide_by(act.context.rules, act.spec.memory_bytes());
+                let (rules, spec) = (act.context.rules, &act.spec);
+                act.job.decide_by(rules, spec.memory_bytes(), spec.keep_going);
                 act.version = folded.version;
                 start::revive(&mut act.job, act.context.clock.now());
                 if act.job.ended().is_some() {

@@ -3,15 +3,26 @@
 use std::sync::Arc;
 
 use actix::Message;
+use medusa_eventlog::Operation;
 use medusa_protocol::Frame;
 use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
 
 use crate::domain::{Fleet, Worker};
 use crate::error::JobsError;
 
+/// What a job says when it is asked for a lease.
+pub(crate) enum Answered {
+    /// Here it is.
+    Lease(Box<Granted>),
+    /// It has chunks, but none for this agent's owner.
+    NotForThis,
+    /// It has nothing to give; it says when that changes.
+    Nothing,
+}
+
 /// Ask for a lease for this agent.
 #[derive(Message)]
-#[rtype(result = "Option<Box<Granted>>")]
+#[rtype(result = "Answered")]
 pub(crate) struct NextLease {
     pub(crate) worker: Worker,
     pub(crate) fleet: Arc<Fleet>,
@@ -49,6 +60,8 @@ pub(crate) enum JobEvent {
     AgentGone(AgentId),
     /// An agent said what it is working on.
     Pulse { agent: AgentId, running: Vec<LeaseId>, connected_at: Timestamp, now: Timestamp },
+    /// Say again that there are chunks to give.
+    Wake,
     /// Time passed.
     Tick,
 }
@@ -58,12 +71,36 @@ pub(crate) enum JobEvent {
 #[rtype(result = "Option<String>")]
 pub(crate) struct WhyWaiting;
 
-/// The consumer stops the job.
-#[derive(Message)]
-#[rtype(result = "Result<i64, JobsError>")]
-pub(crate) struct CancelJob {
-    pub(crate) actor: UserId,
+/// What a consumer may do to a job that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// Hand out nothing more for now.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Hold so much more.
+    Raise(Credits),
+    /// Give failed chunks another chance, with this limit of fuel.
+    Retry(Fuel),
+    /// Stop for ever.
+    Cancel,
 }
+
+/// The consumer steers the job. The answer is the position of what was written; nothing when the
+/// job is already as it was wished.
+#[derive(Message)]
+#[rtype(result = "Result<Option<i64>, JobsError>")]
+pub(crate) struct ControlJob {
+    pub(crate) actor: UserId,
+    pub(crate) what: Control,
+    /// So that what was sent twice is done once.
+    pub(crate) operation: Operation,
+}
+
+/// Fuel that one run of a job may use by now.
+#[derive(Message)]
+#[rtype(result = "Fuel")]
+pub(crate) struct FuelLimit;
 
 impl Reported {
     /// What a consumer is told of a failed run.

@@ -1,6 +1,7 @@
 //! Time and traffic: one actor for each open job, one for each connected agent, and the scheduler
 //! between them. All of it can be rebuilt from the log: killing an actor loses nothing.
 
+mod control;
 mod job;
 mod message;
 mod scheduler;
@@ -9,9 +10,9 @@ mod work;
 mod worker;
 
 pub(crate) use job::{JobActor, JobContext};
-pub(crate) use message::{CancelJob, WhyWaiting};
+pub(crate) use message::{Control, ControlJob, FuelLimit, WhyWaiting};
 pub(crate) use scheduler::{Scheduler, SchedulerHandle, Standings};
-pub(crate) use summary::Summary;
+pub(crate) use summary::{FleetSummary, Summary};
 pub(crate) use worker::{Inbound, Replaced as Hangup, WorkerActor, WorkerConfig};
 
 /// Messages that wait for one actor; more are an error of the sender's rate.

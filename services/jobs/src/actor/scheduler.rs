@@ -1,21 +1,22 @@
-//! The scheduler: knows connected agents and open jobs, and brings them together. It asks a job for
-//! a lease on behalf of an agent with a free slot, jobs in turn, until nobody has work.
+//! The scheduler: knows connected agents and open jobs, and brings them together. It carries the
+//! questions of the floor to the jobs and the answers back, and tells the jobs who is there.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem::replace;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use medusa_api::AgentState;
 use medusa_platform::Clock;
-use medusa_types::{AgentId, Credits, JobId, LeaseId, Timestamp, UserId};
+use medusa_types::{AgentId, JobId, LeaseId, Timestamp, UserId};
 
 use super::MAILBOX_MAX;
 use super::job::JobActor;
-use super::message::{Granted, JobEvent, NextLease, Reported};
+use super::message::{Answered, JobEvent, NextLease, Reported};
 use super::summary::{FleetSummary, Summary};
 use super::worker::{Assign, Replaced, Revoke, WorkerActor};
-use crate::domain::{Fleet, Standing, Tie, TrustRules, Worker};
+use crate::domain::{Answer, Ask, Fleet, Floor, Offer, Standing, Tie, TrustRules, Worker};
 
 /// The address that everybody uses.
 pub(crate) type SchedulerHandle = Addr<Scheduler>;
@@ -56,6 +57,8 @@ pub(crate) struct WorkerPulse {
 pub(crate) struct Freed {
     pub(crate) agent: AgentId,
     pub(crate) lease: LeaseId,
+    /// It did not break down over it.
+    pub(crate) well: bool,
 }
 
 /// A report whose lease was granted over an earlier connection.
@@ -67,7 +70,7 @@ pub(crate) struct Orphan(pub(crate) Reported);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct JobUp {
-    pub(crate) job: JobId,
+    pub(crate) offer: Offer,
     pub(crate) addr: Addr<JobActor>,
 }
 
@@ -89,45 +92,16 @@ pub(crate) struct Withdraw {
     pub(crate) lease: LeaseId,
 }
 
-struct Entry {
-    worker: Worker,
-    slots: u32,
-    paused: bool,
-    /// Leases, and what each puts at risk.
-    leases: BTreeMap<LeaseId, Credits>,
-    addr: Addr<WorkerActor>,
-    /// A request for work is under way.
-    asking: bool,
-    /// Something changed since; ask once more.
-    again: bool,
-}
-
-impl Entry {
-    /// Leases it may hold: one for each slot, and as many that wait with their input fetched; but
-    /// no more than its record allows.
-    fn room(&self, rules: &TrustRules, now: Timestamp) -> bool {
-        let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
-        let most = self.slots.saturating_mul(2).min(self.worker.standing.leases_max(now));
-        self.works(rules, now) && held < most
-    }
-
-    /// Whether it takes part.
-    fn works(&self, rules: &TrustRules, now: Timestamp) -> bool {
-        !self.paused && self.worker.standing.quarantined(rules, now).is_none()
-    }
-
-    /// Whether it could be given a lease, now or once others are done.
-    fn counts(&self, rules: &TrustRules, now: Timestamp) -> bool {
-        self.works(rules, now) && self.worker.standing.leases_max(now) > 0
-    }
-}
+/// Changes of who is there are gathered for so long before the jobs are told.
+const GATHER: Duration = Duration::from_millis(10);
+/// Runs of one agent at the same time.
+const SLOTS_MAX: u32 = 256;
 
 /// The scheduler.
 pub(crate) struct Scheduler {
-    workers: BTreeMap<AgentId, Entry>,
+    floor: Floor,
+    workers: HashMap<AgentId, Link>,
     jobs: BTreeMap<JobId, Addr<JobActor>>,
-    /// Jobs in turn.
-    turn: VecDeque<JobId>,
     /// Owners of agents that were cut off and may come back.
     missed: BTreeMap<AgentId, UserId>,
     /// Agents of before a restart may still be on their way.
@@ -135,44 +109,59 @@ pub(crate) struct Scheduler {
     /// Records of all agents that ever had one.
     standings: BTreeMap<AgentId, Standing>,
     /// What owners have in common, of all who were connected since the start.
-    ties: BTreeMap<UserId, BTreeSet<Tie>>,
+    ties: Arc<BTreeMap<UserId, BTreeSet<Tie>>>,
     /// Who is there, as the jobs know it.
     fleet: Arc<Fleet>,
+    /// The jobs will be told who is there.
+    announcing: bool,
     rules: TrustRules,
     clock: Clock,
     grace: Duration,
 }
 
+/// A connected agent.
+struct Link {
+    addr: Addr<WorkerActor>,
+    /// It has said what it is working on since it came.
+    told: bool,
+}
+
 impl Scheduler {
     pub(crate) fn new(clock: Clock, grace: Duration, rules: TrustRules) -> Self {
         Self {
-            workers: BTreeMap::new(),
+            floor: Floor::new(rules),
+            workers: HashMap::new(),
             jobs: BTreeMap::new(),
-            turn: VecDeque::new(),
             missed: BTreeMap::new(),
             gathering: true,
             standings: BTreeMap::new(),
-            ties: BTreeMap::new(),
+            ties: Arc::default(),
             fleet: Arc::new(Fleet { gathering: true, ..Fleet::default() }),
+            announcing: false,
             rules,
             clock,
             grace,
         }
     }
 
+    /// Tells the jobs who is there, soon.
+    fn announce_soon(&mut self, ctx: &mut Context<Self>) {
+        if !replace(&mut self.announcing, true) {
+            ctx.run_later(GATHER, |act, _| {
+                act.announcing = false;
+                act.announce_fleet();
+            });
+        }
+    }
+
     /// Looks who is there, and tells the jobs if that has changed.
     fn announce_fleet(&mut self) {
-        let now = self.clock.now();
-        let there = self.workers.values().filter(|w| w.counts(&self.rules, now));
-        let there = there.map(|w| (w.worker.lender, w.worker.memory_bytes));
-        // Who may come back in a moment comes back as large as before.
-        let missed = self.missed.values().map(|owner| (*owner, u64::MAX));
-        let mut owners = BTreeMap::new();
-        for (owner, memory) in there.chain(missed) {
-            let most: &mut u64 = owners.entry(owner).or_default();
-            *most = memory.max(*most);
+        let mut owners = self.floor.owners(self.clock.now());
+        for owner in self.missed.values() {
+            // Who may come back in a moment comes back as large as before.
+            owners.insert(*owner, u64::MAX);
         }
-        let fleet = Fleet { owners, ties: self.ties.clone(), gathering: self.gathering };
+        let fleet = Fleet { owners, ties: Arc::clone(&self.ties), gathering: self.gathering };
         if fleet != *self.fleet {
             self.fleet = Arc::new(fleet);
             let fleet = Arc::clone(&self.fleet);
@@ -183,14 +172,17 @@ impl Scheduler {
     /// Ends the leases of an agent that is quarantined from now on.
     fn cut_off(&mut self, agent: AgentId) {
         tracing::warn!(%agent, "an agent is quarantined for wrong results");
-        if let Some(entry) = self.workers.get_mut(&agent) {
-            for lease in std::mem::take(&mut entry.leases).into_keys() {
-                if entry.addr.try_send(Revoke(lease)).is_err() {
-                    tracing::debug!(%agent, "an agent did not hear of a withdrawn lease");
-                }
-            }
+        for lease in self.floor.strip(agent, self.clock.now()) {
+            self.revoke(agent, lease);
         }
         self.tell_jobs(|| JobEvent::AgentGone(agent));
+    }
+
+    fn revoke(&self, agent: AgentId, lease: LeaseId) {
+        let link = self.workers.get(&agent);
+        if link.is_some_and(|link| link.addr.try_send(Revoke(lease)).is_err()) {
+            tracing::debug!(%agent, "an agent did not hear of a withdrawn lease");
+        }
     }
 
     fn tell_jobs(&self, event: impl Fn() -> JobEvent) {
@@ -199,67 +191,35 @@ impl Scheduler {
         }
     }
 
-    /// Asks for work for every agent with room.
-    fn match_all(&mut self, ctx: &mut Context<Self>) {
-        let agents: Vec<AgentId> = self.workers.keys().copied().collect();
-        agents.into_iter().for_each(|agent| self.ask(agent, ctx));
+    /// Asks the jobs for all agents with room, as far as they have anything to give.
+    fn ask_all(&mut self, ctx: &mut Context<Self>) {
+        while let Some(ask) = self.floor.next_ask(self.clock.now()) {
+            let Some(job) = self.jobs.get(&ask.job).cloned() else {
+                self.floor.withdraw(ask.job);
+                continue;
+            };
+            let next = NextLease { worker: ask.worker, fleet: Arc::clone(&self.fleet) };
+            let answer = job.send(next).into_actor(self);
+            ctx.spawn(answer.map(move |answer, act, ctx| {
+                act.answered(&ask, job, answer.unwrap_or(Answered::Nothing));
+                act.ask_all(ctx);
+            }));
+        }
     }
 
-    /// Asks the jobs, in turn, for one lease for this agent; goes on while it has room.
-    fn ask(&mut self, agent: AgentId, ctx: &mut Context<Self>) {
-        let (fleet, now) = (Arc::clone(&self.fleet), self.clock.now());
-        let Some(entry) = self.workers.get_mut(&agent) else { return };
-        if entry.asking {
-            entry.again = true;
-            return;
-        }
-        if !entry.room(&self.rules, now) || self.jobs.is_empty() {
-            return;
-        }
-        entry.asking = true;
-        entry.again = false;
-        let exposed = entry.leases.values().copied().fold(Credits::ZERO, Credits::saturating_add);
-        let worker = Worker { exposed, ..entry.worker };
-        let order: Vec<(JobId, Addr<JobActor>)> =
-            self.turn.iter().filter_map(|job| Some((*job, self.jobs.get(job)?.clone()))).collect();
-        let search = async move {
-            for (job, addr) in order {
-                let next = NextLease { worker, fleet: Arc::clone(&fleet) };
-                if let Ok(Some(granted)) = addr.send(next).await {
-                    return Some((job, addr, granted));
-                }
-            }
-            None
+    fn answered(&mut self, ask: &Ask, job: Addr<JobActor>, answered: Answered) {
+        let agent = ask.worker.agent;
+        let answer = match &answered {
+            Answered::Lease(granted) => Answer::Lease(granted.lease, granted.at_risk),
+            Answered::NotForThis => Answer::NotForThis,
+            Answered::Nothing => Answer::Nothing,
         };
-        ctx.spawn(
-            search.into_actor(self).map(move |found, act, ctx| act.assign(agent, found, ctx)),
-        );
-    }
-
-    fn assign(
-        &mut self,
-        agent: AgentId,
-        found: Option<(JobId, Addr<JobActor>, Box<Granted>)>,
-        ctx: &mut Context<Self>,
-    ) {
-        let Some(entry) = self.workers.get_mut(&agent) else {
-            // It went away meanwhile; the lease ends with its grace.
-            return;
-        };
-        entry.asking = false;
-        let mut more = entry.again;
-        if let Some((job, addr, granted)) = found {
-            entry.leases.insert(granted.lease, granted.at_risk);
-            let sent = entry.addr.try_send(Assign { job: addr, granted });
-            if sent.is_err() {
-                tracing::warn!(%agent, "an agent's mailbox is full; its lease will end by itself");
-            }
-            self.turn.retain(|id| *id != job);
-            self.turn.push_back(job);
-            more = true;
-        }
-        if more {
-            self.ask(agent, ctx);
+        self.floor.answer(ask, answer, self.clock.now());
+        // An agent that went away meanwhile leaves a lease that ends with its grace.
+        if let (Answered::Lease(granted), Some(link)) = (answered, self.workers.get(&agent))
+            && link.addr.try_send(Assign { job, granted }).is_err()
+        {
+            tracing::warn!(%agent, "an agent's mailbox is full; its lease will end by itself");
         }
     }
 }
@@ -279,12 +239,12 @@ impl Actor for Scheduler {
             act.gathering = false;
             act.announce_fleet();
         });
-        // A safety net: every wake-up is also sent when it happens.
         ctx.run_interval(Duration::from_millis(500), |act, ctx| {
             act.tell_jobs(|| JobEvent::Tick);
-            // Quarantines end by themselves.
+            // Quarantines and the rest of who failed too often end by themselves.
+            act.floor.replace(act.clock.now());
             act.announce_fleet();
-            act.match_all(ctx);
+            act.ask_all(ctx);
         });
     }
 }
@@ -293,26 +253,24 @@ impl Handler<WorkerUp> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: WorkerUp, ctx: &mut Self::Context) {
-        let agent = msg.worker.agent;
+        let (agent, lender) = (msg.worker.agent, msg.worker.lender);
         let standing = self.standings.get(&agent).copied().unwrap_or_default();
-        self.ties.entry(msg.worker.lender).or_default().extend(msg.ties);
-        let entry = Entry {
-            worker: Worker { standing, ..msg.worker },
-            slots: msg.slots.clamp(1, 256),
-            paused: msg.paused,
-            leases: BTreeMap::new(),
-            addr: msg.addr,
-            asking: false,
-            again: false,
-        };
-        if let Some(old) = self.workers.insert(agent, entry)
+        let known = self.ties.get(&lender);
+        if known.is_none_or(|known| !msg.ties.is_subset(known)) {
+            Arc::make_mut(&mut self.ties).entry(lender).or_default().extend(msg.ties);
+        }
+        let worker = Worker { standing, ..msg.worker };
+        let slots = msg.slots.clamp(1, SLOTS_MAX);
+        self.floor.enter(worker, slots, msg.paused, self.clock.now());
+        let link = Link { addr: msg.addr, told: false };
+        if let Some(old) = self.workers.insert(agent, link)
             && old.addr.try_send(Replaced).is_err()
         {
             tracing::debug!(%agent, "an agent's earlier connection is gone already");
         }
         self.missed.remove(&agent);
-        self.announce_fleet();
-        self.ask(agent, ctx);
+        self.announce_soon(ctx);
+        self.ask_all(ctx);
     }
 }
 
@@ -321,19 +279,19 @@ impl Handler<WorkerDown> for Scheduler {
 
     fn handle(&mut self, msg: WorkerDown, ctx: &mut Self::Context) {
         let agent = msg.agent;
-        if self.workers.get(&agent).is_none_or(|entry| entry.addr != msg.addr) {
+        if self.workers.get(&agent).is_none_or(|link| link.addr != msg.addr) {
             return;
         }
-        if let Some(entry) = self.workers.remove(&agent) {
-            self.missed.insert(agent, entry.worker.lender);
+        self.workers.remove(&agent);
+        if let Some(lender) = self.floor.leave(agent) {
+            self.missed.insert(agent, lender);
         }
         // It may come back in a moment and go on with its leases.
         ctx.run_later(self.grace, move |act, ctx| {
             if !act.workers.contains_key(&agent) {
                 act.missed.remove(&agent);
                 act.tell_jobs(|| JobEvent::AgentGone(agent));
-                act.announce_fleet();
-                act.match_all(ctx);
+                act.announce_soon(ctx);
             }
         });
     }
@@ -343,19 +301,26 @@ impl Handler<WorkerPulse> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: WorkerPulse, ctx: &mut Self::Context) {
-        let now = self.clock.now();
-        self.tell_jobs(|| JobEvent::Pulse {
-            agent: msg.agent,
+        let (agent, now) = (msg.agent, self.clock.now());
+        let first = self.workers.get_mut(&agent).is_some_and(|link| !replace(&mut link.told, true));
+        let pulse = || JobEvent::Pulse {
+            agent,
             running: msg.running.clone(),
             connected_at: msg.connected_at,
             now,
-        });
-        let Some(entry) = self.workers.get_mut(&msg.agent) else { return };
-        if entry.paused != msg.paused {
-            entry.paused = msg.paused;
-            self.announce_fleet();
+        };
+        // Leases of an earlier connection may be of any job.
+        match self.floor.jobs_of(agent, &msg.running) {
+            Some(jobs) if !first => {
+                let jobs = jobs.into_iter().filter_map(|job| self.jobs.get(&job));
+                jobs.for_each(|job| tell_job(job, pulse()));
+            }
+            _ => self.tell_jobs(pulse),
         }
-        self.ask(msg.agent, ctx);
+        if self.floor.pause(agent, msg.paused, now) {
+            self.announce_soon(ctx);
+        }
+        self.ask_all(ctx);
     }
 }
 
@@ -363,10 +328,10 @@ impl Handler<Freed> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: Freed, ctx: &mut Self::Context) {
-        if let Some(entry) = self.workers.get_mut(&msg.agent) {
-            entry.leases.remove(&msg.lease);
-        }
-        self.ask(msg.agent, ctx);
+        let now = self.clock.now();
+        self.floor.free(msg.agent, msg.lease, now);
+        self.floor.ended(msg.agent, msg.well, now);
+        self.ask_all(ctx);
     }
 }
 
@@ -382,11 +347,13 @@ impl Handler<JobUp> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: JobUp, ctx: &mut Self::Context) {
-        if self.jobs.insert(msg.job, msg.addr.clone()).is_none() {
-            self.turn.push_front(msg.job);
+        let job = msg.offer.job;
+        self.floor.offer(msg.offer);
+        if self.jobs.get(&job) != Some(&msg.addr) {
+            tell_job(&msg.addr, JobEvent::Fleet(Arc::clone(&self.fleet)));
+            self.jobs.insert(job, msg.addr);
         }
-        tell_job(&msg.addr, JobEvent::Fleet(Arc::clone(&self.fleet)));
-        self.match_all(ctx);
+        self.ask_all(ctx);
     }
 }
 
@@ -395,7 +362,7 @@ impl Handler<JobDown> for Scheduler {
 
     fn handle(&mut self, msg: JobDown, _: &mut Self::Context) {
         self.jobs.remove(&msg.0);
-        self.turn.retain(|job| *job != msg.0);
+        self.floor.withdraw(msg.0);
     }
 }
 
@@ -406,17 +373,13 @@ impl Handler<Standings> for Scheduler {
         let now = self.clock.now();
         for (agent, standing) in msg.0 {
             let before = self.standings.insert(agent, standing).unwrap_or_default();
-            let out = |standing: Standing| standing.quarantined(&self.rules, now).is_some();
-            let cut_off = out(standing) && !out(before);
-            if let Some(entry) = self.workers.get_mut(&agent) {
-                entry.worker.standing = standing;
-            }
-            if cut_off {
+            let was_out = before.quarantined(&self.rules, now).is_some();
+            if self.floor.judge(agent, standing, now) && !was_out {
                 self.cut_off(agent);
             }
         }
-        self.announce_fleet();
-        self.match_all(ctx);
+        self.announce_soon(ctx);
+        self.ask_all(ctx);
     }
 }
 
@@ -424,13 +387,9 @@ impl Handler<Withdraw> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: Withdraw, ctx: &mut Self::Context) {
-        if let Some(entry) = self.workers.get_mut(&msg.agent)
-            && entry.leases.remove(&msg.lease).is_some()
-        {
-            if entry.addr.try_send(Revoke(msg.lease)).is_err() {
-                tracing::debug!(agent = %msg.agent, "an agent did not hear of a withdrawn lease");
-            }
-            self.ask(msg.agent, ctx);
+        if self.floor.free(msg.agent, msg.lease, self.clock.now()) {
+            self.revoke(msg.agent, msg.lease);
+            self.ask_all(ctx);
         }
     }
 }
@@ -440,28 +399,36 @@ impl Handler<Summary> for Scheduler {
 
     fn handle(&mut self, msg: Summary, _: &mut Self::Context) -> FleetSummary {
         let mut summary = FleetSummary::default();
-        let now = self.clock.now();
-        for (agent, entry) in &self.workers {
-            let out = !entry.paused && !entry.works(&self.rules, now);
-            let state = match (entry.paused, entry.leases.is_empty()) {
+        if let Some(consumer) = msg.without {
+            summary.rivals = self.floor.rivals(consumer);
+        }
+        let mut twice = 0_u64;
+        for (agent, presence) in self.floor.presences(self.clock.now()) {
+            let state = match (presence.paused, presence.busy) {
                 (true, _) => AgentState::Paused,
-                (false, true) => AgentState::Idle,
-                (false, false) => AgentState::Busy,
+                (false, false) => AgentState::Idle,
+                (false, true) => AgentState::Busy,
             };
-            summary.states.insert(*agent, state);
-            if Some(entry.worker.lender) == msg.without {
+            summary.states.insert(agent, state);
+            if Some(presence.lender) == msg.without {
                 summary.own = summary.own.saturating_add(1);
                 continue;
             }
+            let works = !presence.paused && !presence.quarantined;
             let add = |n: &mut u32, yes: bool| *n = n.saturating_add(u32::from(yes));
             add(&mut summary.connected, true);
-            add(&mut summary.paused, entry.paused);
-            add(&mut summary.quarantined, out);
-            add(&mut summary.busy, !entry.paused && !out && !entry.room(&self.rules, now));
-            if !entry.paused && !out {
-                summary.slots = summary.slots.saturating_add(entry.slots);
+            add(&mut summary.paused, presence.paused);
+            add(&mut summary.quarantined, presence.quarantined && !presence.paused);
+            add(&mut summary.busy, works && !presence.room);
+            if works {
+                summary.slots = summary.slots.saturating_add(presence.slots);
+                let ppm = presence.standing.twice_ppm(msg.price, &self.rules);
+                let slots = u64::from(presence.slots);
+                twice = twice.saturating_add(slots.saturating_mul(ppm.into()));
             }
         }
+        let mean = twice.checked_div(summary.slots.into());
+        summary.twice_ppm = mean.and_then(|mean| u32::try_from(mean).ok());
         summary
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use actix::prelude::*;
 use medusa_api::AgentState;
-use medusa_types::{AgentId, UserId};
+use medusa_types::{AgentId, Credits, UserId};
+
+use crate::domain::Rivals;
 
 /// Who is there.
 #[derive(Message)]
@@ -12,6 +14,20 @@ use medusa_types::{AgentId, UserId};
 pub(crate) struct Summary {
     /// Left out when they are this person's: nobody computes for himself.
     pub(crate) without: Option<UserId>,
+    /// The most that a copy of the chunk in question is paid.
+    pub(crate) price: Credits,
+}
+
+impl Summary {
+    /// Everybody.
+    pub(crate) const fn all() -> Self {
+        Self { without: None, price: Credits::ZERO }
+    }
+
+    /// As a consumer sees it.
+    pub(crate) const fn of(consumer: UserId) -> Self {
+        Self { without: Some(consumer), price: Credits::ZERO }
+    }
 }
 
 /// Connected agents in numbers.
@@ -23,6 +39,10 @@ pub(crate) struct FleetSummary {
     pub(crate) busy: u32,
     pub(crate) quarantined: u32,
     pub(crate) slots: u32,
+    /// Over these slots, the mean chance of a second copy in millionths.
+    pub(crate) twice_ppm: Option<u32>,
+    /// Other consumers with chunks to give or under way.
+    pub(crate) rivals: Rivals,
     pub(crate) states: BTreeMap<AgentId, AgentState>,
 }
 
@@ -41,8 +61,54 @@ impl FleetSummary {
                     0 => String::new(),
                     out => format!("{out} quarantined, "),
                 };
-                format!("{n} agents: {} paused, {} busy, {out}{idle} free", self.paused, self.busy)
+                let others = match (idle, self.busy, self.rivals.consumers) {
+                    (1.., ..) | (_, 0, _) | (.., 0) => String::new(),
+                    (.., 1) => ": all slots are busy with another consumer's jobs; yours gets its \
+                                share as they come free"
+                        .to_owned(),
+                    (.., n) => format!(
+                        ": all slots are busy with {n} other consumers' jobs; yours gets its share \
+                         as they come free"
+                    ),
+                };
+                let (paused, busy) = (self.paused, self.busy);
+                format!("{n} agents: {paused} paused, {busy} busy, {out}{idle} free{others}")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_who_is_there_and_whose_jobs_come_first() {
+        let fleet = |connected, paused, busy, consumers| FleetSummary {
+            connected,
+            paused,
+            busy,
+            rivals: Rivals { consumers, weight: 3 },
+            ..FleetSummary::default()
+        };
+        for (fleet, said) in [
+            (fleet(0, 0, 0, 1), "no agents are connected"),
+            (fleet(3, 1, 1, 2), "3 agents: 1 paused, 1 busy, 1 free"),
+            (fleet(2, 1, 1, 0), "2 agents: 1 paused, 1 busy, 0 free"),
+            (
+                fleet(3, 1, 2, 1),
+                "3 agents: 1 paused, 2 busy, 0 free: all slots are busy with another consumer's \
+                 jobs; yours gets its share as they come free",
+            ),
+            (
+                fleet(2, 0, 2, 2),
+                "2 agents: 0 paused, 2 busy, 0 free: all slots are busy with 2 other consumers' \
+                 jobs; yours gets its share as they come free",
+            ),
+        ] {
+            assert_eq!(fleet.in_words(), said);
+        }
+        let own = FleetSummary { own: 2, ..FleetSummary::default() };
+        assert!(own.in_words().starts_with("only your own 2 agents"));
     }
 }

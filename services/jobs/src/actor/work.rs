@@ -1,6 +1,5 @@
 //! What a job's actor does itself beside handing out chunks: it referees contradictions and puts
-//! the
-//! results together. Both run beside the mailbox; what they come to is checked against the job as
+//! the results together. Both run beside the mailbox; what they come to is checked against the job as
 //! it is then.
 
 use std::sync::Arc;
@@ -24,10 +23,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 impl JobActor {
     /// Runs chunks here that agents cannot settle among themselves.
     pub(super) fn call_referee(&mut self, ctx: &mut Context<Self>) {
-        for chunk in self.job.stale_reports() {
-            if self.refereeing.len() >= REFEREED_MAX {
-                return;
-            }
+        while self.refereeing.len() < REFEREED_MAX {
+            let Some(chunk) = self.doubtful.pop_first() else { return };
             if self.job.needs_referee(chunk, &self.fleet) && self.refereeing.insert(chunk) {
                 self.run_referee(chunk, ctx);
             }
@@ -37,9 +34,9 @@ impl JobActor {
     fn run_referee(&self, chunk: u32, ctx: &mut Context<Self>) {
         tracing::info!(job = %self.id(), chunk, "a chunk is checked here");
         let (orders, context) = (Arc::clone(&self.orders), self.context.clone());
-        let limit = self.job.submitted().fuel_limit;
+        let (limit, below) = (self.job.fuel_limit(), self.job.below(chunk));
         let run = async move {
-            let ran = orders.run(context.runner.as_ref(), chunk, limit, None).await?;
+            let ran = orders.run(context.runner.as_ref(), (chunk, &below), limit, None).await?;
             let output = context.blobs.put(ran.output).await?;
             let refereed = Refereed { outcome: ran.outcome, output, fuel: ran.fuel };
             Ok::<_, JobsError>((refereed, ran.stderr))
@@ -63,7 +60,6 @@ impl JobActor {
     }
 
     fn refereed(&mut self, chunk: u32, refereed: Refereed, stderr: &str, ctx: &mut Context<Self>) {
-        let before = self.live();
         if refereed.outcome != Outcome::Done {
             self.last_words = refereed.outcome.in_words();
             if !stderr.trim().is_empty() {
@@ -76,7 +72,7 @@ impl JobActor {
             // Nobody can say what is right; nobody is blamed.
             self.job.end(EndState::Failed, Some("jobs.program_failed"))
         };
-        self.record_and_withdraw(before, facts, None, ctx);
+        self.record_and_withdraw(facts, None, ctx);
     }
 
     /// Puts the results together, once at a time.
@@ -86,7 +82,15 @@ impl JobActor {
         }
         let (blobs, plan) = (self.context.blobs.clone(), Arc::clone(&self.plan));
         let (rules, outputs) = (self.spec.merge.clone(), self.job.outputs());
-        let work = async move { merge::merge(&blobs, &rules, &plan, &outputs).await };
+        let root = self.spec.merge_by.is_some();
+        let work = async move {
+            if root {
+                // One result stands for all: the rules go by what it is made of.
+                merge::merge_some(&blobs, &rules, &plan, &outputs).await
+            } else {
+                merge::merge(&blobs, &rules, &plan, &outputs).await
+            }
+        };
         ctx.spawn(work.into_actor(self).map(|merged, act, ctx| act.merged(merged, ctx)));
     }
 

@@ -134,6 +134,7 @@ impl WorkerActor {
         let scheduler = self.config.scheduler.clone();
         let deliver = async move {
             let reported = store_report(&blobs, agent, lease, report, payload).await;
+            let well = reported.outcome != Outcome::AgentFault;
             match job {
                 Some(job) => {
                     // A job that has ended does not need the report.
@@ -143,7 +144,7 @@ impl WorkerActor {
                     let _closed = scheduler.send(Orphan(reported)).await;
                 }
             }
-            let _closed = scheduler.send(Freed { agent, lease }).await;
+            let _closed = scheduler.send(Freed { agent, lease, well }).await;
         };
         ctx.spawn(deliver.into_actor(self).map(move |(), act, _| {
             act.delivering.remove(&lease);

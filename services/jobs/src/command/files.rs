@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use bytes::{Bytes, BytesMut};
 use medusa_api::{BlobInfo, ChunkFiles, Job as JobView, JobState, MergeHow, MergeRule, ResultFile};
 use medusa_events::FileRef;
+use medusa_platform::Principal;
 use medusa_platform::blob::BlobError;
-use medusa_platform::{BlobStore, Principal};
 use medusa_types::{Bundle, ChunkIndex, JobId, Sha256Hash};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
@@ -15,20 +15,26 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::Jobs;
+use super::retention::kept;
 use crate::error::JobsError;
 use crate::merge;
 use crate::projection::result_files;
 use crate::split::{ChunkInput, Plan};
 use crate::store;
 
-/// Chunks of one archive; a larger job is loaded in parts.
+/// Chunks of one archive: its list of files is kept until its end. A larger job is loaded in parts,
+/// and each part says where the next begins.
 pub(crate) const ARCHIVE_CHUNKS_MAX: u32 = 100_000;
+/// Chunks that are looked up at once.
+const LOOK_UP: i64 = 5_000;
 /// Archives that are written at the same time.
 static ARCHIVES: Semaphore = Semaphore::const_new(4);
 /// Previews that are made at the same time: the merges of jobs come first.
 static PREVIEWS: Semaphore = Semaphore::const_new(1);
 /// Bytes that are handed on at once.
 const PART_BYTES: usize = 256 * 1024;
+/// Tiles that are looked at before others get their turn.
+const TILES_AT_ONCE: u32 = 1_000;
 /// Parts on their way to a reader.
 const PARTS_MAX: usize = 4;
 
@@ -54,7 +60,7 @@ impl Jobs {
         who: &Principal,
         (id, chunk): (JobId, ChunkIndex),
     ) -> Result<BlobInfo, JobsError> {
-        self.readable(who, id).await?;
+        kept(&self.readable(who, id).await?)?;
         let mut db = self.parts.log.pool().acquire().await?;
         let accepted = store::record::accepted(&mut db, id, chunk.0).await?;
         drop(db);
@@ -104,8 +110,8 @@ impl Jobs {
         found.ok_or(JobsError::Missing("file"))
     }
 
-    /// The files of all chunks that are done, from an index on, as a zip archive that is written
-    /// while it is read.
+    /// The files of chunks that are done, so many from an index on, as a zip archive that is
+    /// written while it is read.
     ///
     /// # Errors
     /// [`JobsError::NotYet`] when none is done, [`JobsError::Busy`] when too many are written.
@@ -116,19 +122,21 @@ impl Jobs {
         (from, count): (u32, u32),
     ) -> Result<mpsc::Receiver<Part>, JobsError> {
         let job = self.readable(who, id).await?;
+        kept(&job)?;
         let turn = ARCHIVES.try_acquire().map_err(|_| JobsError::Busy)?;
+        let total = job.counts.total;
+        let to = from.saturating_add(count.min(ARCHIVE_CHUNKS_MAX)).min(total);
         let mut db = self.parts.log.pool().acquire().await?;
-        let limit = i64::from(count.min(ARCHIVE_CHUNKS_MAX));
-        let mut outputs = store::record::outputs(&mut db, id, (from, limit)).await?;
+        let any = !store::record::outputs(&mut db, id, (from, to), 1).await?.is_empty();
         drop(db);
-        outputs.retain(|(index, _)| *index < from.saturating_add(count));
-        if outputs.is_empty() {
+        if !any {
             return Err(JobsError::NotYet("this part of the job"));
         }
-        let digits = job.counts.total.saturating_sub(1).to_string().len();
-        let (blobs, (parts, coming)) = (self.parts.blobs.clone(), mpsc::channel(PARTS_MAX));
+        let cut = count >= ARCHIVE_CHUNKS_MAX && to < total;
+        let chunks = Chunks { jobs: self.clone(), id, from, to, total, cut };
+        let (parts, coming) = mpsc::channel(PARTS_MAX);
         // Ends when the archive is whole or its reader has gone, so it needs no supervisor.
-        tokio::task::spawn_blocking(move || write_archive(&blobs, &outputs, digits, parts, turn));
+        tokio::task::spawn_blocking(move || write_archive(chunks, parts, turn));
         Ok(coming)
     }
 
@@ -144,6 +152,7 @@ impl Jobs {
         name: &str,
     ) -> Result<Partial, JobsError> {
         let job = self.readable(who, id).await?;
+        kept(&job)?;
         if job.state == JobState::Done {
             let file = job.results.into_iter().find(|file| file.name == name);
             let file = file.ok_or(JobsError::Missing("result"))?;
@@ -154,38 +163,45 @@ impl Jobs {
         let _turn = PREVIEWS.try_acquire().map_err(|_| JobsError::Busy)?;
         let mut db = self.parts.log.pool().acquire().await?;
         let found = store::submission::find(&mut db, id).await?;
-        let done = store::record::outputs(&mut db, id, (0, i64::MAX)).await?;
+        let done = store::record::outputs(&mut db, id, (0, job.counts.total), i64::MAX).await?;
         drop(db);
         let plan = found.ok_or(JobsError::Missing("job"))?.plan;
         let chunks = u32::try_from(done.len()).unwrap_or(u32::MAX);
         let Some((_, first)) = done.first() else { return Err(JobsError::NotYet("the job")) };
-        let (plan, outputs) = if rule.how == MergeHow::Tiles {
-            let outputs = self.with_blanks(&rule, &plan, &done, *first).await?;
-            (plan, outputs)
+        let (outputs, mut unkept) = if rule.how == MergeHow::Tiles {
+            self.with_blanks(&rule, &plan, &done, *first).await?
         } else {
-            only(plan, &done)
+            (done.into_iter().map(|(_, output)| output).collect(), Vec::new())
         };
-        let made = merge::merge(&self.parts.blobs, &[rule], &plan, &outputs).await?;
-        let file = result_files(&made).into_iter().next().ok_or(JobsError::Missing("result"))?;
+        let made = merge::merge_some(&self.parts.blobs, &[rule], &plan, &outputs).await;
+        unkept.extend(made.iter().flatten().map(|file| file.sha256));
+        // Nobody owns what a preview is made of: it goes when it was not asked for in a while.
+        let mut db = self.parts.log.pool().acquire().await?;
+        store::retention::set_aside(&mut db, &unkept, self.parts.clock.now()).await?;
+        drop(db);
+        let file = result_files(&made?).into_iter().next().ok_or(JobsError::Missing("result"))?;
         Ok(Partial { file, chunks, total: job.counts.total })
     }
 
-    /// The outputs of all tiles, with black ones in place of those that are not done.
+    /// The outputs of all tiles, with black ones in place of those that are not done; and these.
     async fn with_blanks(
         &self,
         rule: &MergeRule,
         plan: &Plan,
         done: &[(u32, Sha256Hash)],
         first: Sha256Hash,
-    ) -> Result<Vec<Sha256Hash>, JobsError> {
+    ) -> Result<(Vec<Sha256Hash>, Vec<Sha256Hash>), JobsError> {
         let like = self.parts.blobs.get(first).await?;
         let coloured = decoded(&like)?.get(&rule.file).is_some_and(|tile| tile.starts_with(b"P6"));
         let done: std::collections::BTreeMap<u32, Sha256Hash> = done.iter().copied().collect();
         let mut blanks = std::collections::BTreeMap::new();
-        let mut outputs = Vec::with_capacity(plan.chunks.len());
-        for (index, chunk) in (0_u32..).zip(&plan.chunks) {
+        let mut outputs = Vec::new();
+        for (index, chunk) in (0_u32..).zip(plan.iter()) {
+            if index.is_multiple_of(TILES_AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
             let ChunkInput::Tile { core_width, core_height, .. } = chunk else { continue };
-            let size = (*core_width, *core_height);
+            let size = (core_width, core_height);
             let output = match (done.get(&index), blanks.get(&size)) {
                 (Some(output), _) | (None, Some(output)) => *output,
                 (None, None) => {
@@ -198,7 +214,7 @@ impl Jobs {
             };
             outputs.push(output);
         }
-        Ok(outputs)
+        Ok((outputs, blanks.into_values().collect()))
     }
 }
 
@@ -217,16 +233,6 @@ fn rule(job: &JobView, name: &str) -> Option<MergeRule> {
     }
 }
 
-/// The plan of the chunks that are done, and their outputs.
-fn only(mut plan: Plan, done: &[(u32, Sha256Hash)]) -> (Plan, Vec<Sha256Hash>) {
-    let at = |index: u32| usize::try_from(index).ok().and_then(|i| plan.chunks.get(i)).cloned();
-    let kept: Vec<(ChunkInput, Sha256Hash)> =
-        done.iter().filter_map(|(index, output)| Some((at(*index)?, *output))).collect();
-    let (chunks, outputs) = kept.into_iter().unzip();
-    plan.chunks = chunks;
-    (plan, outputs)
-}
-
 /// A black picture, as PGM or PPM.
 fn black((width, height): (u32, u32), coloured: bool) -> Vec<u8> {
     let kind = if coloured { 6 } else { 5 };
@@ -243,16 +249,39 @@ fn decoded(bytes: &[u8]) -> Result<Bundle, JobsError> {
     Bundle::decode(bytes).map_err(|_| JobsError::Blob(BlobError::Missing))
 }
 
+/// The chunks of an archive.
+struct Chunks {
+    jobs: Jobs,
+    id: JobId,
+    from: u32,
+    to: u32,
+    total: u32,
+    /// Whether there would be more if an archive had no limit.
+    cut: bool,
+}
+
+impl Chunks {
+    /// The next of those that are done, from an index on.
+    async fn next(&self, from: u32) -> Result<Vec<(u32, Sha256Hash)>, sqlx::Error> {
+        let mut db = self.jobs.parts.log.pool().acquire().await?;
+        store::record::outputs(&mut db, self.id, (from, self.to), LOOK_UP).await
+    }
+
+    /// What the archive says of those that have no room in it.
+    fn more(&self) -> String {
+        let Self { id, from, to, total, .. } = self;
+        let last = to.saturating_sub(1);
+        format!(
+            "This archive has chunks {from} to {last} of {total}, as far as they were done. The \
+             next ones are at\n/v1/jobs/{id}/chunks.zip?from={to}\n"
+        )
+    }
+}
+
 /// Runs on the blocking pool, and keeps its turn to the end.
-fn write_archive(
-    blobs: &BlobStore,
-    outputs: &[(u32, Sha256Hash)],
-    digits: usize,
-    parts: mpsc::Sender<Part>,
-    turn: SemaphorePermit<'static>,
-) {
+fn write_archive(chunks: Chunks, parts: mpsc::Sender<Part>, turn: SemaphorePermit<'static>) {
     let mut pipe = Pipe { part: BytesMut::with_capacity(PART_BYTES), parts };
-    let written = fill(blobs, outputs, digits, &mut pipe).and_then(|()| pipe.flush());
+    let written = fill(&chunks, &mut pipe).and_then(|()| pipe.flush());
     if let Err(error) = written {
         if error.kind() != io::ErrorKind::BrokenPipe {
             tracing::error!(%error, "an archive of chunks was cut short");
@@ -264,30 +293,36 @@ fn write_archive(
 }
 
 /// Each chunk is a folder like `007`, with `stdout` and what the program wrote to `/out` in it.
-fn fill(
-    blobs: &BlobStore,
-    outputs: &[(u32, Sha256Hash)],
-    digits: usize,
-    pipe: &mut Pipe,
-) -> io::Result<()> {
+fn fill(chunks: &Chunks, pipe: &mut Pipe) -> io::Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(DateTime::default())
         .unix_permissions(0o644);
-    let runtime = Handle::current();
+    let digits = chunks.total.saturating_sub(1).to_string().len();
+    let (runtime, blobs) = (Handle::current(), &chunks.jobs.parts.blobs);
     let mut archive = ZipWriter::new_stream(pipe);
-    for (chunk, sha256) in outputs {
-        let bytes = runtime.block_on(blobs.get(*sha256)).map_err(io::Error::other)?;
-        let bundle = Bundle::decode(&bytes).map_err(io::Error::other)?;
-        for (name, content) in bundle.iter() {
-            let path = match name {
-                "" => format!("{chunk:0digits$}/stdout"),
-                name => format!("{chunk:0digits$}/out/{name}"),
-            };
-            let large = u32::try_from(content.len()).is_err();
-            archive.start_file(path, options.large_file(large))?;
-            archive.write_all(content)?;
+    let mut from = chunks.from;
+    while let outputs = runtime.block_on(chunks.next(from)).map_err(io::Error::other)?
+        && let Some((last, _)) = outputs.last()
+    {
+        from = last.saturating_add(1);
+        for (chunk, sha256) in outputs {
+            let bytes = runtime.block_on(blobs.get(sha256)).map_err(io::Error::other)?;
+            let bundle = Bundle::decode(&bytes).map_err(io::Error::other)?;
+            for (name, content) in bundle.iter() {
+                let path = match name {
+                    "" => format!("{chunk:0digits$}/stdout"),
+                    name => format!("{chunk:0digits$}/out/{name}"),
+                };
+                let large = u32::try_from(content.len()).is_err();
+                archive.start_file(path, options.large_file(large))?;
+                archive.write_all(content)?;
+            }
         }
+    }
+    if chunks.cut {
+        archive.start_file("MORE.txt", options)?;
+        archive.write_all(chunks.more().as_bytes())?;
     }
     archive.finish()?.flush()
 }
@@ -324,15 +359,5 @@ mod tests {
     fn a_blank_tile_is_a_picture_of_its_size() {
         assert_eq!(black((2, 1), false), b"P5\n2 1\n255\n\0\0");
         assert_eq!(black((1, 1), true), b"P6\n1 1\n255\n\0\0\0");
-    }
-
-    #[test]
-    fn a_preview_is_planned_of_what_is_done() {
-        let seeds = |first| ChunkInput::Seeds { first, count: 1 };
-        let plan = Plan::of(vec![seeds(0), seeds(1), seeds(2)]);
-        let hash = |text: &str| Sha256Hash::of(text.as_bytes());
-        let (plan, outputs) = only(plan, &[(0, hash("a")), (2, hash("c")), (9, hash("x"))]);
-        assert_eq!(plan.chunks, [seeds(0), seeds(2)]);
-        assert_eq!(outputs, [hash("a"), hash("c")]);
     }
 }

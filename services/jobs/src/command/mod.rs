@@ -1,11 +1,15 @@
 //! The orders that this service accepts, behind one cheap handle.
 
 mod compare;
+mod control;
 mod files;
 mod history;
+mod merger;
 mod program;
 mod report;
+mod retention;
 mod run;
+mod runtime;
 mod sizing;
 mod submit;
 mod timeline;
@@ -22,6 +26,7 @@ pub(crate) use report::Report;
 pub(crate) use view::JobTotals;
 
 use actix::Addr;
+use medusa_api::BlobInfo;
 use medusa_eventlog::{EventLog, Progress};
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{BlobStore, Clock, Random};
@@ -133,9 +138,8 @@ impl Jobs {
         let orders = Orders {
             job: id,
             spec: submission.spec.clone(),
-            chunks: job.submitted().chunks,
-            program: job.submitted().program,
-            program_bytes,
+            chunks: job.submitted().leaves(),
+            program: BlobInfo { sha256: job.submitted().program, size: program_bytes },
             submitted_at: at,
             inputs: Inputs::new(parts.blobs.clone(), Arc::clone(&plan), job.submitted().input),
             blobs: parts.blobs.clone(),

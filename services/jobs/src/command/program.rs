@@ -103,15 +103,16 @@ impl Jobs {
         if size > PROGRAM_BYTES_MAX {
             return Err(JobsError::Blob(BlobError::TooLarge(PROGRAM_BYTES_MAX)));
         }
-        parts.runner.inspect(parts.blobs.get(upload.sha256).await?).await?;
         let id = ProgramId(derive(user, "program", key));
         let program = Program {
             id,
-            name: upload.name,
+            name: upload.name.clone(),
             sha256: upload.sha256,
             size,
+            script: None,
             created_at: parts.clock.now(),
         };
+        let program = self.inspected(user, program, &upload, public).await?;
         let mut db = parts.log.pool().acquire().await?;
         store::program::insert(&mut db, user, &program, public).await?;
         let fact = Fact::ProgramAdded { program: id, owner: user, sha256: upload.sha256, size };
@@ -122,13 +123,34 @@ impl Jobs {
         Ok(program)
     }
 
+    /// The program, after everything that can be found out about it without its input. The
+    /// house's own are not tried: they are known to run.
+    async fn inspected(
+        &self,
+        user: UserId,
+        program: Program,
+        upload: &ProgramUpload,
+        is_house: bool,
+    ) -> Result<Program, JobsError> {
+        let _turn = if is_house { None } else { Some(self.take_sample_turn(user)?) };
+        if let Some(runtime) = &upload.runtime {
+            return self.script(program, upload, runtime, is_house).await;
+        }
+        let wasm = self.parts.blobs.get(upload.sha256).await?;
+        self.parts.runner.inspect(wasm).await?;
+        if !is_house {
+            self.try_module(upload.sha256).await?;
+        }
+        Ok(program)
+    }
+
     /// A person's programs, newest first.
     ///
     /// # Errors
     /// When the tables cannot be read.
     pub async fn programs(&self, user: UserId) -> Result<Vec<Program>, JobsError> {
         let mut db = self.parts.log.pool().acquire().await?;
-        Ok(store::program::of_owner(&mut db, user).await?)
+        store::program::of_owner(&mut db, user).await
     }
 
     /// The gallery.
@@ -151,8 +173,13 @@ impl Jobs {
         if let Some(bytes) = new.input {
             input = Some(self.keep(house, bytes).await?);
         }
-        let upload = ProgramUpload { sha256: program, name: new.spec.name.clone() };
-        let key = format!("{}:{program}", new.id);
+        let name = new.spec.name.clone();
+        let upload = ProgramUpload { sha256: program, name, runtime: new.runtime };
+        let module = match &upload.runtime {
+            None => program,
+            Some(name) => self.runtime_module(name).await?,
+        };
+        let key = format!("{}:{program}:{module}", new.id);
         let added = self.add_program(house, &key, upload, true).await?;
         let example =
             Example { id: new.id, about: new.about, program: added.id, input, spec: new.spec };
@@ -175,8 +202,10 @@ pub struct NewExample {
     pub id: String,
     /// What it does, one sentence.
     pub about: String,
-    /// The module.
+    /// The module, or the script.
     pub program: bytes::Bytes,
+    /// The runtime that runs the script.
+    pub runtime: Option<String>,
     /// The input.
     pub input: Option<bytes::Bytes>,
     /// Everything else.

@@ -59,7 +59,12 @@ impl Jobs {
                     }
                     Fact::JobSubmitted { .. }
                     | Fact::EscrowHeld { .. }
+                    | Fact::EscrowRaised { .. }
+                    | Fact::JobPaused { .. }
+                    | Fact::JobResumed { .. }
+                    | Fact::ChunksRetried { .. }
                     | Fact::MergeStarted { .. }
+                    | Fact::FilesDeleted { .. }
                     | Fact::JobEnded { .. }
                     | Fact::EscrowReleased { .. } => events.push(entry(event)),
                     _ => {}

@@ -6,12 +6,13 @@ use medusa_api::{BlobInfo, ChunkRun, Job as JobView, RunInput};
 use medusa_eventlog::read_stream;
 use medusa_events::Fact;
 use medusa_platform::Principal;
-use medusa_protocol::guest_env;
 use medusa_types::{ChunkIndex, Fuel, JobId, Role};
 
 use super::Jobs;
+use super::retention::kept;
+use crate::domain::Tree;
 use crate::error::JobsError;
-use crate::order::{clock_ms, limits, seed};
+use crate::order::{Asked, asked, clock_ms, limits, seed};
 use crate::split::{Inputs, Resolved, Source};
 use crate::store;
 
@@ -39,6 +40,7 @@ impl Jobs {
         chunk: ChunkIndex,
     ) -> Result<ChunkRun, JobsError> {
         let job = self.readable(who, id).await?;
+        kept(&job)?;
         let mut db = self.parts.log.pool().acquire().await?;
         let accepted = store::record::accepted(&mut db, id, chunk.0).await?;
         let mut accepted = accepted.ok_or(JobsError::Missing("chunk"))?;
@@ -54,21 +56,20 @@ impl Jobs {
         }
         // The server's own run, which decides where nobody agreed, has the limit of the job.
         let fuel = agreed.map(|attempt| attempt.fuel_limit).max().unwrap_or(job_limit);
-        let resolved = self.resolved(&job, chunk).await?;
+        let (asked, chunks) = self.asked_of(&job, chunk).await?;
         let seed = seed(id, chunk.0);
-        let size = self.parts.blobs.size(job.program).await?;
         Ok(ChunkRun {
             job: id,
             chunk,
-            program: BlobInfo { sha256: job.program, size },
-            args: job.spec.args.clone(),
-            env: guest_env(chunk.0, job.counts.total, seed),
+            env: asked.env(chunk.0, chunks, seed),
+            program: asked.program,
+            args: asked.args,
             seed,
             clock_ms: clock_ms(job.created_at),
             limits: limits(&job.spec, fuel),
             strict: job.spec.strict,
             meter,
-            inputs: inputs(&resolved).map(|(path, source)| described(path, source)).collect(),
+            inputs: inputs(&asked.resolved).map(|(path, source)| described(path, source)).collect(),
             accepted,
             attempts,
             stderr: stderr.into_iter().next().map(|(_, text)| text).unwrap_or_default(),
@@ -99,8 +100,9 @@ impl Jobs {
         place: usize,
     ) -> Result<Source, JobsError> {
         let job = self.readable(who, id).await?;
-        let resolved = self.resolved(&job, chunk).await?;
-        let found = inputs(&resolved).nth(place).map(|(_, source)| source.clone());
+        kept(&job)?;
+        let (asked, _) = self.asked_of(&job, chunk).await?;
+        let found = inputs(&asked.resolved).nth(place).map(|(_, source)| source.clone());
         found.ok_or(JobsError::Missing("input"))
     }
 
@@ -113,16 +115,32 @@ impl Jobs {
         }
     }
 
-    async fn resolved(&self, job: &JobView, chunk: ChunkIndex) -> Result<Resolved, JobsError> {
+    /// What the run of a chunk is made of, and how many chunks the plan has.
+    async fn asked_of(&self, job: &JobView, chunk: ChunkIndex) -> Result<(Asked, u32), JobsError> {
         if chunk.0 >= job.counts.total {
             return Err(JobsError::Missing("chunk"));
         }
         let mut db = self.parts.log.pool().acquire().await?;
         let found = store::submission::find(&mut db, job.id).await?;
-        drop(db);
         let plan = Arc::new(found.ok_or(JobsError::Missing("job"))?.plan);
+        let chunks = u32::try_from(plan.count()).unwrap_or(u32::MAX);
+        let mut below = Vec::new();
+        if let (Some(by), true) = (&job.spec.merge_by, chunk.0 >= chunks) {
+            let children = Tree::new(chunks, by.fan_in).children(chunk.0);
+            let range = (children.start, children.end);
+            let done = store::record::outputs(&mut db, job.id, range, i64::MAX).await?;
+            if done.len() < children.len() {
+                return Err(JobsError::NotYet("what this chunk puts together"));
+            }
+            below.extend(done.into_iter().map(|(_, output)| output));
+        }
+        drop(db);
+        let size = self.parts.blobs.size(job.program).await?;
+        let program = BlobInfo { sha256: job.program, size };
         let inputs = Inputs::new(self.parts.blobs.clone(), plan, job.input);
-        Ok(inputs.resolve(chunk.0).await?)
+        let of = (&inputs, &self.parts.blobs);
+        let asked = asked((&job.spec, &program), of, (chunk.0, &below)).await?;
+        Ok((asked, chunks))
     }
 }
 

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use medusa_api::{Program, QuoteRequest, Size, Split};
-use medusa_types::{Fuel, JobId, Outcome};
+use medusa_api::{BlobInfo, Program, QuoteRequest, Size, Split};
+use medusa_types::{Fuel, JobId, Outcome, Sha256Hash};
 
 use super::Jobs;
 use crate::error::JobsError;
@@ -39,9 +39,9 @@ impl Jobs {
         &self,
         program: &Program,
         request: &QuoteRequest,
-        plan: &Plan,
+        plan: &Arc<Plan>,
     ) -> Result<Sample, JobsError> {
-        let (ran, bytes) = self.try_plan(program, request, plan).await?;
+        let (ran, bytes) = self.try_plan(program, request, plan, &[]).await?;
         let ran = done(ran)?;
         let Ran { fuel, cpu_ms, stderr, .. } = ran;
         Ok(Sample { fuel, bytes, cpu_ms, stderr, seconds: None })
@@ -62,7 +62,8 @@ impl Jobs {
         let mut points: Vec<Point> = Vec::new();
         let mut stderr = String::new();
         for pilot in &trial.pilots {
-            let (ran, _) = self.try_plan(program, request, &pilot.plan).await?;
+            let plan = Arc::new(pilot.plan.clone());
+            let (ran, _) = self.try_plan(program, request, &plan, &[]).await?;
             if !points.is_empty() && matches!(ran.outcome, Outcome::WallOut | Outcome::FuelOut) {
                 break;
             }
@@ -80,35 +81,36 @@ impl Jobs {
         Ok(Some(pace))
     }
 
-    /// One run of a plan's middle chunk in the server's own sandbox, and the bytes of its input.
-    async fn try_plan(
+    /// One run of a plan's middle chunk in the server's own sandbox, and the bytes of its input; or
+    /// of what puts these results together.
+    pub(super) async fn try_plan(
         &self,
         program: &Program,
         request: &QuoteRequest,
-        plan: &Plan,
+        plan: &Arc<Plan>,
+        below: &[Sha256Hash],
     ) -> Result<(Ran, u64), JobsError> {
         let parts = &self.parts;
-        let chunks = u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX);
+        let chunks = u32::try_from(plan.count()).unwrap_or(u32::MAX);
         let orders = Orders {
             job: JobId(parts.random.id()),
             spec: request.spec.clone(),
             chunks,
-            program: program.sha256,
-            program_bytes: program.size,
+            program: BlobInfo { sha256: program.sha256, size: program.size },
             submitted_at: parts.clock.now(),
-            inputs: Inputs::new(parts.blobs.clone(), Arc::new(plan.clone()), request.input),
+            inputs: Inputs::new(parts.blobs.clone(), Arc::clone(plan), request.input),
             blobs: parts.blobs.clone(),
             tickets: Arc::clone(&parts.tickets),
         };
         let sample = chunks >> 1;
         let (fuel, wall) = (Fuel(parts.config.sample_fuel_max), Some(parts.config.sample_wall_ms));
-        let ran = orders.run(parts.runner.as_ref(), sample, fuel, wall).await?;
+        let ran = orders.run(parts.runner.as_ref(), (sample, below), fuel, wall).await?;
         Ok((ran, plan.bytes_of_chunk(sample)))
     }
 }
 
 /// The run, if it came to a good end.
-fn done(ran: Ran) -> Result<Ran, JobsError> {
+pub(super) fn done(ran: Ran) -> Result<Ran, JobsError> {
     if ran.outcome == Outcome::Done {
         return Ok(ran);
     }
@@ -178,15 +180,14 @@ impl Pace {
         let budget = self.seconds.saturating_mul(self.per_second).saturating_sub(self.start);
         let by_time = share(budget, self.items, self.fuel.max(1));
         let by_bytes = share(AIM_BYTES_MAX, trial.items, trial.bytes.max(1));
-        let chunks_max = u64::try_from(CHUNKS_MAX).unwrap_or(u64::MAX);
         // Not more chunks than a job may have; and for this a chunk may become longer.
-        let least = trial.items.div_ceil(chunks_max).max(1);
+        let least = trial.items.div_ceil(u64::from(CHUNKS_MAX)).max(1);
         by_time.min(by_bytes).min(trial.items).max(least)
     }
 
     /// What a chunk of the plan comes to.
     pub(super) fn sample(&self, split: &mut Split, plan: &Plan) -> Sample {
-        let chunks = u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX);
+        let chunks = u32::try_from(plan.count()).unwrap_or(u32::MAX);
         let items = match size_of(split) {
             Some(Size::Count(items)) => *items,
             _ => 1,
@@ -250,7 +251,7 @@ mod tests {
     fn the_count_is_kept_in_bounds() {
         let slow = pace(&[(1, 4_000, 60_000)], 1);
         assert_eq!(slow.count(&trial(10, 10)), 1, "an item at least");
-        assert_eq!(slow.count(&trial(1_000_000, 1)), 10, "no more chunks than a job may have");
+        assert_eq!(slow.count(&trial(10_000_000, 1)), 10, "no more chunks than a job may have");
         let idle = pace(&[(1, 500, 0), (8, 500, 0)], 600);
         assert_eq!(idle.count(&trial(100, 100 * AIM_BYTES_MAX)), 1, "chunks that agents can hold");
         assert_eq!(idle.count(&trial(1_000, 1_000)), 1_000);

@@ -1,16 +1,15 @@
 //! From a quote to a running job, and its early end.
 
-use medusa_api::{Job as JobView, JobState, Quote, QuoteRequest};
+use medusa_api::{Job as JobView, JobSpec, MergePreview, Quote, QuoteRequest, TimeRange};
 use medusa_eventlog::{Append, AppendError, Expect, NewEvent, Operation};
 use medusa_events::Fact;
 use medusa_types::{Fuel, JobId, Sha256Hash, UserId, Uuid};
 
-use crate::actor::{CancelJob, Summary};
-use crate::domain::{Prices, Submitted, quote_price};
+use crate::actor::{FleetSummary, Summary};
+use crate::domain::{MergeTree, Prices, Submitted, Work, quote_price};
 use crate::error::JobsError;
-use crate::split::Plan;
-use crate::store::quote::StoredQuote;
-use crate::store::submission::Submission;
+use crate::split::Planned;
+use crate::store::quote::{PlanFigures, StoredQuote};
 use crate::{split, start, store};
 
 use super::Jobs;
@@ -20,6 +19,14 @@ use super::sizing::Sample;
 const FUEL_MARGIN: u64 = 4;
 /// And at least this much.
 const FUEL_MIN: u64 = 200_000_000;
+/// The last run of a merge may have so many times as much to do as the first.
+const MERGE_GROWTH_MAX: u64 = 100;
+/// Everything, in millionths.
+const WHOLE_PPM: u32 = 1_000_000;
+/// Copies of each chunk at most, as far as can be seen before.
+const COPIES_MAX: u32 = 2;
+/// Lent machines may be so many times slower than the server.
+const SLOWER: u64 = 2;
 
 impl Jobs {
     /// Splits the input and runs one sample chunk; the price that comes of it holds for an hour.
@@ -33,22 +40,25 @@ impl Jobs {
         let program = store::program::usable(&mut db, request.program, user)
             .await?
             .ok_or(JobsError::Missing("program"))?;
+        request.spec.script.clone_from(&program.script);
         if let Some(input) = request.input
             && store::blob::owned_size(&mut db, input, user).await?.is_none()
             && !store::blob::is_example_input(&mut db, input).await?
         {
             return Err(JobsError::Missing("input"));
         }
+        self.take_merger(&mut db, user, &mut request).await?;
         drop(db);
         let _turn = self.take_sample_turn(user)?;
         let pace = self.size(&program, &mut request).await?;
-        let plan = split::plan(&parts.blobs, &request.spec.split, request.input).await?;
+        let planned = split::plan(&parts.blobs, &request.spec.split, request.input).await?;
         let sample = match pace {
-            Some(pace) => pace.sample(&mut request.spec.split, &plan),
-            None => self.sample(&program, &request, &plan).await?,
+            Some(pace) => pace.sample(&mut request.spec.split, &planned.plan),
+            None => self.sample(&program, &request, &planned.plan).await?,
         };
-        let quote = self.price(user, &request, &plan, sample).await?;
-        let mut db = parts.log.pool().acquire().await?;
+        let merging = self.try_merger(&program, &request, &planned.plan).await?;
+        let quote = self.price(user, &request, &planned, (sample, merging)).await?;
+        let mut db = parts.log.pool().begin().await?;
         let stored = StoredQuote {
             id: parse_quote(&quote.id).ok_or(JobsError::QuoteEnded)?,
             owner: user,
@@ -58,7 +68,8 @@ impl Jobs {
             quote: quote.clone(),
             job: None,
         };
-        store::quote::insert(&mut db, &stored).await?;
+        store::quote::insert(&mut db, &stored, &planned).await?;
+        db.commit().await?;
         Ok(quote)
     }
 
@@ -66,36 +77,51 @@ impl Jobs {
         &self,
         user: UserId,
         request: &QuoteRequest,
-        plan: &Plan,
-        sample: Sample,
+        planned: &Planned,
+        (sample, merging): (Sample, Option<MergePreview>),
     ) -> Result<Quote, JobsError> {
         let parts = &self.parts;
-        let chunks = u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX);
+        let chunks = u32::try_from(planned.plan.count()).unwrap_or(u32::MAX);
         let id = parts.random.id();
-        let tariff = parts.escrows.tariff();
+        let tariff = parts.escrows.tariff().times(request.spec.priority.price_permille());
         let prices = Prices::from(&tariff);
-        let bytes = plan.bytes();
-        let copies = request.spec.copies;
-        let (low, likely, hold) =
-            quote_price(&prices, sample.fuel, (sample.bytes, bytes), (chunks, copies));
-        let fleet = self.scheduler.send(Summary { without: Some(user) }).await?;
-        let once = likely.share_floor(1, u64::from(copies.max(1))).unwrap_or(likely);
+        let (bytes, largest) = (planned.measure.bytes, planned.measure.largest);
+        let limit = fuel_limit(sample.fuel, largest, (bytes, chunks)).max(merge_limit(merging));
+        let summary = Summary { without: Some(user), price: prices.copy(limit) };
+        let fleet = self.scheduler.send(summary).await?;
+        let twice_ppm = match request.spec.copies {
+            // As far as those who are online have earned it; nobody is: all twice.
+            1 => fleet.twice_ppm.unwrap_or(WHOLE_PPM),
+            _ => WHOLE_PPM,
+        };
+        let work = Work {
+            sample: sample.fuel,
+            sample_bytes: sample.bytes,
+            bytes,
+            chunks,
+            merges: merging.map_or((0, Fuel(0)), |merging| (merging.nodes, merging.sample_fuel)),
+            twice_ppm,
+        };
+        let priced = quote_price(&prices, &work);
         Ok(Quote {
             id: format!("quo_{}", id.simple()),
             split: medusa_api::SplitPreview {
                 chunks,
                 bytes,
-                in_words: preview(plan, request, &sample),
+                in_words: preview(&planned.plan, request, &sample),
             },
-            low,
-            likely,
-            hold,
-            verification: likely.saturating_sub(once),
-            fee: prices.fee(likely),
+            low: priced.low,
+            likely: priced.likely,
+            hold: priced.hold,
+            verification: priced.verification,
+            fee: priced.breakdown.fee,
+            breakdown: priced.breakdown,
+            twice_ppm,
+            merging,
             tariff,
             sample_fuel: sample.fuel,
             sample_stderr: sample.stderr,
-            seconds: seconds(sample.cpu_ms, chunks, copies, fleet.slots),
+            time: time(sample.cpu_ms, chunks, &request.spec, &fleet),
             agents: fleet.connected.saturating_sub(fleet.paused),
             expires_at: parts
                 .clock
@@ -120,23 +146,46 @@ impl Jobs {
         let program = store::program::usable(&mut db, stored.program, user)
             .await?
             .ok_or(JobsError::Missing("program"))?;
+        let figures = store::quote::plan(&mut db, id).await?;
         drop(db);
-        let plan = split::plan(&parts.blobs, &stored.spec.split, stored.input).await?;
-        let mut db = parts.log.pool().acquire().await?;
+        let figures = match figures {
+            Some(figures) => figures,
+            None => self.plan_again(&stored).await?,
+        };
+        let mut db = parts.log.pool().begin().await?;
         let job = store::quote::accept(&mut db, id, JobId(parts.random.id())).await?;
-        let submission = Submission { program_name: program.name, spec: stored.spec.clone(), plan };
-        store::submission::insert(&mut db, job, &submission).await?;
-        drop(db);
-        let submitted = self.submitted(job, user, program.sha256, &stored, &submission.plan)?;
+        store::submission::insert(&mut db, job, &program.name, id).await?;
+        db.commit().await?;
+        let submitted = self.submitted(job, user, program.sha256, &stored, figures)?;
         let position = self.hold(&submitted, key, quote).await?;
-        if self.lock_registry().get(&job).is_none_or(|addr| !addr.connected())
-            && let Some(folded) = start::fold(&parts.log, job).await?
-            && folded.job.ended().is_none()
-        {
-            self.start_actor(folded, submission, program.size);
+        if self.lock_registry().get(&job).is_none_or(|addr| !addr.connected()) {
+            self.begin(job, program.size).await?;
         }
         parts.progress.reached(position).await;
         self.job(user, job).await
+    }
+
+    /// The plan of a quote from before plans were kept.
+    async fn plan_again(&self, stored: &StoredQuote) -> Result<PlanFigures, JobsError> {
+        let parts = &self.parts;
+        let planned = split::plan(&parts.blobs, &stored.spec.split, stored.input).await?;
+        let mut db = parts.log.pool().acquire().await?;
+        store::quote::insert_plan(&mut db, stored.id, &planned).await?;
+        Ok(PlanFigures { sha256: planned.sha256, largest: planned.measure.largest })
+    }
+
+    /// Starts the actor of a job that is in the log, unless it has ended.
+    async fn begin(&self, job: JobId, program_bytes: u64) -> Result<(), JobsError> {
+        let Some(folded) = start::fold(&self.parts.log, job).await? else { return Ok(()) };
+        if folded.job.ended().is_some() {
+            return Ok(());
+        }
+        let mut db = self.parts.log.pool().acquire().await?;
+        let submission = store::submission::find(&mut db, job).await?;
+        drop(db);
+        let submission = submission.ok_or(JobsError::Missing("job"))?;
+        self.start_actor(folded, submission, program_bytes);
+        Ok(())
     }
 
     fn submitted(
@@ -145,25 +194,27 @@ impl Jobs {
         owner: UserId,
         program: Sha256Hash,
         stored: &StoredQuote,
-        plan: &Plan,
+        plan: PlanFigures,
     ) -> Result<Submitted, JobsError> {
         let quote = &stored.quote;
-        let largest = plan.largest();
-        let average = quote.split.bytes.checked_div(u64::from(quote.split.chunks)).unwrap_or(1);
-        let scale = largest.div_ceil(average.max(1)).clamp(1, 1_000);
-        let limit = quote.sample_fuel.0.saturating_mul(FUEL_MARGIN).saturating_mul(scale);
+        let whole = (quote.split.bytes, quote.split.chunks);
+        let limit = fuel_limit(quote.sample_fuel, plan.largest, whole);
+        let nodes = quote.merging.map_or(0, |merging| merging.nodes);
+        let module = stored.spec.merge_by.as_ref();
+        let module = module.and_then(|by| Some((by.fan_in, by.module.as_ref()?.sha256)));
         Ok(Submitted {
             id,
             owner,
             program,
             input: stored.input,
             spec: start::json_hash(&stored.spec)?,
-            plan: start::json_hash(plan)?,
-            chunks: quote.split.chunks,
+            plan: plan.sha256,
+            chunks: quote.split.chunks.saturating_add(nodes),
             copies: stored.spec.copies,
-            fuel_limit: Fuel(limit.max(FUEL_MIN)),
+            fuel_limit: limit.max(merge_limit(quote.merging)),
             hold: quote.hold,
             prices: Prices::from(&quote.tariff),
+            merge: module.map(|(fan_in, program)| MergeTree { program, fan_in, nodes }),
         })
     }
 
@@ -176,10 +227,11 @@ impl Jobs {
         let held = Fact::EscrowHeld { job, owner, amount };
         let moves = self.parts.escrows.moves(&held);
         let begin = NewEvent::new(stream.clone(), submitted.fact()).by(owner);
-        let events = vec![
-            NewEvent { expect: Expect::Version(0), ..begin },
-            NewEvent::new(stream, held).by(owner).moving(moves),
-        ];
+        let mut events = vec![NewEvent { expect: Expect::Version(0), ..begin }];
+        events.extend(
+            submitted.merge_fact().map(|fact| NewEvent::new(stream.clone(), fact).by(owner)),
+        );
+        events.push(NewEvent::new(stream, held).by(owner).moving(moves));
         let request = Sha256Hash::of(format!("submit {quote}").as_bytes());
         let operation = Operation::client(owner, key, request);
         let append = Append { operation: Some(operation), events };
@@ -189,23 +241,13 @@ impl Jobs {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// Stops a job; what was not spent goes back.
-    ///
-    /// # Errors
-    /// [`JobsError::Ended`] when it is done or has failed.
-    pub async fn cancel(&self, user: UserId, id: JobId) -> Result<JobView, JobsError> {
-        let view = self.job(user, id).await?;
-        match view.state {
-            // Asked twice: it is as it was wished.
-            JobState::Cancelled => return Ok(view),
-            state if state.is_final() => return Err(JobsError::Ended),
-            _ => {}
-        }
-        let position = self.actor(id).await?.send(CancelJob { actor: user }).await??;
-        self.parts.progress.reached(position).await;
-        self.job(user, id).await
-    }
+/// Fuel that a run of a merge may use: towards the root there is more to put together.
+fn merge_limit(merging: Option<MergePreview>) -> Fuel {
+    let Some(MergePreview { nodes, sample_fuel }) = merging else { return Fuel(0) };
+    let more = u64::from(nodes).clamp(1, MERGE_GROWTH_MAX);
+    Fuel(sample_fuel.0.saturating_mul(FUEL_MARGIN).saturating_mul(more))
 }
 
 fn parse_quote(text: &str) -> Option<Uuid> {
@@ -213,7 +255,7 @@ fn parse_quote(text: &str) -> Option<Uuid> {
 }
 
 /// The split in words, with the time that a chunk was sized for.
-fn preview(plan: &Plan, request: &QuoteRequest, sample: &Sample) -> String {
+fn preview(plan: &split::Plan, request: &QuoteRequest, sample: &Sample) -> String {
     let words = plan.in_words(&request.spec.split);
     match sample.seconds {
         None => words,
@@ -222,9 +264,66 @@ fn preview(plan: &Plan, request: &QuoteRequest, sample: &Sample) -> String {
     }
 }
 
-/// How long all copies take on so many slots, from the processor time of one.
-fn seconds(sample_ms: u64, chunks: u32, copies: u32, slots: u32) -> Option<u64> {
-    let runs = u64::from(chunks).saturating_mul(u64::from(copies));
-    let total = sample_ms.max(1).saturating_mul(runs);
-    total.checked_div(u64::from(slots)).map(|ms| ms.div_ceil(1000))
+/// The fuel that one run may use: some times that of the sample, more where chunks are larger.
+fn fuel_limit(sample: Fuel, largest: u64, (bytes, chunks): (u64, u32)) -> Fuel {
+    let average = bytes.checked_div(u64::from(chunks)).unwrap_or(1);
+    let scale = largest.div_ceil(average.max(1)).clamp(1, 1_000);
+    Fuel(sample.0.saturating_mul(FUEL_MARGIN).saturating_mul(scale).max(FUEL_MIN))
+}
+
+/// How long the job takes with who is online, from the processor time of one chunk. At best all
+/// slots compute for it alone, as many copies as it asks for; at worst it has its share beside the others,
+/// two copies of each, on slower machines.
+fn time(sample_ms: u64, chunks: u32, spec: &JobSpec, fleet: &FleetSummary) -> Option<TimeRange> {
+    let (weight, slots) = (spec.priority.weight(), u64::from(fleet.slots));
+    let all = u64::from(weight).saturating_add(fleet.rivals.weight.into());
+    let share = slots.saturating_mul(weight.into()).checked_div(all)?.max(1);
+    let took = |copies: u32, slots: u64, slower: u64| {
+        let runs = u64::from(chunks).saturating_mul(copies.into());
+        let turns = runs.checked_next_multiple_of(slots)?.checked_div(slots)?;
+        let ms = sample_ms.max(1).saturating_mul(slower).saturating_mul(turns);
+        Some(ms.div_ceil(1000))
+    };
+    Some(TimeRange { low: took(spec.copies, slots, 1)?, high: took(COPIES_MAX, share, SLOWER)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Rivals;
+
+    #[test]
+    fn the_time_depends_on_who_is_there_and_who_else_wants_them() {
+        let fleet = |slots, weight| FleetSummary {
+            slots,
+            rivals: Rivals { consumers: 1, weight },
+            ..FleetSummary::default()
+        };
+        let text = r#"{"name":"x","split":{"by":"bytes","bytes":1},"copies":1}"#;
+        let once: JobSpec = serde_json::from_str(text).unwrap();
+        let twice = JobSpec { copies: 2, ..once.clone() };
+        for (chunks, spec, fleet, expected) in [
+            (10, &once, fleet(0, 0), None),
+            // Half a second each: 10 on 2 slots; 20 of twice the time on 2 slots.
+            (10, &once, fleet(2, 0), Some((3, 10))),
+            (10, &twice, fleet(2, 0), Some((5, 10))),
+            // Beside one of the same weight: 20 of twice the time on 1 slot.
+            (10, &once, fleet(2, 3), Some((3, 20))),
+            // A chunk is not cut: 100 slots do not make it shorter.
+            (1, &once, fleet(100, 0), Some((1, 1))),
+            // Next to nothing is one slot still.
+            (2, &once, fleet(1, 900), Some((1, 4))),
+        ] {
+            let found = time(500, chunks, spec, &fleet).map(|time| (time.low, time.high));
+            assert_eq!(found, expected, "{chunks} chunks, {fleet:?}");
+        }
+    }
+
+    #[test]
+    fn larger_chunks_may_use_more_fuel_than_the_sample() {
+        let sample = Fuel(1_000_000_000);
+        assert_eq!(fuel_limit(sample, 10, (100, 10)), Fuel(4_000_000_000));
+        assert_eq!(fuel_limit(sample, 30, (100, 10)), Fuel(12_000_000_000));
+        assert_eq!(fuel_limit(Fuel(5), 0, (0, 4)), Fuel(FUEL_MIN));
+    }
 }

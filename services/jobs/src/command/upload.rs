@@ -1,11 +1,13 @@
-//! Uploads in parts. A part is taken when it begins where the upload is, so that a sender who lost
-//! the answer asks where that is and goes on. When all are there, the server joins them to a blob.
+//! Uploads in parts. A part is taken where bytes are missing, several at once, so that a sender who
+//! lost an answer asks what is missing and goes on. When all are there, the server joins them to a
+//! blob.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Jobs;
+use crate::domain::gaps::{PART_BYTES, Place};
 use crate::error::JobsError;
 use crate::store;
 use crate::store::upload::StoredUpload;
@@ -16,15 +18,22 @@ use medusa_eventlog::Operation;
 use medusa_platform::blob::BlobError;
 use medusa_types::{Sha256Hash, UploadId, UserId};
 
-/// Bytes of one part.
+/// The most bytes of one part.
 pub(crate) const PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Of a part that broke off, so much is kept.
+const KEPT_BYTES_MIN: u64 = 64 * 1024;
+/// Stretches that an answer names.
+const MISSING_MAX: usize = 1_000;
+/// Uploads that are joined at the same time.
+const JOINED_MAX: usize = 4;
 /// Uploads of one person that are not done.
 const OPEN_MAX: i64 = 20;
 /// Between two notes of how far joining is.
 const NOTE: Duration = Duration::from_secs(1);
 
 impl Jobs {
-    /// Begins an upload. Repeated with the same key, it is the same upload.
+    /// Begins an upload. Repeated with the same key, it is the same upload; and so it is for other
+    /// keys when the digest says that it is about the same bytes.
     ///
     /// # Errors
     /// [`JobsError::Blob`] when it is too large, [`JobsError::UploadsOpen`], and
@@ -44,21 +53,45 @@ impl Jobs {
         }
         let request = Sha256Hash::of(format!("{wish:?}").as_bytes());
         let id = UploadId(Operation::client(user, &format!("upload:{key}"), request).id());
+        let whole = self.whole_already(user, wish).await?;
         let mut db = self.parts.log.pool().begin().await?;
-        if store::upload::find(&mut db, id, user).await?.is_none() {
-            if store::upload::count_open(&mut db, user).await? >= OPEN_MAX {
-                return Err(JobsError::UploadsOpen);
-            }
-            let (what, now) = ((wish.size, wish.sha256), self.parts.clock.now());
-            store::upload::insert(&mut db, (id, user), what, now).await?;
+        let mut found = store::upload::find(&mut db, id, user).await?;
+        if found.is_none() {
+            found = store::upload::begun(&mut db, user, (wish.size, wish.sha256)).await?;
         }
-        let stored = store::upload::find(&mut db, id, user).await?;
+        let stored = match found {
+            Some(stored) => stored,
+            None => {
+                if whole.is_none() && store::upload::count_open(&mut db, user).await? >= OPEN_MAX {
+                    return Err(JobsError::UploadsOpen);
+                }
+                let (what, now) = ((wish.size, wish.sha256), self.parts.clock.now());
+                store::upload::insert(&mut db, (id, user), what, whole, now).await?;
+                let stored = store::upload::find(&mut db, id, user).await?;
+                stored.ok_or(JobsError::Missing("upload"))?
+            }
+        };
         db.commit().await?;
-        let stored = stored.ok_or(JobsError::Missing("upload"))?;
         if (stored.size, stored.announced) != (wish.size, wish.sha256) {
             return Err(JobsError::KeyReused);
         }
         Ok(shown(&stored))
+    }
+
+    /// The blob, when this person has uploaded these bytes before.
+    async fn whole_already(
+        &self,
+        user: UserId,
+        wish: &NewUpload,
+    ) -> Result<Option<Sha256Hash>, JobsError> {
+        let Some(hash) = wish.sha256 else { return Ok(None) };
+        let mut db = self.parts.log.pool().acquire().await?;
+        let owned = store::blob::owned_size(&mut db, hash, user).await?;
+        if owned != Some(wish.size) || self.parts.blobs.size(hash).await.is_err() {
+            return Ok(None);
+        }
+        store::blob::own(&mut db, hash, user, wish.size, self.parts.clock.now()).await?;
+        Ok(Some(hash))
     }
 
     /// How far an upload is.
@@ -82,8 +115,8 @@ impl Jobs {
     /// stopped. Bytes that are there already are not read again.
     ///
     /// # Errors
-    /// [`JobsError::UploadGap`] when bytes before it are missing, [`JobsError::Blob`] when it is
-    /// too large or goes beyond the end.
+    /// [`JobsError::UploadGap`] when no part may begin there, [`JobsError::Blob`] when it is too
+    /// large, or goes beyond the end or into bytes that are there.
     pub(crate) async fn add_part<S, E>(
         &self,
         user: UserId,
@@ -94,22 +127,26 @@ impl Jobs {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
         let stored = self.stored_upload(user, id).await?;
-        if first > stored.received {
-            return Err(JobsError::UploadGap(stored.received));
-        }
-        if first < stored.received || stored.state != UploadState::Open {
+        if stored.state != UploadState::Open {
             return Ok(shown(&stored));
         }
-        let limit = PART_BYTES_MAX.min(stored.size.saturating_sub(first));
+        let room = match stored.gaps.place(first) {
+            Place::There => return Ok(shown(&stored)),
+            Place::Elsewhere(at) => return Err(JobsError::UploadGap(at)),
+            Place::Free(room) => room,
+        };
         let (part, blobs) = (self.parts.random.id(), &self.parts.blobs);
-        let bytes = blobs.put_part(part, body, limit).await?;
+        let bytes = blobs.put_part(part, body, PART_BYTES_MAX.min(room)).await?;
         let now = self.parts.clock.now();
-        let mut db = self.parts.log.pool().acquire().await?;
-        let added =
-            bytes > 0 && store::upload::add_part(&mut db, id, (first, bytes), part, now).await?;
-        drop(db);
+        // Crumbs of a line that breaks all the time are not worth a file each.
+        let worth = bytes == room || bytes >= KEPT_BYTES_MIN;
+        let mut db = self.parts.log.pool().begin().await?;
+        let added = worth
+            && bytes > 0
+            && store::upload::add_part(&mut db, id, (first, bytes), part, now).await?;
+        db.commit().await?;
         if !added {
-            // Nothing came, or somebody else brought it meanwhile.
+            // Too little came, or somebody else brought it meanwhile.
             blobs.drop_part(part).await?;
         }
         self.upload_state(user, id).await
@@ -123,11 +160,12 @@ impl Jobs {
         let mut db = self.parts.log.pool().acquire().await?;
         let joining = store::upload::joining(&mut db).await?;
         drop(db);
-        for (id, owner) in joining {
+        let all = futures_util::stream::iter(joining.into_iter().map(Ok));
+        all.try_for_each_concurrent(JOINED_MAX, async |(id, owner)| {
             let stored = self.stored_upload(owner, id).await?;
-            self.join(&stored).await?;
-        }
-        Ok(())
+            self.join(&stored).await
+        })
+        .await
     }
 
     async fn join(&self, upload: &StoredUpload) -> Result<(), JobsError> {
@@ -193,13 +231,17 @@ fn digest_of(
 }
 
 fn shown(stored: &StoredUpload) -> Upload {
+    let mut missing = stored.gaps.missing().to_vec();
+    missing.truncate(MISSING_MAX);
     Upload {
         id: stored.id,
         size: stored.size,
-        received: stored.received,
+        received: stored.gaps.received(),
+        missing,
         joined: stored.joined,
         state: stored.state,
         blob: stored.blob.clone(),
         part_bytes_max: PART_BYTES_MAX,
+        part_bytes: PART_BYTES,
     }
 }

@@ -3,6 +3,7 @@
 use medusa_api::{
     Agent, AgentState, Chunk, ChunkPage, ChunkState, Job as JobView, JobPage, JobState,
 };
+use medusa_platform::Principal;
 use medusa_types::{ChunkIndex, JobId, Sha256Hash, UserId};
 
 use crate::actor::{Summary, WhyWaiting};
@@ -10,6 +11,7 @@ use crate::error::JobsError;
 use crate::store;
 
 use super::Jobs;
+use super::retention::kept;
 use super::waiting::{Ended, in_words};
 
 /// Rows of one page.
@@ -26,9 +28,11 @@ impl Jobs {
         job: JobId,
         name: &str,
     ) -> Result<(Sha256Hash, u64, String), JobsError> {
-        let mut db = self.parts.log.pool().acquire().await?;
-        let found = store::job::result(&mut db, user, job, name).await?;
-        found.ok_or(JobsError::Missing("result"))
+        let job = self.job(user, job).await?;
+        kept(&job)?;
+        let found = job.results.into_iter().find(|file| file.name == name);
+        let file = found.ok_or(JobsError::Missing("result"))?;
+        Ok((file.sha256, file.size, file.media_type))
     }
 
     /// A person's job.
@@ -38,14 +42,28 @@ impl Jobs {
     pub async fn job(&self, user: UserId, id: JobId) -> Result<JobView, JobsError> {
         let mut db = self.parts.log.pool().acquire().await?;
         let mut found = store::job::list(&mut db, user, (Some(id), None), 1).await?;
+        let keep_ms = self.parts.config.files_keep_ms;
+        store::retention::show(&mut db, &mut found, keep_ms).await?;
         drop(db);
         let mut job = found.pop().ok_or(JobsError::Missing("job"))?;
-        if job.state == JobState::Running && job.counts.leased == 0 {
-            let fleet = self.scheduler.send(Summary { without: Some(user) }).await?;
+        if let Some(why) = job.paused {
+            job.waiting = Some(why.in_words().to_owned());
+        } else if job.state == JobState::Running && job.counts.leased == 0 {
+            let fleet = self.scheduler.send(Summary::of(user)).await?;
             let why = self.actor(id).await?.send(WhyWaiting).await?;
             job.waiting = Some(why.unwrap_or_else(|| fleet.in_words()));
         }
         Ok(job)
+    }
+
+    /// The plan of a job's chunks, as the JSON whose hash stands in the log.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when it is somebody else's.
+    pub(crate) async fn plan(&self, who: &Principal, id: JobId) -> Result<Vec<u8>, JobsError> {
+        self.readable(who, id).await?;
+        let mut db = self.parts.log.pool().acquire().await?;
+        store::submission::plan_json(&mut db, id).await?.ok_or(JobsError::Missing("plan"))
     }
 
     /// A person's jobs, newest first.
@@ -60,7 +78,9 @@ impl Jobs {
     ) -> Result<JobPage, JobsError> {
         let limit = limit.clamp(1, PAGE_MAX);
         let mut db = self.parts.log.pool().acquire().await?;
-        let items = store::job::list(&mut db, user, (None, after), limit).await?;
+        let mut items = store::job::list(&mut db, user, (None, after), limit).await?;
+        let keep_ms = self.parts.config.files_keep_ms;
+        store::retention::show(&mut db, &mut items, keep_ms).await?;
         let full = i64::try_from(items.len()).unwrap_or_default() == limit;
         let next = items.last().filter(|_| full).map(|job| job.id.to_string());
         Ok(JobPage { items, next })
@@ -108,7 +128,7 @@ impl Jobs {
         let mut db = self.parts.log.pool().acquire().await?;
         let ended = store::record::ended_copies(&mut db, id, &indexes).await?;
         drop(db);
-        let fleet = self.scheduler.send(Summary { without: Some(user) }).await?.in_words();
+        let fleet = self.scheduler.send(Summary::of(user)).await?.in_words();
         for chunk in chunks.iter_mut().filter(open) {
             let of_it = ended.iter().find(|(index, ..)| *index == chunk.index.0);
             let ended =
@@ -126,7 +146,7 @@ impl Jobs {
         let machines = self.parts.agents.of_owner(user).await?;
         let mut db = self.parts.log.pool().acquire().await?;
         let mut agents = store::job::agents(&mut db, machines).await?;
-        let fleet = self.scheduler.send(Summary { without: None }).await?;
+        let fleet = self.scheduler.send(Summary::all()).await?;
         for agent in &mut agents {
             agent.state = fleet.states.get(&agent.id).copied().unwrap_or(AgentState::Offline);
             self.show_standing(&mut db, agent).await?;
@@ -141,7 +161,7 @@ impl Jobs {
     pub async fn totals(&self) -> Result<JobTotals, JobsError> {
         let mut db = self.parts.log.pool().acquire().await?;
         let mut totals = store::job::totals(&mut db).await?;
-        let fleet = self.scheduler.send(Summary { without: None }).await?;
+        let fleet = self.scheduler.send(Summary::all()).await?;
         totals.agents_online = u64::from(fleet.connected);
         Ok(totals)
     }

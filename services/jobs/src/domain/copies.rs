@@ -3,7 +3,8 @@
 use medusa_events::Fact;
 use medusa_types::{ChunkIndex, Credits, Fuel, LeaseId, Timestamp, UserId};
 
-use super::job::{Chunk, ChunkStatus, Job, LEASE_MS};
+use super::chunk::{Barred, Chunk};
+use super::job::{Job, LEASE_MS};
 use super::kin::Fleet;
 use super::lease::Worker;
 use super::trust::{Copies, draw};
@@ -11,6 +12,8 @@ use super::verdict::{Means, Verdict, judge};
 
 /// What is left to spend must allow a run of at least this part (in tenths) of the usual limit.
 const AFFORDABLE_TENTHS: u64 = 5;
+/// The tail of a job is this part of its chunks.
+const TAIL_PART: u32 = 10;
 /// Copies of a chunk whose agents have no record yet.
 const COPIES: usize = 2;
 
@@ -23,7 +26,7 @@ impl Chunk {
     fn is_spent(&self, job: &Job) -> bool {
         let rules = job.rules();
         let over = |n: usize, max: u32| u32::try_from(n).unwrap_or(u32::MAX) >= max;
-        self.leases >= rules.leases_max
+        self.leases.saturating_sub(self.pardoned) >= rules.leases_max
             || over(self.attempts.len(), rules.results_max)
             || over(self.broken.len(), rules.errors_max)
     }
@@ -47,15 +50,16 @@ impl Job {
         now: Timestamp,
     ) -> Vec<Fact> {
         let mut facts = Vec::new();
-        let over = self.ended.is_some() || self.merging;
+        let over = self.ended.is_some() || self.merging || self.paused.is_some();
         if over || fleet.related(worker.lender, self.submitted.owner) {
             return facts;
         }
         let (Some(fuel_limit), Some(index)) = (self.affordable(), self.next(worker, fleet)) else {
             return facts;
         };
-        let Some(chunk) = self.chunk(index) else { return facts };
-        let first = chunk.live.is_empty() && chunk.attempts.is_empty();
+        let pristine = Chunk::PRISTINE;
+        let chunk = self.chunk(index).unwrap_or(&pristine);
+        let first = chunk.is_fresh();
         let leased = Fact::ChunkLeased {
             job: self.submitted.id,
             chunk: ChunkIndex(index),
@@ -75,7 +79,7 @@ impl Job {
         facts
     }
 
-    /// The lowest chunk that wants a copy that this worker may give.
+    /// A chunk that wants a copy that this worker may give: one that was begun, or the next.
     fn next(&self, worker: Worker, fleet: &Fleet) -> Option<u32> {
         let strangers = || {
             fleet.has_other(self.submitted.owner, self.memory_bytes, |owner| {
@@ -85,20 +89,28 @@ impl Job {
         let waiting = u32::try_from(self.reported.len()).unwrap_or(u32::MAX);
         // What nobody could confirm is not computed ahead for ever.
         let clogged = waiting >= self.rules().unconfirmed_max && !strangers();
-        self.wanting.iter().copied().find(|index| {
-            self.chunk(*index).is_some_and(|chunk| {
-                let fresh = chunk.live.is_empty() && chunk.attempts.is_empty();
-                !(clogged && fresh) && self.may_run(chunk, worker.lender, fleet)
-            })
-        })
+        let fits = |barred: &Barred| {
+            !(clogged && barred.has.is_empty()) && self.may_run(barred, worker.lender, fleet)
+        };
+        let next = || (!clogged && self.fresh < self.submitted.leaves()).then_some(self.fresh);
+        self.wanting.find(fits).or_else(next)
+    }
+
+    /// Whether a chunk may be wanted by somebody: it need not be asked for, otherwise.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        let over = self.ended.is_some() || self.merging || self.paused.is_some();
+        let some = self.fresh < self.submitted.leaves() || !self.wanting.is_empty();
+        !over && some && self.affordable().is_some()
     }
 
     /// Whether this owner's agent may have a copy: none of its kin has one, and it has not failed
     /// on the chunk while others are there who have not.
-    fn may_run(&self, chunk: &Chunk, lender: UserId, fleet: &Fleet) -> bool {
-        let faulted = |owner| chunk.faulted.contains(&owner);
+    fn may_run(&self, barred: &Barred, lender: UserId, fleet: &Fleet) -> bool {
+        let faulted = |owner| barred.faulted.contains(&owner);
         let fresh = || fleet.has_other(self.submitted.owner, self.memory_bytes, faulted);
-        !(self.touched(chunk, lender, fleet) || faulted(lender) && fresh())
+        let kin = barred.has.iter().any(|owner| fleet.related(*owner, lender));
+        !(kin || faulted(lender) && fresh())
     }
 
     /// Whether this owner, or one related to it, has or had a copy of the chunk that counts.
@@ -111,7 +123,7 @@ impl Job {
 
     /// The fuel limit of one more lease, within the hold.
     pub(super) fn affordable(&self) -> Option<Fuel> {
-        let wanted = self.submitted.fuel_limit;
+        let wanted = self.fuel_limit;
         let within = self.submitted.prices.fuel_for(self.free());
         let least = wanted.0.saturating_mul(AFFORDABLE_TENTHS).div_ceil(10);
         // The last runs may be given less than the usual limit, but not a hopeless one.
@@ -156,24 +168,58 @@ impl Job {
 
     /// Keeps the chunk in the sets that it belongs to.
     pub(super) fn refresh(&mut self, index: u32) {
-        let Some(chunk) = self.chunk(index) else { return };
-        let open = matches!(chunk.status, ChunkStatus::Open);
-        let reported = open && !chunk.attempts.is_empty();
-        let wanting = open && !chunk.is_spent(self) && self.lacks_copies(chunk);
-        set(&mut self.reported, index, reported);
-        set(&mut self.wanting, index, wanting);
+        let chunk = self.chunk(index);
+        let reported = chunk.is_some_and(|chunk| !chunk.attempts.is_empty());
+        let wanting = chunk.filter(|chunk| !chunk.is_spent(self) && self.lacks_copies(chunk));
+        let barred = wanting.map(|chunk| self.barred(chunk));
+        self.wanting.set(index, barred);
+        if reported {
+            self.reported.insert(index);
+        } else {
+            self.reported.remove(&index);
+        }
+    }
+
+    fn barred(&self, chunk: &Chunk) -> Barred {
+        let live = chunk.live.iter().filter_map(|id| self.leases.get(id).map(|l| l.lender));
+        let has = live.chain(chunk.attempts.iter().map(|a| a.lender)).collect();
+        Barred { has, faulted: chunk.faulted.clone() }
     }
 
     fn lacks_copies(&self, chunk: &Chunk) -> bool {
-        let have = chunk.live.len().saturating_add(chunk.attempts.len());
+        let live = chunk.live.len().saturating_sub(usize::from(chunk.late));
         let Some(first) = chunk.attempts.first() else {
             let wanted = if chunk.copies == Copies::Double { COPIES } else { 1 };
-            return have < wanted;
+            return live < wanted;
         };
         let agree = chunk.attempts.iter().all(|a| a.matches(first));
         let own = self.is_cheap(chunk) && (!agree || chunk.copies == Copies::Rerun);
         // The server's own run is under way, or one more copy than there are reports is needed.
-        !own && have <= chunk.attempts.len()
+        !own && live == 0
+    }
+
+    /// Marks chunks with a lease from before `since`, so that each may have one more copy. Whether
+    /// there is any that was not marked before. Not a fact: what follows from it is a lease.
+    pub fn mark_late(&mut self, since: Timestamp) -> bool {
+        let late = self.leases.values().filter(|lease| lease.granted_at < since);
+        let late: Vec<u32> = late.map(|lease| lease.chunk).collect();
+        let mut new = false;
+        for index in late {
+            if let Some(chunk) = self.touched.get_mut(&index)
+                && !std::mem::replace(&mut chunk.late, true)
+            {
+                new = true;
+                self.refresh(index);
+            }
+        }
+        new
+    }
+
+    /// Whether at most a tenth of the chunks is not done, and all of these were handed out.
+    #[must_use]
+    pub fn is_in_tail(&self) -> bool {
+        let open = u32::try_from(self.touched.len()).unwrap_or(u32::MAX);
+        self.fresh >= self.submitted.leaves() && open <= self.submitted.chunks.div_ceil(TAIL_PART)
     }
 
     fn is_cheap(&self, chunk: &Chunk) -> bool {
@@ -201,13 +247,5 @@ impl Job {
             };
             chunk.live.is_empty() && self.verdict(chunk, fleet) == Verdict::Open && !other()
         })
-    }
-}
-
-fn set(of: &mut std::collections::BTreeSet<u32>, index: u32, wished: bool) {
-    if wished {
-        of.insert(index);
-    } else {
-        of.remove(&index);
     }
 }

@@ -3,8 +3,11 @@
 use medusa_events::Fact;
 use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash};
 
-use super::job::{ChunkStatus, Job, LEASE_MS};
+use super::chunk::Chunk;
+use super::job::{Job, LEASE_MS};
 use super::lease::{Attempt, Lease};
+use super::pause::Pause;
+use super::submitted::MergeTree;
 use super::trust::Copies;
 
 impl Job {
@@ -40,8 +43,7 @@ impl Job {
             Fact::AttemptReported { chunk, lease, outcome, output, fuel, .. } => {
                 let Some(found) = self.leases.get(lease).cloned() else { return };
                 // Running out of less fuel than usual says nothing about the program.
-                let short =
-                    *outcome == Outcome::FuelOut && found.fuel_limit < self.submitted.fuel_limit;
+                let short = *outcome == Outcome::FuelOut && found.fuel_limit < self.fuel_limit;
                 if !outcome.is_verdict() {
                     self.mark_faulted(chunk.0, *lease);
                 }
@@ -69,7 +71,16 @@ impl Job {
                 self.close(chunk.0, *outcome, *output);
             }
             Fact::ChunkSettled { price, .. } => self.spent = self.spent.saturating_add(*price),
-            Fact::MergeStarted { .. } => self.merging = true,
+            Fact::MergeOrdered { program, fan_in, nodes, .. } => {
+                let (program, fan_in, nodes) = (*program, *fan_in, *nodes);
+                self.submitted.merge = Some(MergeTree { program, fan_in, nodes });
+                self.tree = self.submitted.tree();
+            }
+            Fact::EscrowRaised { amount, .. } => self.raised = self.raised.saturating_add(*amount),
+            Fact::JobPaused { why, .. } => self.paused = Some(Pause::of_word(why)),
+            Fact::JobResumed { .. } => self.paused = None,
+            Fact::ChunksRetried { fuel_limit, .. } => self.pardon(*fuel_limit),
+            Fact::MergeStarted { .. } => (self.merging, self.paused) = (true, None),
             Fact::JobEnded { state, .. } => self.ended = Some(*state),
             _ => {}
         }
@@ -78,7 +89,7 @@ impl Job {
     fn grant(&mut self, lease: Lease) {
         let index = lease.chunk;
         if let Some(chunk) = self.chunk_mut(index) {
-            if chunk.live.is_empty() && chunk.attempts.is_empty() {
+            if chunk.is_fresh() {
                 // What was drawn for an earlier agent says nothing about this one.
                 chunk.copies = Copies::Double;
             }
@@ -91,21 +102,37 @@ impl Job {
     }
 
     fn close(&mut self, index: u32, outcome: Outcome, output: Sha256Hash) {
-        self.open.remove(&index);
         let reported: Vec<Fuel> = self.attempts(index).iter().map(|a| a.fuel).collect();
         reported.into_iter().for_each(|fuel| self.unreserve(fuel));
-        if let Some(chunk) = self.chunk_mut(index) {
-            chunk.status = match outcome {
-                Outcome::Done => ChunkStatus::Done { output },
-                outcome => ChunkStatus::Failed { outcome },
-            };
+        // It may be one that nobody had touched here.
+        self.chunk_mut(index);
+        let chunk = self.touched.remove(&index).unwrap_or(Chunk::PRISTINE);
+        if outcome == Outcome::Done {
+            self.done.insert(index, output);
+            self.tell_parent(index);
+        } else {
+            self.failed.insert(index, (outcome, chunk.leases));
         }
         self.refresh(index);
     }
 
+    /// A node of the tree of merges can be run when all its children are done.
+    fn tell_parent(&mut self, index: u32) {
+        let Some(tree) = self.tree else { return };
+        let Some(parent) = tree.parent(index) else { return };
+        let children = u32::try_from(tree.children(parent).len()).unwrap_or(u32::MAX);
+        let lacking = self.lacking.entry(parent).or_insert(children);
+        *lacking = lacking.saturating_sub(1);
+        if *lacking == 0 {
+            self.lacking.remove(&parent);
+            self.touched.insert(parent, Chunk::PRISTINE);
+            self.refresh(parent);
+        }
+    }
+
     fn mark_faulted(&mut self, chunk: u32, lease: LeaseId) {
         let Some(lender) = self.leases.get(&lease).map(|l| l.lender) else { return };
-        if let Some(chunk) = self.chunk_mut(chunk) {
+        if let Some(chunk) = self.touched.get_mut(&chunk) {
             chunk.faulted.insert(lender);
         }
     }
@@ -114,7 +141,7 @@ impl Job {
         self.reserved = self.reserved.saturating_add(self.submitted.prices.copy(fuel));
     }
 
-    fn unreserve(&mut self, fuel: Fuel) {
+    pub(super) fn unreserve(&mut self, fuel: Fuel) {
         self.reserved = self.reserved.saturating_sub(self.submitted.prices.copy(fuel));
     }
 
@@ -122,7 +149,7 @@ impl Job {
         if let Some(lease) = self.leases.remove(&lease) {
             self.unreserve(lease.fuel_limit);
         }
-        if let Some(chunk) = self.chunk_mut(chunk) {
+        if let Some(chunk) = self.touched.get_mut(&chunk) {
             chunk.live.retain(|id| *id != lease);
         }
     }

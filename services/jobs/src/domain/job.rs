@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use medusa_events::{AttemptShare, EndState, Fact, FileRef};
 use medusa_ledger::split_shares;
-use medusa_types::{
-    AgentId, ChunkIndex, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId,
-};
+use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp};
 
+use super::chunk::{Chunk, ChunkStatus, Wanting};
 use super::kin::Fleet;
 use super::lease::{Attempt, Lease};
+use super::pause::Pause;
 use super::submitted::Submitted;
-use super::trust::{Copies, TrustRules};
+use super::tree::Tree;
+use super::trust::TrustRules;
 use super::verdict::{Refereed, Verdict, judge_by};
 
 /// A lease lasts at least this long without a sign of life.
@@ -24,57 +25,45 @@ pub(super) const LEASE_MS: i64 = 60_000;
 /// However lively its agent, a lease does not last longer.
 const LEASE_MAX_MS: i64 = 60 * 60 * 1000;
 
-/// Where a chunk is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChunkStatus {
-    /// It needs more copies.
-    Open,
-    /// Its result is believed.
-    Done {
-        /// The result.
-        output: Sha256Hash,
-    },
-    /// The program failed on it.
-    Failed {
-        /// How.
-        outcome: Outcome,
-    },
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Chunk {
-    pub(super) status: ChunkStatus,
-    pub(super) live: Vec<LeaseId>,
-    /// Owners whose agents could not run it; others come first.
-    pub(super) faulted: BTreeSet<UserId>,
-    /// Owners whose agents broke down over it.
-    pub(super) broken: BTreeSet<UserId>,
-    /// What was decided when its first copy was given out.
-    pub(super) copies: Copies,
-    pub(super) attempts: Vec<Attempt>,
-    pub(super) leases: u32,
-}
-
 /// A job.
 #[derive(Clone, Debug)]
 pub struct Job {
     pub(super) submitted: Submitted,
-    pub(super) chunks: Vec<Chunk>,
-    /// Chunks that are open.
-    pub(super) open: BTreeSet<u32>,
-    /// Open chunks that want one more copy.
-    pub(super) wanting: BTreeSet<u32>,
+    /// From this chunk on nobody has touched any.
+    pub(super) fresh: u32,
+    /// Open chunks before that.
+    pub(super) touched: BTreeMap<u32, Chunk>,
+    /// Believed results.
+    pub(super) done: BTreeMap<u32, Sha256Hash>,
+    /// Chunks that the program failed on, and how often each was leased.
+    pub(super) failed: BTreeMap<u32, (Outcome, u32)>,
+    /// Touched chunks that want one more copy.
+    pub(super) wanting: Wanting,
     /// Open chunks with a report.
     pub(super) reported: BTreeSet<u32>,
     pub(super) leases: BTreeMap<LeaseId, Lease>,
     pub(super) spent: Credits,
     /// What live leases and unsettled reports may still cost.
     pub(super) reserved: Credits,
+    /// What was added to the hold.
+    pub(super) raised: Credits,
+    /// Fuel that one run may use: what was submitted, or more after a retry.
+    pub(super) fuel_limit: Fuel,
+    pub(super) paused: Option<Pause>,
+    /// How often its failed chunks got another chance.
+    pub(super) retries: u32,
     pub(super) merging: bool,
+    /// The tree of merges, and how many results each of its nodes still lacks.
+    pub(super) tree: Option<Tree>,
+    pub(super) lacking: BTreeMap<u32, u32>,
     pub(super) ended: Option<EndState>,
+    /// Leases that were ended by a decision, whose agents need not go on.
+    freed: Vec<(AgentId, LeaseId)>,
     rules: TrustRules,
     /// Memory that an agent needs for it, in bytes.
     pub(super) memory_bytes: u64,
+    /// A chunk that the program fails on does not end it.
+    pub(super) keep_going: bool,
 }
 
 impl Job {
@@ -82,36 +71,38 @@ impl Job {
     #[must_use]
     pub fn begin(fact: &Fact) -> Option<Self> {
         let submitted = Submitted::from_fact(fact)?;
-        let chunk = Chunk {
-            status: ChunkStatus::Open,
-            live: Vec::new(),
-            faulted: BTreeSet::new(),
-            broken: BTreeSet::new(),
-            copies: Copies::Double,
-            attempts: Vec::new(),
-            leases: 0,
-        };
-        let count = usize::try_from(submitted.chunks).unwrap_or_default();
         Some(Self {
-            chunks: vec![chunk; count],
-            open: (0..submitted.chunks).collect(),
-            wanting: (0..submitted.chunks).collect(),
+            fresh: 0,
+            touched: BTreeMap::new(),
+            done: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            wanting: Wanting::default(),
             reported: BTreeSet::new(),
             leases: BTreeMap::new(),
             spent: Credits::ZERO,
             reserved: Credits::ZERO,
+            raised: Credits::ZERO,
+            fuel_limit: submitted.fuel_limit,
+            paused: None,
+            retries: 0,
             merging: false,
+            tree: submitted.tree(),
+            lacking: BTreeMap::new(),
             ended: None,
+            freed: Vec::new(),
             rules: TrustRules::default(),
             memory_bytes: 0,
+            keep_going: false,
             submitted,
         })
     }
 
-    /// By which rules it decides, and what memory an agent needs for it, in bytes.
-    pub fn decide_by(&mut self, rules: TrustRules, memory_bytes: u64) {
-        (self.rules, self.memory_bytes) = (rules, memory_bytes);
-        (0..self.submitted.chunks).for_each(|index| self.refresh(index));
+    /// By which rules it decides, what memory an agent needs for it, in bytes, and whether it goes
+    /// on when the program fails on a chunk.
+    pub fn decide_by(&mut self, rules: TrustRules, memory_bytes: u64, keep_going: bool) {
+        (self.rules, self.memory_bytes, self.keep_going) = (rules, memory_bytes, keep_going);
+        let touched: Vec<u32> = self.touched.keys().copied().collect();
+        touched.into_iter().for_each(|index| self.refresh(index));
     }
 
     pub(super) const fn rules(&self) -> &TrustRules {
@@ -150,20 +141,28 @@ impl Job {
     /// Whether every chunk has a result.
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.chunks.iter().all(|c| matches!(c.status, ChunkStatus::Done { .. }))
+        usize::try_from(self.submitted.chunks).is_ok_and(|chunks| self.done.len() == chunks)
     }
 
-    /// The believed results in chunk order; only of a complete job.
+    /// The believed results in chunk order, of a complete job: of the root alone, where the
+    /// consumer's own program puts them together.
     #[must_use]
     pub fn outputs(&self) -> Vec<Sha256Hash> {
-        let output = |c: &Chunk| match c.status {
-            ChunkStatus::Done { output } => Some(output),
-            _ => None,
-        };
-        self.chunks.iter().filter_map(output).collect()
+        match self.tree {
+            Some(tree) => self.done.get(&tree.root()).copied().into_iter().collect(),
+            None => self.done.values().copied().collect(),
+        }
     }
 
-    /// The reports of a chunk that can be compared.
+    /// The results that a node of the tree of merges puts together, in order; none for other
+    /// chunks.
+    #[must_use]
+    pub fn below(&self, chunk: u32) -> Vec<Sha256Hash> {
+        let children = self.tree.map(|tree| tree.children(chunk)).unwrap_or_default();
+        self.done.range(children).map(|(_, output)| *output).collect()
+    }
+
+    /// The reports of an open chunk that can be compared.
     #[must_use]
     pub fn attempts(&self, chunk: u32) -> &[Attempt] {
         self.chunk(chunk).map_or(&[], |c| &c.attempts)
@@ -172,20 +171,47 @@ impl Job {
     /// Where a chunk is.
     #[must_use]
     pub fn status(&self, chunk: u32) -> Option<ChunkStatus> {
-        self.chunk(chunk).map(|c| c.status)
+        if let Some(output) = self.done.get(&chunk) {
+            return Some(ChunkStatus::Done { output: *output });
+        }
+        if let Some((outcome, _)) = self.failed.get(&chunk) {
+            return Some(ChunkStatus::Failed { outcome: *outcome });
+        }
+        (chunk < self.submitted.chunks).then_some(ChunkStatus::Open)
     }
 
+    /// An open chunk that was touched.
     pub(super) fn chunk(&self, index: u32) -> Option<&Chunk> {
-        self.chunks.get(usize::try_from(index).ok()?)
+        self.touched.get(&index)
     }
 
+    /// An open chunk, touched from now on.
     pub(super) fn chunk_mut(&mut self, index: u32) -> Option<&mut Chunk> {
-        self.chunks.get_mut(usize::try_from(index).ok()?)
+        if index >= self.fresh && index < self.submitted.leaves() {
+            for skipped in self.fresh..=index {
+                self.touched.insert(skipped, Chunk::PRISTINE);
+                self.refresh(skipped);
+            }
+            self.fresh = index.saturating_add(1);
+        }
+        self.touched.get_mut(&index)
+    }
+
+    /// Whether a chunk is neither done nor failed.
+    fn has_open(&self) -> bool {
+        let done = self.done.len().saturating_add(self.failed.len());
+        usize::try_from(self.submitted.chunks).is_ok_and(|chunks| done < chunks)
+    }
+
+    /// Leases that were ended by decisions since the last call: their agents need not go on.
+    pub fn take_freed(&mut self) -> Vec<(AgentId, LeaseId)> {
+        std::mem::take(&mut self.freed)
     }
 
     /// What can still be spent on new leases.
     pub(super) fn free(&self) -> Credits {
-        self.submitted.hold.saturating_sub(self.spent).saturating_sub(self.reserved)
+        let hold = self.submitted.hold.saturating_add(self.raised);
+        hold.saturating_sub(self.spent).saturating_sub(self.reserved)
     }
 
     /// Takes a report. Changes nothing when the lease is not live any more.
@@ -214,12 +240,11 @@ impl Job {
 
     /// Decides over the present reports of a chunk.
     pub fn conclude(&mut self, index: u32, fleet: &Fleet) -> Vec<Fact> {
-        let Some(chunk) = self.chunk(index) else { return Vec::new() };
-        if !matches!(chunk.status, ChunkStatus::Open) || self.ended.is_some() {
+        let Some(chunk) = self.chunk(index).filter(|_| self.ended.is_none()) else {
             return Vec::new();
-        }
+        };
         match self.verdict(chunk, fleet) {
-            Verdict::Open if chunk.is_exhausted(self) => {
+            Verdict::Open if chunk.is_exhausted(self) && !self.keep_going => {
                 self.end(EndState::Failed, Some("jobs.too_many_attempts"))
             }
             verdict => self.believe(index, verdict),
@@ -230,14 +255,15 @@ impl Job {
     /// leased any more.
     #[must_use]
     pub fn is_starved(&self, fleet: &Fleet) -> bool {
-        let idle = self.ended.is_none() && !self.merging && self.leases.is_empty();
+        let idle = self.is_running() && self.leases.is_empty();
         let judged = |i: &u32| self.needs_referee(*i, fleet);
-        idle && !self.open.is_empty()
-            && self.affordable().is_none()
-            && !self.reported.iter().any(judged)
+        idle && self.has_open() && self.affordable().is_none() && !self.reported.iter().any(judged)
     }
 
     pub(super) fn fold(&mut self, facts: &mut Vec<Fact>, fact: Fact) {
+        if let Fact::LeaseEnded { lease, .. } = &fact {
+            self.freed.extend(self.leases.get(lease).map(|l| (l.agent, l.id)));
+        }
         self.apply(&fact);
         facts.push(fact);
     }
@@ -252,20 +278,17 @@ impl Job {
     /// agent alone is not enough and nobody else is there.
     #[must_use]
     pub fn needs_referee(&self, index: u32, fleet: &Fleet) -> bool {
-        self.chunk(index).is_some_and(|chunk| {
-            matches!(chunk.status, ChunkStatus::Open)
-                && self.verdict(chunk, fleet) == Verdict::Referee
-        })
+        self.chunk(index).is_some_and(|chunk| self.verdict(chunk, fleet) == Verdict::Referee)
     }
 
     /// Decides by the server's own run.
     pub fn refereed(&mut self, index: u32, result: Refereed) -> Vec<Fact> {
         match self.chunk(index) {
-            Some(chunk) if matches!(chunk.status, ChunkStatus::Open) => {
+            Some(chunk) => {
                 let verdict = judge_by(result, &chunk.attempts);
                 self.believe(index, verdict)
             }
-            _ => Vec::new(),
+            None => Vec::new(),
         }
     }
 
@@ -275,6 +298,7 @@ impl Job {
             return facts;
         };
         let settled = self.settle(index, fuel, &right);
+        let live = self.chunk(index).map(|c| c.live.clone()).unwrap_or_default();
         let verified = Fact::ChunkVerified {
             job: self.submitted.id,
             chunk: ChunkIndex(index),
@@ -289,11 +313,11 @@ impl Job {
         if let Some(settled) = settled {
             self.fold(&mut facts, settled);
         }
-        for lease in self.chunk(index).map(|c| c.live.clone()).unwrap_or_default() {
+        for lease in live {
             let ended = self.lease_ended(lease, index, "not_needed");
             self.fold(&mut facts, ended);
         }
-        if outcome != Outcome::Done {
+        if outcome != Outcome::Done && !self.keep_going {
             facts.extend(self.end(EndState::Failed, Some("jobs.program_failed")));
         }
         facts
@@ -413,4 +437,4 @@ impl Job {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(super) mod tests;

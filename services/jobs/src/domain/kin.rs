@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use medusa_types::UserId;
 
@@ -53,7 +54,7 @@ pub struct Fleet {
     /// Each once, with the memory of the largest agent in bytes.
     pub owners: BTreeMap<UserId, u64>,
     /// Ties of owners, also of those who are away.
-    pub ties: BTreeMap<UserId, BTreeSet<Tie>>,
+    pub ties: Arc<BTreeMap<UserId, BTreeSet<Tie>>>,
     /// The server has just started, and agents are still coming back.
     pub gathering: bool,
 }
@@ -86,6 +87,8 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use medusa_types::Uuid;
 
     use super::*;
@@ -116,14 +119,15 @@ mod tests {
         let net = || BTreeSet::from([of("203.0.113.7").unwrap()]);
         let mut fleet = Fleet {
             owners: BTreeMap::from([(ANN, 10), (BOB, 10)]),
-            ties: BTreeMap::from([(ANN, net()), (BOB, net())]),
+            ties: Arc::new(BTreeMap::from([(ANN, net()), (BOB, net())])),
             gathering: false,
         };
         assert!(fleet.related(ANN, BOB) && !fleet.related(ANN, CARLA));
         let beside_ann =
             |fleet: &Fleet| fleet.has_other(CARLA, 10, |owner| fleet.related(owner, ANN));
         assert!(!beside_ann(&fleet));
-        fleet.ties.insert(BOB, BTreeSet::from([Tie::Account("payout-7".into())]));
+        Arc::make_mut(&mut fleet.ties)
+            .insert(BOB, BTreeSet::from([Tie::Account("payout-7".into())]));
         assert!(beside_ann(&fleet));
         assert!(!fleet.has_other(CARLA, 11, |owner| owner == ANN), "its machine is too small");
     }

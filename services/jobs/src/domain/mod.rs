@@ -1,23 +1,35 @@
 //! The decisions about jobs. Pure: state, decide (returns facts), apply (cannot fail).
 
+mod chunk;
 mod copies;
+mod floor;
 mod fold;
+pub(crate) mod gaps;
+mod idle;
 mod job;
 mod kin;
 mod lease;
 mod marks;
+mod pace;
+mod pause;
 mod price;
 #[cfg(test)]
 mod simulation;
 mod submitted;
+mod tree;
 mod trust;
 mod verdict;
 
-pub use job::{ChunkStatus, Job};
+pub use chunk::ChunkStatus;
+pub use floor::{Answer, Ask, Floor, Offer, Presence, Rivals};
+pub use job::Job;
 pub use kin::{Fleet, Tie, network};
 pub use lease::{Attempt, Lease, Worker};
 pub use marks::{leases_told, marks};
-pub use price::{Prices, quote_price};
-pub use submitted::Submitted;
+pub use pace::Pace;
+pub use pause::Pause;
+pub use price::{Priced, Prices, Work, quote_price};
+pub use submitted::{MergeTree, Submitted};
+pub use tree::Tree;
 pub use trust::{ALLOWANCE_START, Copies, Drawn, Mark, Standing, TrustRules, draw};
 pub use verdict::{Refereed, Verdict};

@@ -201,7 +201,7 @@ impl Market {
 
     fn play(&mut self, number: u32) {
         let mut job = Job::begin(&submitted(number).fact()).unwrap();
-        job.decide_by(self.rules, 0);
+        job.decide_by(self.rules, 0, false);
         (self.drawn, self.seasoned) = (BTreeMap::new(), BTreeSet::new());
         while !job.complete() {
             self.now = self.now.plus_ms(STEP_MS);
@@ -305,6 +305,7 @@ fn submitted(number: u32) -> Submitted {
         fuel_limit: limit(),
         hold: Credits::from_micros(1_000_000),
         prices: prices(),
+        merge: None,
     }
 }
 

@@ -4,6 +4,7 @@ use medusa_events::Fact;
 use medusa_types::{Credits, Fuel, JobId, METER, Sha256Hash, UserId};
 
 use super::price::Prices;
+use super::tree::Tree;
 
 /// A job as it was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +31,43 @@ pub struct Submitted {
     pub hold: Credits,
     /// What it is settled by.
     pub prices: Prices,
+    /// How the consumer's own program puts the results together.
+    pub merge: Option<MergeTree>,
+}
+
+/// How a program of the consumer's own puts the results together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergeTree {
+    /// The module.
+    pub program: Sha256Hash,
+    /// Results that a node puts together at most.
+    pub fan_in: u32,
+    /// How many nodes there are.
+    pub nodes: u32,
 }
 
 impl Submitted {
+    /// The fact after the first one, if results are put together by a program.
+    #[must_use]
+    pub fn merge_fact(&self) -> Option<Fact> {
+        let MergeTree { program, fan_in, nodes } = self.merge?;
+        Some(Fact::MergeOrdered { job: self.id, program, fan_in, nodes })
+    }
+
+    /// Its tree of merges, if it has one: its leaves are the chunks of the plan.
+    #[must_use]
+    pub fn tree(&self) -> Option<Tree> {
+        let merge = self.merge.as_ref()?;
+        Some(Tree::new(self.leaves(), merge.fan_in))
+    }
+
+    /// Chunks of the plan.
+    #[must_use]
+    pub fn leaves(&self) -> u32 {
+        let nodes = self.merge.as_ref().map_or(0, |merge| merge.nodes);
+        self.chunks.saturating_sub(nodes)
+    }
+
     /// The job's first fact.
     #[must_use]
     pub fn fact(&self) -> Fact {
@@ -90,6 +125,7 @@ impl Submitted {
             fuel_limit: *fuel_limit,
             hold: *hold,
             prices,
+            merge: None,
         })
     }
 }

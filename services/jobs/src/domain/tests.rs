@@ -1,21 +1,22 @@
 //! A job told in steps: who gets which chunk, what is believed, who is paid, what comes back.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use medusa_types::{AgentId, Uuid};
+use medusa_types::{UserId, Uuid};
 
 use super::*;
 use crate::domain::kin::Tie;
 use crate::domain::lease::Worker;
 use crate::domain::price::Prices;
+use crate::domain::submitted::MergeTree;
 use crate::domain::trust::Standing;
 
-const OWNER: UserId = UserId(Uuid::from_u128(100));
-const ANN: UserId = UserId(Uuid::from_u128(1));
-const BOB: UserId = UserId(Uuid::from_u128(2));
-const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+pub(in crate::domain) const OWNER: UserId = UserId(Uuid::from_u128(100));
+pub(in crate::domain) const ANN: UserId = UserId(Uuid::from_u128(1));
+pub(in crate::domain) const BOB: UserId = UserId(Uuid::from_u128(2));
+pub(in crate::domain) const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 
-fn submitted(chunks: u32, copies: u32, hold: i64) -> Submitted {
+pub(in crate::domain) fn submitted(chunks: u32, copies: u32, hold: i64) -> Submitted {
     Submitted {
         id: medusa_types::JobId(Uuid::from_u128(7)),
         owner: OWNER,
@@ -32,19 +33,20 @@ fn submitted(chunks: u32, copies: u32, hold: i64) -> Submitted {
             per_start: Credits::from_micros(10),
             fee_permille: 100,
         },
+        merge: None,
     }
 }
 
-fn job(chunks: u32, copies: u32) -> Job {
+pub(in crate::domain) fn job(chunks: u32, copies: u32) -> Job {
     Job::begin(&submitted(chunks, copies, 100_000).fact()).unwrap()
 }
 
-fn fleet(owners: &[UserId]) -> Fleet {
+pub(in crate::domain) fn fleet(owners: &[UserId]) -> Fleet {
     let owners = owners.iter().map(|owner| (*owner, u64::MAX)).collect();
-    Fleet { owners, ties: BTreeMap::new(), gathering: false }
+    Fleet { owners, ..Fleet::default() }
 }
 
-fn worker(lender: UserId) -> Worker {
+pub(in crate::domain) fn worker(lender: UserId) -> Worker {
     let (standing, exposed) = (Standing::default(), Credits::ZERO);
     Worker { agent: AgentId(lender.0), lender, memory_bytes: u64::MAX, standing, exposed }
 }
@@ -64,7 +66,7 @@ fn own(output: u8) -> Refereed {
     Refereed { outcome: Outcome::Done, output, fuel: Fuel(500_000_000) }
 }
 
-fn verdict_of(facts: &[Fact]) -> &str {
+pub(in crate::domain) fn verdict_of(facts: &[Fact]) -> &str {
     let verdict = |f: &'_ Fact| matches!(f, Fact::ChunkVerified { .. });
     match facts.iter().find(|f| verdict(f)) {
         Some(Fact::ChunkVerified { verdict, .. }) => verdict,
@@ -73,19 +75,30 @@ fn verdict_of(facts: &[Fact]) -> &str {
 }
 
 /// Leases a chunk to the lender; the lease's id is `n`.
-fn lease(job: &mut Job, lender: UserId, n: u128, fleet: &Fleet) -> Option<u32> {
+pub(in crate::domain) fn lease(
+    job: &mut Job,
+    lender: UserId,
+    n: u128,
+    fleet: &Fleet,
+) -> Option<u32> {
     match job.lease(worker(lender), fleet, LeaseId(Uuid::from_u128(n)), 0, NOW).first() {
         Some(Fact::ChunkLeased { chunk, .. }) => Some(chunk.0),
         _ => None,
     }
 }
 
-fn report(job: &mut Job, n: u128, outcome: Outcome, output: u8, fleet: &Fleet) -> Vec<Fact> {
+pub(in crate::domain) fn report(
+    job: &mut Job,
+    n: u128,
+    outcome: Outcome,
+    output: u8,
+    fleet: &Fleet,
+) -> Vec<Fact> {
     let result = (outcome, Sha256Hash([output; 32]), 1, Fuel(500_000_000));
     job.report(LeaseId(Uuid::from_u128(n)), result, fleet)
 }
 
-fn kinds(facts: &[Fact]) -> Vec<&'static str> {
+pub(in crate::domain) fn kinds(facts: &[Fact]) -> Vec<&'static str> {
     facts.iter().map(|f| f.kind().split_once('.').unwrap().1).collect()
 }
 
@@ -126,7 +139,7 @@ fn what_one_owner_alone_says_is_run_here_before_it_is_paid() {
 #[test]
 fn what_is_too_large_to_be_run_here_waits_for_a_stranger() {
     let mut job = job(2, 1);
-    job.decide_by(TrustRules { referee_fuel_max: 1, ..TrustRules::default() }, 0);
+    job.decide_by(TrustRules { referee_fuel_max: 1, ..TrustRules::default() }, 0, false);
     let alone = fleet(&[ANN]);
     lease(&mut job, ANN, 1, &alone);
     assert_eq!(kinds(&report(&mut job, 1, Outcome::Done, 5, &alone)), ["attempt_reported"]);
@@ -140,7 +153,7 @@ fn what_is_too_large_to_be_run_here_waits_for_a_stranger() {
 #[test]
 fn nobody_computes_ahead_what_nobody_can_confirm() {
     let mut job = job(5, 1);
-    job.decide_by(TrustRules { unconfirmed_max: 2, ..TrustRules::default() }, 0);
+    job.decide_by(TrustRules { unconfirmed_max: 2, ..TrustRules::default() }, 0, false);
     let alone = fleet(&[ANN]);
     for n in 1..=2 {
         lease(&mut job, ANN, n, &alone).unwrap();
@@ -154,12 +167,13 @@ fn nobody_computes_ahead_what_nobody_can_confirm() {
 fn relatives_do_not_confirm_each_other() {
     let mut job = job(1, 2);
     let tie = || std::iter::once(Tie::Account("payout-7".into())).collect();
-    let kin = Fleet { ties: [(ANN, tie()), (BOB, tie())].into(), ..fleet(&[ANN, BOB]) };
+    let kin = Fleet { ties: Arc::new([(ANN, tie()), (BOB, tie())].into()), ..fleet(&[ANN, BOB]) };
     assert_eq!(lease(&mut job, ANN, 1, &kin), Some(0));
     assert_eq!(lease(&mut job, BOB, 2, &kin), None);
     report(&mut job, 1, Outcome::Done, 5, &kin);
     assert!(job.needs_referee(0, &kin), "a relative is nobody else");
-    let of_consumer = Fleet { ties: [(ANN, tie()), (OWNER, tie())].into(), ..fleet(&[ANN]) };
+    let of_consumer =
+        Fleet { ties: Arc::new([(ANN, tie()), (OWNER, tie())].into()), ..fleet(&[ANN]) };
     assert_eq!(
         lease(&mut Job::begin(&submitted(1, 1, 100_000).fact()).unwrap(), ANN, 1, &of_consumer),
         None
@@ -217,7 +231,7 @@ fn what_was_drawn_for_an_agent_that_is_lost_does_not_count_for_the_next() {
 #[test]
 fn the_most_decide_where_the_server_cannot() {
     let mut job = job(1, 2);
-    job.decide_by(TrustRules { referee_fuel_max: 1, ..TrustRules::default() }, 0);
+    job.decide_by(TrustRules { referee_fuel_max: 1, ..TrustRules::default() }, 0, false);
     const CIA: UserId = UserId(Uuid::from_u128(3));
     let three = fleet(&[ANN, BOB, CIA]);
     for (n, who, output) in [(1, ANN, 5), (2, BOB, 6)] {
@@ -409,6 +423,7 @@ fn folding_the_facts_gives_the_same_job() {
     facts.extend(job.lose(&[LeaseId(Uuid::from_u128(3))], "lost", &both));
     let mut again = Job::begin(&facts[0]).unwrap();
     facts[1..].iter().for_each(|fact| again.apply(fact));
+    assert_eq!(job.take_freed(), [(AgentId(ANN.0), LeaseId(Uuid::from_u128(3)))]);
     assert_eq!(format!("{again:?}"), format!("{job:?}"));
 }
 
@@ -418,4 +433,32 @@ fn an_end_gives_the_rest_back_once() {
     let facts = job.end(EndState::Cancelled, None);
     assert_eq!(kinds(&facts), ["job_ended", "escrow_released"]);
     assert!(job.end(EndState::Cancelled, None).is_empty());
+}
+
+#[test]
+fn a_merge_by_a_program_climbs_its_tree_as_results_come() {
+    let merge = MergeTree { program: Sha256Hash([9; 32]), fan_in: 2, nodes: 3 };
+    let submitted = Submitted { merge: Some(merge), ..submitted(6, 2, 100_000) };
+    let mut job = Job::begin(&submitted.fact()).unwrap();
+    job.apply(&submitted.merge_fact().unwrap());
+    let both = fleet(&[ANN, BOB]);
+    let mut n = 0;
+    let mut run = |job: &mut Job, output: u8| {
+        n += 2;
+        let leased = [(n, ANN), (n + 1, BOB)].map(|(n, who)| lease(job, who, n, &both));
+        assert_eq!(leased[0], leased[1]);
+        report(job, n, Outcome::Done, output, &both);
+        report(job, n + 1, Outcome::Done, output, &both);
+        leased[0]
+    };
+    // Leaves 0 to 2; 3 over the first two, 4 over the third, 5 over both.
+    assert_eq!([run(&mut job, 10), run(&mut job, 11)], [Some(0), Some(1)]);
+    assert_eq!(run(&mut job, 13), Some(3), "its children are done");
+    assert_eq!(job.below(3), [Sha256Hash([10; 32]), Sha256Hash([11; 32])]);
+    assert_eq!(run(&mut job, 12), Some(2));
+    assert!(!job.complete() && job.start_merge().is_none());
+    assert_eq!([run(&mut job, 14), run(&mut job, 15)], [Some(4), Some(5)]);
+    assert_eq!(job.below(5), [Sha256Hash([13; 32]), Sha256Hash([14; 32])]);
+    assert!(job.complete() && job.start_merge().is_some());
+    assert_eq!(job.outputs(), [Sha256Hash([15; 32])], "the root's");
 }

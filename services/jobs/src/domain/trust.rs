@@ -244,6 +244,14 @@ impl Standing {
         }
         WHOLE_PPM.checked_div(self.streak).unwrap_or(WHOLE_PPM).max(rules.check_floor_ppm)
     }
+
+    /// The chance that a chunk of this agent gets a second copy, in millionths, where the consumer
+    /// leaves that to records and a copy is paid at most `price`.
+    #[must_use]
+    pub fn twice_ppm(&self, price: Credits, rules: &TrustRules) -> u32 {
+        let at_risk = covering_ppm(price, self.stake);
+        at_risk.map_or(WHOLE_PPM, |at_risk| self.check_ppm(rules).max(at_risk))
+    }
 }
 
 /// How many copies of a chunk were decided, and from what.

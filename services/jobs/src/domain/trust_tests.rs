@@ -118,3 +118,14 @@ fn rules_are_read_as_text_and_nonsense_is_named() {
         assert!(read(text).unwrap_err().contains(wrong), "{text}");
     }
 }
+
+#[test]
+fn the_chance_of_a_second_copy_can_be_told_before() {
+    let at = |streak, stake, price| {
+        let standing = Standing { streak, stake: credits(stake), ..Standing::default() };
+        standing.twice_ppm(credits(price), &rules())
+    };
+    assert_eq!((at(9, 1_000_000, 100), at(50, 100, 100)), (1_000_000, 1_000_000));
+    assert_eq!((at(50, 90_000, 100), at(20, 90_000, 100)), (20_000, 50_000));
+    assert_eq!(at(50, 1_000, 100), 100_000, "the draw would ask for as much");
+}

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use medusa_api::{ChunkPage, Job, JobPage, JobSubmit, Problem, Quote, QuoteRequest};
-use medusa_platform::{ApiError, Principal, idempotency_key, position};
+use medusa_platform::{ApiError, Principal, idempotency_key};
 use medusa_types::{ChunkIndex, JobId};
 use serde::Deserialize;
 
@@ -73,22 +73,6 @@ pub(crate) async fn get(
     id: web::Path<JobId>,
 ) -> Result<web::Json<Job>, ApiError> {
     Ok(web::Json(jobs.job(who.user, *id).await?))
-}
-
-/// Stops a job; what was not spent goes back.
-#[utoipa::path(tag = "jobs", responses((status = 200, body = Job), (status = 409, body = Problem)))]
-#[post("/v1/jobs/{id}/cancel")]
-pub(crate) async fn cancel(
-    jobs: web::Data<Jobs>,
-    who: Principal,
-    req: HttpRequest,
-    id: web::Path<JobId>,
-) -> Result<HttpResponse, ApiError> {
-    idempotency_key(&req)?;
-    let job = jobs.cancel(who.user, *id).await?;
-    // Its actor has written it, in a task of its own.
-    position::written(job.position);
-    Ok(HttpResponse::Ok().json(job))
 }
 
 /// Chunks of a job in order.

@@ -3,11 +3,14 @@
 mod agents;
 mod blobs;
 mod chunks;
+mod control;
 mod jobs;
 mod link;
 mod programs;
 mod record;
 mod report;
+mod retention;
+mod runtime;
 mod uploads;
 
 use actix_web::web::ServiceConfig;
@@ -24,11 +27,17 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(programs::add)
         .service(programs::list)
         .service(programs::examples)
+        .service(runtime::list)
         .service(jobs::quote)
         .service(jobs::submit)
         .service(jobs::list)
         .service(jobs::get)
-        .service(jobs::cancel)
+        .service(control::pause)
+        .service(control::resume)
+        .service(control::raise)
+        .service(control::retry)
+        .service(control::cancel)
+        .service(control::rerun)
         .service(jobs::chunks)
         .service(jobs::result)
         .service(chunks::run)
@@ -39,11 +48,13 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(chunks::bundle)
         .service(chunks::archive)
         .service(record::program)
+        .service(record::plan)
         .service(record::events)
         .service(record::timeline)
         .service(record::compare)
         .service(record::partial)
         .service(report::report)
+        .service(retention::delete)
         .service(agents::list)
         .service(agents::own)
         .service(agents::reinstate)
@@ -69,11 +80,17 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     programs::add,
     programs::list,
     programs::examples,
+    runtime::list,
     jobs::quote,
     jobs::submit,
     jobs::list,
     jobs::get,
-    jobs::cancel,
+    control::pause,
+    control::resume,
+    control::raise,
+    control::retry,
+    control::cancel,
+    control::rerun,
     jobs::chunks,
     jobs::result,
     chunks::run,
@@ -84,11 +101,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     chunks::bundle,
     chunks::archive,
     record::program,
+    record::plan,
     record::events,
     record::timeline,
     record::compare,
     record::partial,
     report::report,
+    retention::delete,
     agents::list,
     agents::own,
     agents::reinstate,

@@ -6,7 +6,8 @@ use medusa_platform::{ApiError, Principal, idempotency_key};
 
 use crate::command::Jobs;
 
-/// Makes an uploaded module a program, after inspection.
+/// Makes an uploaded module a program, or with a `runtime` an uploaded script, after inspection and
+/// a dry run.
 #[utoipa::path(tag = "programs", request_body = ProgramUpload, responses(
     (status = 201, body = Program), (status = 422, body = Problem)))]
 #[post("/v1/programs")]

@@ -8,6 +8,7 @@ use medusa_types::JobId;
 use serde::Deserialize;
 
 use super::blobs::{send_blob, send_file};
+use super::chunks::as_download;
 use crate::command::Jobs;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -29,6 +30,21 @@ pub(crate) async fn program(
 ) -> Result<HttpResponse, ApiError> {
     let found = jobs.program_of(&who, *id).await?;
     send_blob(&jobs, &req, found.sha256, found.size, "application/wasm", Some("program.wasm"))
+}
+
+/// What each chunk of a job gets, as the JSON whose SHA-256 is `plan` in the job's first event. For
+/// the job's owner and admins.
+#[utoipa::path(tag = "jobs", responses((status = 200), (status = 404, body = Problem)))]
+#[get("/v1/jobs/{id}/plan")]
+pub(crate) async fn plan(
+    jobs: web::Data<Jobs>,
+    who: Principal,
+    id: web::Path<JobId>,
+) -> Result<HttpResponse, ApiError> {
+    let json = jobs.plan(&who, *id).await?;
+    let mut answer = HttpResponse::Ok();
+    as_download(&mut answer, "application/json", "plan.json");
+    Ok(answer.body(json))
 }
 
 /// Everything that happened to a job, with the stored bytes, oldest first. For the job's owner and

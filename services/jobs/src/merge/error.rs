@@ -80,12 +80,6 @@ impl From<io::Error> for Fault {
     }
 }
 
-impl From<zip::result::ZipError> for Fault {
-    fn from(error: zip::result::ZipError) -> Self {
-        Self::Io(error.into())
-    }
-}
-
 impl From<png::EncodingError> for Fault {
     fn from(error: png::EncodingError) -> Self {
         Self::Io(error.into())

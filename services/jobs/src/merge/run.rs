@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
+use futures_util::{StreamExt as _, stream};
 use medusa_api::{MergeHow, MergeRule};
 use medusa_events::FileRef;
 use medusa_platform::BlobStore;
@@ -13,11 +14,13 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::error::{Fault, MergeError, Piece, Pieces};
-use super::{join, json, rows, stitch};
+use super::{archive, join, json, rows, stitch};
 use crate::split::{BlobWriter, Plan, Trouble, in_turn};
 
 /// The most bytes of one result file.
 const RESULT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Bundles that are read ahead: most are small, and the store may be far away.
+const READ_AHEAD: usize = 8;
 /// Names of other files that a message lists.
 const NAMES_MAX: usize = 8;
 /// Jobs that are merged at the same time.
@@ -28,6 +31,26 @@ static MERGES: Semaphore = Semaphore::const_new(4);
 /// # Errors
 /// [`MergeError`] when the results do not fit the rules or the store fails.
 pub async fn merge(
+    blobs: &BlobStore,
+    rules: &[MergeRule],
+    plan: &Plan,
+    outputs: &[Sha256Hash],
+) -> Result<Vec<FileRef>, MergeError> {
+    let (chunks, results) = (plan.count(), outputs.len());
+    if u64::try_from(results) != Ok(chunks) {
+        let file = rules.first().map_or("result", |rule| &rule.to).to_owned();
+        let why = format!("{results} of {chunks} chunks have results");
+        return Err(MergeError::Failed { file, why });
+    }
+    merge_some(blobs, rules, plan, outputs).await
+}
+
+/// Puts together what there is: `outputs` are bundles of some chunks, in chunk order; of all, where
+/// a rule makes a picture.
+///
+/// # Errors
+/// As [`merge`].
+pub(crate) async fn merge_some(
     blobs: &BlobStore,
     rules: &[MergeRule],
     plan: &Plan,
@@ -94,13 +117,9 @@ impl Work {
         pieces: Pieces<'_>,
         out: &mut dyn Write,
     ) -> Result<(), Fault> {
-        if self.outputs.len() != self.plan.chunks.len() {
-            let (chunks, outputs) = (self.plan.chunks.len(), self.outputs.len());
-            return Err(Fault::Whole(format!("{outputs} of {chunks} chunks have results")));
-        }
         match rule.how {
             MergeHow::Concat => join::concat(pieces, out),
-            MergeHow::Zip => join::zip(&rule.file, self.outputs.len(), pieces, out),
+            MergeHow::Zip => archive::zip(&rule.file, self.outputs.len(), pieces, out),
             MergeHow::Csv => rows::csv(rule.sort, pieces, out),
             MergeHow::Sum => rows::sum(pieces, out),
             MergeHow::Mean => rows::mean(pieces, out),
@@ -109,7 +128,7 @@ impl Work {
         }
     }
 
-    /// The entry `file` of each bundle. Reads a bundle when its piece is asked for.
+    /// The entry `file` of each bundle. Reads a few bundles ahead of the one that is asked for.
     fn pieces<'a>(
         &'a self,
         file: &'a str,
@@ -117,8 +136,11 @@ impl Work {
         seen: &'a mut Seen,
     ) -> impl Iterator<Item = Piece> + 'a {
         let runtime = Handle::current();
-        self.outputs.iter().enumerate().map(move |(chunk, sha256)| {
-            let bytes = runtime.block_on(self.blobs.get(*sha256)).map_err(|error| {
+        let reads = self.outputs.iter().map(|sha256| self.blobs.get(*sha256));
+        let mut reads = Box::pin(stream::iter(reads).buffered(READ_AHEAD));
+        let reads = std::iter::from_fn(move || runtime.block_on(reads.next()));
+        reads.enumerate().map(move |(chunk, read)| {
+            let bytes = read.map_err(|error| {
                 let said = std::io::Error::other(error.to_string());
                 *store_error = Some(error);
                 Fault::Io(said)

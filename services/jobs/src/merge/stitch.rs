@@ -31,11 +31,11 @@ pub(super) fn tiles(plan: &Plan, pieces: Pieces<'_>, out: &mut dyn Write) -> Res
     let mut png = encoder.write_header()?;
     let mut rows = png.stream_writer()?;
     let mut band = Band::new(picture.width, samples);
-    for ((chunk, piece), tile) in pieces.zip(&plan.chunks) {
+    for ((chunk, piece), tile) in pieces.zip(plan.iter()) {
         let piece = piece?.ok_or_else(|| Fault::Chunk(chunk, "it wrote no picture".into()))?;
         let core =
             pnm::read(&piece).map_err(|why| Fault::Chunk(chunk, format!("it wrote {why}")))?;
-        if band.place(tile, &core).map_err(|why| Fault::Chunk(chunk, why))? {
+        if band.place(&tile, &core).map_err(|why| Fault::Chunk(chunk, why))? {
             rows.write_all(&band.pixels)?;
         }
     }

@@ -1,4 +1,5 @@
-//! What a batch of events changes about chunks, and the statement that writes it.
+//! What a batch of events changes about chunks, and the statement that writes it. A chunk that
+//! nobody has taken yet has no row.
 #![expect(clippy::as_conversions, reason = "the query macros name a parameter's type with `as`")]
 
 use medusa_api::ResultFile;
@@ -85,15 +86,18 @@ impl ChunkRows {
 
     pub(super) async fn write(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query!(
-            "update chunk set state = n.state, live = n.live,
-                 attempts = chunk.attempts + n.attempts, price = chunk.price + n.price,
-                 verdict = coalesce(n.verdict, chunk.verdict),
-                 outcome = coalesce(n.outcome, chunk.outcome),
-                 output = coalesce(n.output, chunk.output), fuel = coalesce(n.fuel, chunk.fuel)
-             from unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::integer[],
-                 $6::bigint[], $7::text[], $8::jsonb[], $9::bytea[], $10::bigint[])
-                 as n (job_id, index, state, live, attempts, price, verdict, outcome, output, fuel)
-             where chunk.job_id = n.job_id and chunk.index = n.index",
+            "insert into chunk (job_id, index, state, live, attempts, price, verdict, outcome,
+                 output, fuel)
+             select * from unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[],
+                 $5::integer[], $6::bigint[], $7::text[], $8::jsonb[], $9::bytea[], $10::bigint[])
+             on conflict (job_id, index) do update
+             set state = excluded.state, live = excluded.live,
+                 attempts = chunk.attempts + excluded.attempts,
+                 price = chunk.price + excluded.price,
+                 verdict = coalesce(excluded.verdict, chunk.verdict),
+                 outcome = coalesce(excluded.outcome, chunk.outcome),
+                 output = coalesce(excluded.output, chunk.output),
+                 fuel = coalesce(excluded.fuel, chunk.fuel)",
             &self.jobs,
             &self.indexes,
             &self.states,

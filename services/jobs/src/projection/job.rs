@@ -21,7 +21,7 @@ pub struct JobsProjection;
 impl Projection for JobsProjection {
     const NAME: &'static str = "jobs";
     const TABLES: &'static [&'static str] =
-        &["job", "chunk", "lease", "agent_record", "agent_standing", "agent_mark"];
+        &["job", "chunk", "lease", "agent_record", "agent_standing", "agent_mark", "job_files"];
 
     async fn apply(
         &self,
@@ -34,19 +34,41 @@ impl Projection for JobsProjection {
                 insert_job(db, event).await?;
             }
         }
-        let mut batch = Batch::default();
         let mut told = Told::default();
-        for event in events {
-            batch.take(event);
-            told.take(event);
+        events.iter().for_each(|event| told.take(event));
+        // What failed waits again after a retry: what came before it must stand by then.
+        for part in events.split_inclusive(is_retry) {
+            let mut batch = Batch::default();
+            part.iter().for_each(|event| batch.take(event));
+            batch.write(db).await?;
+            if let Some(Fact::ChunksRetried { job, .. }) = part.last().map(|e| &e.envelope.fact) {
+                retry_failed(db, *job).await?;
+            }
         }
-        batch.insert_leases(db).await?;
-        batch.end_leases(db).await?;
-        batch.pay_leases(db).await?;
-        batch.update_chunks(db).await?;
         told.write(db).await?;
-        batch.update_jobs(db).await
+        super::files::write(db, events).await
     }
+}
+
+fn is_retry(event: &Arc<StoredEvent>) -> bool {
+    matches!(event.envelope.fact, Fact::ChunksRetried { .. })
+}
+
+/// Failed chunks wait again.
+async fn retry_failed(db: &mut PgConnection, job: JobId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "with again as (
+             update chunk set state = 'waiting', verdict = null, outcome = null, output = null,
+                 fuel = null
+             where job_id = $1 and state = 'failed' returning 1
+         )
+         update job set waiting = waiting + n, failed = failed - n
+         from (select count(*)::integer as n from again) as counted where job_id = $1",
+        job.0
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 async fn insert_job(db: &mut PgConnection, event: &StoredEvent) -> Result<(), sqlx::Error> {
@@ -67,14 +89,6 @@ async fn insert_job(db: &mut PgConnection, event: &StoredEvent) -> Result<(), sq
         event.envelope.at.to_utc(),
         event.envelope.position
     )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!(
-        "insert into chunk (job_id, index, state, live, attempts, price)
-         select $1, index, 'waiting', 0, 0, 0 from generate_series(0, $2::integer - 1) as index",
-        job.0,
-        count
-    )
     .execute(db)
     .await?;
     Ok(())
@@ -92,6 +106,8 @@ struct JobChange {
     unverified: i32,
     failed: i32,
     merging: bool,
+    /// Why it is paused from now on; or that it is not.
+    paused: Option<Option<String>>,
     ended: Option<(&'static str, Option<String>, Timestamp, Vec<FileRef>)>,
     position: i64,
 }
@@ -149,7 +165,7 @@ impl Batch {
     fn take(&mut self, event: &StoredEvent) {
         let position = event.envelope.position;
         match &event.envelope.fact {
-            Fact::EscrowHeld { job, amount, .. } => {
+            Fact::EscrowHeld { job, amount, .. } | Fact::EscrowRaised { job, amount, .. } => {
                 let change = self.job(*job, position);
                 change.held = change.held.saturating_add(amount.micros());
             }
@@ -163,6 +179,11 @@ impl Batch {
                 let change = self.job(*job, position);
                 change.released = change.released.saturating_add(returned);
             }
+            Fact::JobPaused { job, why } => {
+                self.job(*job, position).paused = Some(Some(why.clone()));
+            }
+            Fact::JobResumed { job } => self.job(*job, position).paused = Some(None),
+            Fact::ChunksRetried { job, .. } => drop(self.job(*job, position)),
             Fact::MergeStarted { job } => self.job(*job, position).merging = true,
             Fact::JobEnded { job, state, code, results, .. } => {
                 let state = match state {
@@ -254,6 +275,14 @@ impl Batch {
         }
     }
 
+    async fn write(mut self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        self.insert_leases(db).await?;
+        self.end_leases(db).await?;
+        self.pay_leases(db).await?;
+        self.update_chunks(db).await?;
+        self.update_jobs(db).await
+    }
+
     async fn insert_leases(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
         if self.leases.is_empty() {
             return Ok(());
@@ -339,7 +368,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Writes chunks and counts, for their jobs, what moved from one state to another.
+    /// Writes chunks and counts, for their jobs, what moved from one state to another. A chunk gets
+    /// its row with its first event: until then it waits.
     async fn update_chunks(&mut self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
         if self.chunks.is_empty() {
             return Ok(());
@@ -355,16 +385,17 @@ impl Batch {
         )
         .fetch_all(&mut *db)
         .await?;
+        let old: BTreeMap<(JobId, i32), (String, i32)> =
+            old.into_iter().map(|r| ((JobId(r.job_id), r.index), (r.state, r.live))).collect();
         let mut rows = ChunkRows::default();
-        for row in old {
-            let key = (JobId(row.job_id), row.index);
-            let Some(change) = self.chunks.get(&key) else { continue };
-            let live = row.live.saturating_add(change.live).max(0);
-            let state = next_state(&row.state, live, change.verified.as_ref());
+        for (key, change) in &self.chunks {
+            let (before, live) = old.get(key).map_or(("waiting", 0), |(s, live)| (s, *live));
+            let live = live.saturating_add(change.live).max(0);
+            let state = next_state(before, live, change.verified.as_ref());
             let counts = self.jobs.entry(key.0).or_default();
-            counts.count(&row.state, -1);
+            counts.count(before, -1);
             counts.count(state, 1);
-            rows.push(key, state, live, change);
+            rows.push(*key, state, live, change);
         }
         rows.write(db).await
     }
@@ -377,6 +408,9 @@ impl Batch {
                 .and_then(|(_, _, _, files)| serde_json::to_value(result_files(files)).ok());
             let state = change.ended.as_ref().map(|(state, ..)| *state);
             let state = state.or(change.merging.then_some("merging"));
+            let paused = change.paused.as_ref();
+            let state = state.or(paused.map(|why| why.as_ref().map_or("running", |_| "paused")));
+            let paused = change.paused.clone().flatten();
             let code = change.ended.as_ref().and_then(|(_, code, ..)| code.clone());
             let finished = change.ended.as_ref().map(|(_, _, at, _)| at.to_utc());
             sqlx::query!(
@@ -385,7 +419,7 @@ impl Batch {
                      verified = verified + $8, unverified = unverified + $9, failed = failed + $10,
                      state = coalesce($11, state), code = coalesce($12, code),
                      finished_at = coalesce($13, finished_at), results = coalesce($14, results),
-                     position = $15
+                     paused = coalesce($16, paused), position = $15
                  where job_id = $1",
                 job.0,
                 change.held,
@@ -401,7 +435,8 @@ impl Batch {
                 code,
                 finished,
                 results,
-                change.position
+                change.position,
+                paused
             )
             .execute(&mut *db)
             .await?;

@@ -15,7 +15,10 @@ use super::JobsProjection;
 
 const JOB: JobId = JobId(Uuid::from_u128(9));
 const OWNER: UserId = UserId(Uuid::from_u128(1));
+/// Chunks that something happens to.
 const CHUNKS: u32 = 6;
+/// Chunks that nobody takes.
+const LEFT: u32 = 2;
 
 fn lease(n: u128) -> LeaseId {
     LeaseId(Uuid::from_u128(n))
@@ -33,7 +36,7 @@ fn submitted() -> Fact {
         input: None,
         spec: Sha256Hash([0; 32]),
         plan: Sha256Hash([0; 32]),
-        chunks: CHUNKS,
+        chunks: CHUNKS + LEFT,
         copies: 2,
         fuel_limit: Fuel(5),
         hold: Credits::from_micros(100),
@@ -162,4 +165,26 @@ async fn the_read_model_does_not_depend_on_how_many_events_come_at_a_time() {
     for portion in [2, 3, 5, 7, 11, 20, 100] {
         assert_eq!(read_model(&db, portion).await, one_by_one, "{portion} at a time");
     }
+}
+
+#[tokio::test]
+async fn a_chunk_has_a_row_from_its_first_event_on_and_is_counted_before() {
+    let db = TestDb::new().await.unwrap();
+    let mut tx = db.pool.begin().await.unwrap();
+    let (mut seen, mut rows) = (Vec::new(), Vec::new());
+    for events in story().chunks(1) {
+        JobsProjection.apply(&mut tx, events).await.unwrap();
+        let counted = "select chunks, waiting, leased, verified + unverified + failed from job";
+        let found: (i32, i32, i32, i32) =
+            sqlx::query_as(counted).fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(found.0, found.1 + found.2 + found.3, "{found:?}");
+        seen.push(found);
+        let count = "select count(*) from chunk";
+        rows.push(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *tx).await.unwrap());
+    }
+    let (chunks, left) = (i32::try_from(CHUNKS + LEFT).unwrap(), i32::try_from(LEFT).unwrap());
+    assert_eq!((seen[0], rows[0]), ((chunks, chunks, 0, 0), 0));
+    assert_eq!(seen[2], (chunks, chunks - 1, 1, 0), "the first lease");
+    assert_eq!(*seen.last().unwrap(), (chunks, left, 0, chunks - left));
+    assert_eq!(*rows.last().unwrap(), i64::from(CHUNKS));
 }

@@ -4,17 +4,20 @@
 //! Everything here can be folded again; the read model in Postgres is what is asked when Redis has
 //! nothing, or something older.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use medusa_api::{ChunkState, Cost, Counts, JobLive, JobState, LiveEvent};
+use medusa_api::{ChunkState, Cost, Counts, JobLive, JobState, LiveEvent, PauseWhy};
 use medusa_eventlog::{EventLog, LiveError, show};
 use medusa_events::{EndState, Envelope, Fact};
 use medusa_ledger::Posting;
 use medusa_platform::live::{Post, Shown};
 use medusa_types::{Credits, JobId, Outcome, Timestamp, UserId};
+use sqlx::PgConnection;
 
+use super::map::{self, Map, Tally};
 use crate::command::Jobs;
 use crate::error::JobsError;
+use crate::store::job::chunk_state;
 
 /// The first part of the topic `job:job_…`.
 pub const KIND: &str = "job";
@@ -35,32 +38,11 @@ pub async fn run(log: EventLog, url: String) -> Result<(), LiveError> {
     .await
 }
 
-/// A chunk of a job that has not ended.
-#[derive(Clone, Copy)]
-struct Cell {
-    /// Agents that work on it.
-    live: u32,
-    /// Once decided, it stays so.
-    decided: Option<ChunkState>,
-}
-
-impl Cell {
-    const fn state(self) -> ChunkState {
-        match self.decided {
-            Some(state) => state,
-            None if self.live > 0 => ChunkState::Leased,
-            None => ChunkState::Waiting,
-        }
-    }
-}
-
 /// A job in memory.
 struct Running {
     /// Everything but the cells.
     job: JobLive,
-    cells: Vec<Cell>,
-    /// Cells that changed since the last post.
-    changed: BTreeSet<u32>,
+    map: Map,
     /// Whether its rest went back, which is the last that happens to a job.
     released: bool,
 }
@@ -97,6 +79,10 @@ const fn job_of(fact: &Fact) -> Option<JobId> {
     match fact {
         Fact::JobSubmitted { job, .. }
         | Fact::EscrowHeld { job, .. }
+        | Fact::EscrowRaised { job, .. }
+        | Fact::JobPaused { job, .. }
+        | Fact::JobResumed { job }
+        | Fact::ChunksRetried { job, .. }
         | Fact::ChunkSettled { job, .. }
         | Fact::EscrowReleased { job, .. }
         | Fact::ChunkLeased { job, .. }
@@ -111,20 +97,19 @@ const fn job_of(fact: &Fact) -> Option<JobId> {
 
 impl Running {
     fn new(job: JobId, chunks: u32) -> Self {
-        let count = usize::try_from(chunks).unwrap_or_default();
         Self {
             job: JobLive {
                 job,
                 position: 0,
                 at: Timestamp::default(),
                 state: JobState::Running,
+                paused: None,
                 counts: Counts { total: chunks, waiting: chunks, ..Counts::default() },
                 cost: Cost::default(),
                 cells: String::new(),
                 note: None,
             },
-            cells: vec![Cell { live: 0, decided: None }; count],
-            changed: BTreeSet::new(),
+            map: Map::new(chunks),
             released: false,
         }
     }
@@ -132,7 +117,21 @@ impl Running {
     fn apply(&mut self, fact: &Fact, postings: &[Posting]) {
         let cost = &mut self.job.cost;
         match fact {
-            Fact::EscrowHeld { amount, .. } => cost.held = cost.held.saturating_add(*amount),
+            Fact::EscrowHeld { amount, .. } | Fact::EscrowRaised { amount, .. } => {
+                cost.held = cost.held.saturating_add(*amount);
+            }
+            Fact::JobPaused { why, .. } => {
+                let why = PauseWhy::of_word(why);
+                self.job.state = JobState::Paused;
+                self.job.paused = Some(why);
+                self.job.note = Some(why.in_words().to_owned());
+            }
+            Fact::JobResumed { .. } => {
+                self.job.state = JobState::Running;
+                self.job.paused = None;
+                self.job.note = None;
+            }
+            Fact::ChunksRetried { .. } => self.map.retry(&mut self.job.counts),
             Fact::ChunkSettled { price, fee, .. } => {
                 cost.spent = cost.spent.saturating_add(*price);
                 cost.fee = cost.fee.saturating_add(*fee);
@@ -150,13 +149,14 @@ impl Running {
                     EndState::Failed => JobState::Failed,
                     EndState::Cancelled => JobState::Cancelled,
                 };
+                self.job.paused = None;
                 self.job.note.clone_from(code);
             }
             Fact::ChunkLeased { chunk, .. } => {
-                self.change(chunk.0, |cell| cell.live = cell.live.saturating_add(1));
+                self.map.begin(chunk.0, &mut self.job.counts);
             }
             Fact::LeaseEnded { chunk, .. } | Fact::AttemptReported { chunk, .. } => {
-                self.change(chunk.0, |cell| cell.live = cell.live.saturating_sub(1));
+                self.map.end(chunk.0, &mut self.job.counts);
             }
             Fact::ChunkVerified { chunk, outcome, verdict, .. } => {
                 let state = match (outcome, verdict.as_str()) {
@@ -164,51 +164,10 @@ impl Running {
                     (Outcome::Done, _) => ChunkState::Verified,
                     _ => ChunkState::Failed,
                 };
-                self.change(chunk.0, |cell| cell.decided = Some(state));
+                self.map.set(chunk.0, state, &mut self.job.counts);
             }
             _ => {}
         }
-    }
-
-    fn change(&mut self, index: u32, how: impl FnOnce(&mut Cell)) {
-        let place = usize::try_from(index).unwrap_or(usize::MAX);
-        let Some(cell) = self.cells.get_mut(place) else { return };
-        let before = cell.state();
-        how(cell);
-        let after = cell.state();
-        if before != after {
-            let from = slot(&mut self.job.counts, before);
-            *from = from.saturating_sub(1);
-            let to = slot(&mut self.job.counts, after);
-            *to = to.saturating_add(1);
-            self.changed.insert(index);
-        }
-    }
-
-    /// One digit a chunk.
-    fn map(&self) -> String {
-        self.cells.iter().map(|cell| char::from(cell.state().digit())).collect()
-    }
-
-    /// `index:digit` of what changed since the last call.
-    fn changes(&mut self) -> String {
-        let digit = |index: &u32| {
-            let cell = self.cells.get(usize::try_from(*index).ok()?)?;
-            Some(format!("{index}:{}", char::from(cell.state().digit())))
-        };
-        let pairs: Vec<String> = self.changed.iter().filter_map(digit).collect();
-        self.changed.clear();
-        pairs.join(",")
-    }
-}
-
-const fn slot(counts: &mut Counts, state: ChunkState) -> &mut u32 {
-    match state {
-        ChunkState::Waiting => &mut counts.waiting,
-        ChunkState::Leased => &mut counts.leased,
-        ChunkState::Verified => &mut counts.verified,
-        ChunkState::Unverified => &mut counts.unverified,
-        ChunkState::Failed => &mut counts.failed,
     }
 }
 
@@ -216,9 +175,9 @@ impl Shown<JobId> for Board {
     fn post(&mut self, id: &JobId) -> Option<Post> {
         let running = self.jobs.get_mut(id)?;
         let with = |cells| JobLive { cells, ..running.job.clone() };
-        let whole = LiveEvent::Snapshot(with(running.map()));
+        let whole = LiveEvent::Snapshot(with(running.map.digits()));
         let job = running.job.clone();
-        let change = LiveEvent::Delta(JobLive { cells: running.changes(), ..job });
+        let change = LiveEvent::Delta(JobLive { cells: running.map.changes(), ..job });
         let (position, last) = (running.job.position, running.released);
         Some(Post { position, whole, change: Some(change), last })
     }
@@ -240,15 +199,7 @@ impl Jobs {
     pub async fn live(&self, user: UserId, id: JobId) -> Result<JobLive, JobsError> {
         let job = self.job(user, id).await?;
         let mut db = self.parts.log.pool().acquire().await?;
-        let digits = sqlx::query_scalar!(
-            r#"select coalesce(string_agg(case state when 'leased' then '1' when 'verified' then '2'
-                   when 'unverified' then '3' when 'failed' then '4' else '0' end, ''
-                   order by index), '') as "digits!"
-               from chunk where job_id = $1"#,
-            id.0
-        )
-        .fetch_one(&mut *db)
-        .await?;
+        let cells = cells(&mut db, id, job.counts.total).await?;
         let at = sqlx::query_scalar!("select at from event where position = $1", job.position)
             .fetch_optional(&mut *db)
             .await?;
@@ -257,12 +208,35 @@ impl Jobs {
             position: job.position,
             at: at.map_or(job.created_at, Timestamp::from_utc),
             state: job.state,
+            paused: job.paused,
             counts: job.counts,
             cost: job.cost,
-            cells: digits,
+            cells: map::digits(&cells),
             note: job.reason.or(job.waiting),
         })
     }
+}
+
+/// The cells of a job's map. A chunk that nobody has taken yet has no row.
+async fn cells(db: &mut PgConnection, id: JobId, chunks: u32) -> sqlx::Result<Vec<Tally>> {
+    let each = i32::try_from(map::per_cell(chunks)).unwrap_or(i32::MAX);
+    let rows = sqlx::query!(
+        r#"select index / $2 as "cell!", state, count(*) as "chunks!" from chunk
+           where job_id = $1 group by 1, 2"#,
+        id.0,
+        each
+    )
+    .fetch_all(db)
+    .await?;
+    let mut cells = map::untouched(chunks);
+    for row in rows {
+        let cell = usize::try_from(row.cell).ok().and_then(|at| cells.get_mut(at));
+        if let Some(cell) = cell {
+            let chunks = u32::try_from(row.chunks).unwrap_or(u32::MAX);
+            cell.shift(ChunkState::Waiting, chunk_state(&row.state), chunks);
+        }
+    }
+    Ok(cells)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 mod agents;
 mod chunk;
+mod files;
 pub mod job;
 pub mod live;
+mod map;
 
 pub(crate) use chunk::result_files;

@@ -1,5 +1,6 @@
 //! Periodic, idempotent tasks.
 
+mod retention;
 mod revive;
 mod uploads;
 

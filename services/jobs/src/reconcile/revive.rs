@@ -7,6 +7,7 @@ use std::time::Duration;
 use medusa_platform::supervise::supervise;
 use tokio_util::sync::CancellationToken;
 
+use super::retention::sweep_regularly;
 use super::uploads::join_regularly;
 use crate::command::Jobs;
 use crate::error::JobsError;
@@ -20,6 +21,7 @@ pub fn revive_regularly(jobs: &Jobs, stop: CancellationToken) {
     let told = jobs.clone();
     supervise("jobs.standings", stop.clone(), move || tell_standings(told.clone()));
     join_regularly(jobs, stop.clone());
+    sweep_regularly(jobs, stop.clone());
     let (jobs, end) = (jobs.clone(), stop.clone());
     supervise("jobs.revive", stop, move || revive_for_ever(jobs.clone(), end.clone()));
 }

@@ -1,14 +1,14 @@
-//! Packing items into chunks that are byte ranges, and numbers into steps. Pure but for the reader.
+//! Packing items into chunks that are byte ranges. Pure but for the reader.
 //!
 //! Items are what a chunk must not cut: lines, rows, JSON lines. They lie one after the other, so a
-//! chunk of items is a byte range. Each function stops one chunk past the limit, so that a caller
-//! can refuse without counting to the end.
+//! chunk of items is a byte range.
 
 use std::io::{self, BufRead};
 
 use medusa_api::Size;
 
-use super::plan::{CHUNKS_MAX, ChunkInput};
+use super::chunks::Ranges;
+use super::plan::CHUNKS_MAX;
 
 /// Items of an input, one after the other.
 pub(super) trait Items {
@@ -23,6 +23,13 @@ pub(super) enum ItemError {
     Read(io::Error),
     /// It is not what it should be: what and where.
     Refused(String),
+    /// A chunk has more bytes than can be counted, which is more than any may have.
+    TooLarge {
+        /// Its index.
+        chunk: usize,
+        /// Its length.
+        bytes: u64,
+    },
 }
 
 impl From<io::Error> for ItemError {
@@ -42,53 +49,35 @@ impl<R: BufRead> Items for Lines<R> {
 }
 
 /// Byte ranges of items, the first of which begins at `start`. Seconds must have become a count.
-pub(super) fn pack(
-    items: &mut dyn Items,
-    start: u64,
-    size: Size,
-) -> Result<Vec<ChunkInput>, ItemError> {
+/// Stops one chunk past the limit, so that the caller can refuse without counting to the end.
+pub(super) fn pack(items: &mut dyn Items, start: u64, size: Size) -> Result<Ranges, ItemError> {
     let (count_max, bytes_max) = match size {
         Size::Count(n) => (n.max(1), u64::MAX),
         Size::Bytes(n) => (u64::MAX, n),
         Size::Seconds(_) => (1, u64::MAX),
     };
-    let mut chunks = Vec::new();
-    let (mut offset, mut len, mut count) = (start, 0_u64, 0_u64);
+    let chunks_max = usize::try_from(CHUNKS_MAX).unwrap_or(usize::MAX);
+    let mut lens = Vec::new();
+    let (mut len, mut count) = (0_u64, 0_u64);
     while let Some(item) = items.next_len()? {
         if count > 0 && (count >= count_max || len.saturating_add(item) > bytes_max) {
-            chunks.push(ChunkInput::Range { offset, len });
-            offset = offset.saturating_add(len);
+            lens.push(fits(lens.len(), len)?);
             (len, count) = (0, 0);
-            if chunks.len() > CHUNKS_MAX {
-                return Ok(chunks);
+            if lens.len() > chunks_max {
+                return Ok(Ranges::new(start, lens));
             }
         }
         len = len.saturating_add(item);
         count = count.saturating_add(1);
     }
     if count > 0 {
-        chunks.push(ChunkInput::Range { offset, len });
+        lens.push(fits(lens.len(), len)?);
     }
-    Ok(chunks)
+    Ok(Ranges::new(start, lens))
 }
 
-/// Byte ranges of `bytes` bytes each; the last may be shorter.
-pub(super) fn by_bytes(size: u64, bytes: u64) -> Vec<ChunkInput> {
-    steps(0, size, bytes).map(|(offset, len)| ChunkInput::Range { offset, len }).collect()
-}
-
-/// `step` numbers each from `from` up to but without `to`; the last may have fewer.
-pub(super) fn by_range(from: u64, to: u64, step: u64) -> Vec<ChunkInput> {
-    steps(from, to, step).map(|(first, count)| ChunkInput::Seeds { first, count }).collect()
-}
-
-/// Start and length of the steps from `from` to `to`, at most one more than a job may have.
-pub(super) fn steps(from: u64, to: u64, step: u64) -> impl Iterator<Item = (u64, u64)> {
-    let step = step.max(1);
-    std::iter::successors(Some(from), move |at| at.checked_add(step))
-        .take_while(move |at| *at < to)
-        .map(move |at| (at, step.min(to.saturating_sub(at))))
-        .take(CHUNKS_MAX.saturating_add(1))
+fn fits(chunk: usize, bytes: u64) -> Result<u32, ItemError> {
+    u32::try_from(bytes).map_err(|_| ItemError::TooLarge { chunk, bytes })
 }
 
 #[cfg(test)]
@@ -100,14 +89,8 @@ mod tests {
     fn lines(text: &str, size: Size) -> Vec<(u64, u64)> {
         // A tiny buffer, so that lines lie across its borders.
         let input = BufReader::with_capacity(3, text.as_bytes());
-        let chunks = pack(&mut Lines(input), 0, size).unwrap();
-        chunks
-            .into_iter()
-            .map(|chunk| match chunk {
-                ChunkInput::Range { offset, len } => (offset, len),
-                other => panic!("{other:?}"),
-            })
-            .collect()
+        let ranges = pack(&mut Lines(input), 0, size).unwrap();
+        (0..ranges.count()).filter_map(|index| ranges.get(index)).collect()
     }
 
     #[test]
@@ -130,20 +113,27 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_numbers_are_cut_in_equal_steps_with_a_shorter_last() {
-        let range = |offset, len| ChunkInput::Range { offset, len };
-        assert_eq!(by_bytes(10, 4), [range(0, 4), range(4, 4), range(8, 2)]);
-        assert_eq!(by_bytes(0, 4), []);
-        let seeds = |first, count| ChunkInput::Seeds { first, count };
-        assert_eq!(by_range(5, 12, 3), [seeds(5, 3), seeds(8, 3), seeds(11, 1)]);
-        assert_eq!(by_range(u64::MAX - 1, u64::MAX, 7), [seeds(u64::MAX - 1, 1)]);
+    fn counting_stops_just_past_the_limit() {
+        let many = "\n".repeat(usize::try_from(CHUNKS_MAX).unwrap() + 50);
+        let ranges = pack(&mut Lines(many.as_bytes()), 0, Size::Count(1)).unwrap();
+        assert_eq!(ranges.count(), u64::from(CHUNKS_MAX) + 1);
+    }
+
+    /// Items of so many bytes that never were.
+    struct Huge(Vec<u64>);
+
+    impl Items for Huge {
+        fn next_len(&mut self) -> Result<Option<u64>, ItemError> {
+            Ok(self.0.pop())
+        }
     }
 
     #[test]
-    fn counting_stops_just_past_the_limit() {
-        assert_eq!(by_bytes(u64::MAX, 1).len(), CHUNKS_MAX + 1);
-        assert_eq!(by_range(0, u64::MAX, 1).len(), CHUNKS_MAX + 1);
-        let many = "\n".repeat(CHUNKS_MAX + 50);
-        assert_eq!(lines(&many, Size::Count(1)).len(), CHUNKS_MAX + 1);
+    fn a_chunk_beyond_counting_is_named() {
+        let packed = pack(&mut Huge(vec![9, 1 << 32, 3]), 0, Size::Count(1));
+        match packed {
+            Err(ItemError::TooLarge { chunk: 1, bytes }) => assert_eq!(bytes, 1 << 32),
+            other => panic!("{other:?}"),
+        }
     }
 }

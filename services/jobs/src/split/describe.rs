@@ -9,7 +9,7 @@ use super::archive::{self, Kind};
 use super::blob_io::{BlobReader, Trouble, in_turn};
 use super::error::SplitError;
 use super::picture::{self, Glance};
-use super::plan::SCANS;
+use super::scan::SCANS;
 
 /// Bytes that must be text for the whole to be called so.
 const SAMPLE_BYTES: u64 = 64 * 1024;

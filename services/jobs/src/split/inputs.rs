@@ -73,9 +73,8 @@ impl Inputs {
     /// # Errors
     /// [`SplitError`] when there is no such chunk or the store fails.
     pub async fn resolve(&self, index: u32) -> Result<Resolved, SplitError> {
-        let at = usize::try_from(index).unwrap_or(usize::MAX);
-        let chunk = self.plan.chunks.get(at).ok_or(SplitError::ChunkUnknown(index))?;
-        match chunk {
+        let chunk = self.plan.get(index.into()).ok_or(SplitError::ChunkUnknown(index))?;
+        match &chunk {
             ChunkInput::Range { offset, len } => {
                 let sha256 = self.input.ok_or(SplitError::InputMissing)?;
                 let (offset, len) = (*offset, *len);
@@ -104,7 +103,7 @@ impl Inputs {
             }
             ChunkInput::Tile { .. } => {
                 let picture = self.plan.picture.as_ref().ok_or(SplitError::InputMissing)?;
-                let stdin = Source::Bytes(self.tile(chunk, picture).await?);
+                let stdin = Source::Bytes(self.tile(&chunk, picture).await?);
                 Ok(Resolved { stdin, files: Vec::new() })
             }
             ChunkInput::Seeds { first, count } => {

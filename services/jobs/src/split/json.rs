@@ -7,9 +7,9 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use serde::{Serialize, de::Error as _};
 use serde_json::value::RawValue;
 
-use super::cut::{self, ItemError, Items};
+use super::chunks::Steps;
+use super::cut::{ItemError, Items};
 use super::describe::grouped;
-use super::plan::ChunkInput;
 
 /// The most bytes of one JSON line.
 const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -82,17 +82,12 @@ pub(super) fn read_grid(text: &[u8]) -> Result<Vec<Axis>, String> {
 }
 
 /// So many combinations a chunk.
-pub(super) fn by_grid(axes: &[Axis], per_chunk: u64) -> Result<Vec<ChunkInput>, String> {
+pub(super) fn by_grid(axes: &[Axis], per_chunk: u64) -> Result<Steps, String> {
     let all = combinations(axes).filter(|all| *all <= COMBINATIONS_MAX);
     let all = all.ok_or_else(|| {
         format!("it has more than {} combinations: list fewer values", grouped(COMBINATIONS_MAX))
     })?;
-    let len = |first: u64, count: u64| {
-        let lens = (first..first.saturating_add(count)).map(|index| line_len(axes, index));
-        lens.fold(0, u64::saturating_add)
-    };
-    let chunk = |(first, count)| ChunkInput::Grid { first, count, len: len(first, count) };
-    Ok(cut::steps(0, all, per_chunk).map(chunk).collect())
+    Ok(Steps { from: 0, to: all, step: per_chunk.max(1) })
 }
 
 /// How many combinations the axes have; nothing where they are beyond counting.
@@ -130,13 +125,60 @@ fn combination(axes: &[Axis], index: u64) -> String {
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }
 
-/// Bytes of a combination's line, without making it.
-fn line_len(axes: &[Axis], index: u64) -> u64 {
-    // A member has a colon, and a comma or the opening brace; then come brace and line feed.
-    let names = axes.iter().map(|axis| quoted(&axis.name).len().saturating_add(2));
-    let values = values(axes, index).into_iter().map(str::len);
-    let len = names.chain(values).fold(2, usize::saturating_add);
-    u64::try_from(len).unwrap_or(u64::MAX)
+/// How long the lines of combinations are, without making them: what each value adds is counted,
+/// not looked at line by line.
+pub(super) struct LineLens {
+    /// Bytes that every line has.
+    fixed: u64,
+    /// Of each name, the last first: bytes of the values before each of its values, and of all.
+    before: Vec<Vec<u64>>,
+}
+
+impl LineLens {
+    pub(super) fn of(axes: &[Axis]) -> Self {
+        let long = |text: usize| u64::try_from(text).unwrap_or(u64::MAX);
+        // A member has a colon, and a comma or the opening brace; then come brace and line feed.
+        let names = axes.iter().map(|axis| long(quoted(&axis.name).len()).saturating_add(2));
+        let before = axes.iter().rev().map(|axis| {
+            let mut sum = 0_u64;
+            let sums = axis.values.iter().map(|value| {
+                sum = sum.saturating_add(long(value.len()));
+                sum
+            });
+            std::iter::once(0).chain(sums).collect()
+        });
+        Self { fixed: names.fold(2, u64::saturating_add), before: before.collect() }
+    }
+
+    /// Bytes of so many lines from one on.
+    pub(super) fn of_lines(&self, first: u64, count: u64) -> u64 {
+        self.up_to(first.saturating_add(count)).saturating_sub(self.up_to(first))
+    }
+
+    /// Bytes of the first lines.
+    fn up_to(&self, lines: u64) -> u64 {
+        // Each value of a name stands in so many lines in a row, then comes the next value.
+        let mut stride = 1_u64;
+        let mut bytes = lines.saturating_mul(self.fixed);
+        for before in &self.before {
+            let values = u64::try_from(before.len()).unwrap_or(u64::MAX).saturating_sub(1);
+            let round = stride.saturating_mul(values);
+            let sum = |value: u64| {
+                let at = usize::try_from(value).ok().and_then(|at| before.get(at));
+                at.copied().unwrap_or_default()
+            };
+            let rounds = lines.checked_div(round).unwrap_or_default();
+            let rest = lines.checked_rem(round).unwrap_or_default();
+            let whole = rest.checked_div(stride).unwrap_or_default();
+            let part = rest.checked_rem(stride).unwrap_or_default();
+            let next = sum(whole.saturating_add(1)).saturating_sub(sum(whole));
+            let all = rounds.saturating_mul(sum(values)).saturating_add(sum(whole));
+            bytes = bytes.saturating_add(all.saturating_mul(stride));
+            bytes = bytes.saturating_add(part.saturating_mul(next));
+            stride = round;
+        }
+        bytes
+    }
 }
 
 fn quoted(name: &str) -> String {
@@ -192,7 +234,7 @@ mod tests {
                 Ok(Some(len)) => lens.push(len),
                 Ok(None) => return Ok(lens),
                 Err(ItemError::Refused(why)) => return Err(why),
-                Err(ItemError::Read(error)) => panic!("{error}"),
+                Err(other) => panic!("{other:?}"),
             }
         }
     }
@@ -234,15 +276,15 @@ mod tests {
         ];
         assert_eq!(grid_lines(&axes, 0, 6), expected.join("\n") + "\n");
         assert_eq!(grid_lines(&axes, 2, 2), expected[2..4].join("\n") + "\n");
-        let mut next = 0;
-        for chunk in by_grid(&axes, 4).unwrap() {
-            let ChunkInput::Grid { first, count, len } = chunk else { panic!("{chunk:?}") };
-            assert_eq!(first, next);
-            let lines = grid_lines(&axes, first, count);
-            assert_eq!(len, u64::try_from(lines.len()).unwrap(), "{lines}");
-            next += count;
+        assert_eq!(by_grid(&axes, 4).unwrap(), Steps { from: 0, to: 6, step: 4 });
+        let lens = LineLens::of(&axes);
+        for first in 0..6 {
+            for count in 0..=6 - first {
+                let lines = grid_lines(&axes, first, count);
+                let len = u64::try_from(lines.len()).unwrap();
+                assert_eq!(lens.of_lines(first, count), len, "{lines}");
+            }
         }
-        assert_eq!(next, 6);
     }
 
     #[test]

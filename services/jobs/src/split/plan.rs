@@ -1,36 +1,26 @@
 //! The plan of a job: what each chunk gets.
 
-use std::io::{self, Read as _};
+use std::fmt;
 
-use medusa_api::{Size, Split};
-use medusa_platform::BlobStore;
 use medusa_types::Sha256Hash;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
-use super::blob_io::{BlobReader, BlobWriter, Trouble, in_turn};
-use super::cut::{ItemError, Items, Lines};
-use super::describe::grouped;
+use super::chunks::{ChunkInputs, Rule};
 use super::error::SplitError;
-use super::json::{Axis, JsonLines};
-use super::table::Rows;
-use super::{cut, expand, json, picture, tile};
+use super::json::{Axis, LineLens};
+use super::tile;
 
 /// The most chunks of a job.
-pub const CHUNKS_MAX: usize = 100_000;
+pub const CHUNKS_MAX: u32 = 1_000_000;
 /// The most bytes of a chunk's input: an agent holds it in memory while it runs.
 pub const CHUNK_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// More than the pixels of any picture that is read.
-const PICTURE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Inputs that are looked through at the same time.
-pub(super) static SCANS: Semaphore = Semaphore::const_new(8);
 
 /// What each chunk gets, without its bytes where a range will do. Its JSON is hashed into the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// In chunk order.
-    pub chunks: Vec<ChunkInput>,
+    pub chunks: ChunkInputs,
     /// The picture that tiles are cut from.
     pub picture: Option<Picture>,
     /// Bytes of the input's header, a table's first row, which stands before each chunk.
@@ -127,62 +117,127 @@ pub enum ChunkInput {
     },
 }
 
+/// What the chunks of a plan come to, in bytes of input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// Of all chunks together.
+    pub bytes: u64,
+    /// Of the largest.
+    pub largest: u64,
+}
+
 impl Plan {
-    /// Of these chunks alone.
+    /// Of chunks that are listed one by one.
     pub(crate) const fn of(chunks: Vec<ChunkInput>) -> Self {
-        Self { chunks, picture: None, header: None, grid: Vec::new() }
+        Self { chunks: ChunkInputs::List(chunks), picture: None, header: None, grid: Vec::new() }
     }
 
-    /// Bytes of all chunks' inputs together.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|chunk| self.bytes_of(chunk)).fold(0, u64::saturating_add)
+    /// Of chunks that follow a rule.
+    pub(crate) const fn by(rule: Rule) -> Self {
+        Self { chunks: ChunkInputs::Rule(rule), picture: None, header: None, grid: Vec::new() }
     }
 
-    /// Bytes of the largest chunk's input.
+    /// How many chunks there are.
     #[must_use]
-    pub fn largest(&self) -> u64 {
-        self.chunks.iter().map(|chunk| self.bytes_of(chunk)).max().unwrap_or_default()
+    pub fn count(&self) -> u64 {
+        match &self.chunks {
+            ChunkInputs::List(list) => u64::try_from(list.len()).unwrap_or(u64::MAX),
+            ChunkInputs::Rule(Rule::Bytes(steps) | Rule::Seeds(steps) | Rule::Grid(steps)) => {
+                steps.count()
+            }
+            ChunkInputs::Rule(Rule::Ranges(ranges)) => ranges.count(),
+            ChunkInputs::Rule(Rule::Tiles(tiles)) => {
+                self.picture.as_ref().map_or(0, |picture| tile::count(picture, *tiles))
+            }
+        }
+    }
+
+    /// What one chunk gets.
+    #[must_use]
+    pub fn get(&self, index: u64) -> Option<ChunkInput> {
+        let rule = match &self.chunks {
+            ChunkInputs::List(list) => return list.get(usize::try_from(index).ok()?).cloned(),
+            ChunkInputs::Rule(rule) => rule,
+        };
+        let range = |(offset, len)| ChunkInput::Range { offset, len };
+        match rule {
+            Rule::Bytes(steps) => steps.get(index).map(range),
+            Rule::Ranges(ranges) => ranges.get(index).map(range),
+            Rule::Seeds(steps) => {
+                steps.get(index).map(|(first, count)| ChunkInput::Seeds { first, count })
+            }
+            Rule::Grid(steps) => {
+                let (first, count) = steps.get(index)?;
+                let len = LineLens::of(&self.grid).of_lines(first, count);
+                Some(ChunkInput::Grid { first, count, len })
+            }
+            Rule::Tiles(tiles) => tile::get(self.picture.as_ref()?, *tiles, index),
+        }
+    }
+
+    /// What each chunk gets, in chunk order.
+    pub fn iter(&self) -> impl Iterator<Item = ChunkInput> {
+        (0..self.count()).filter_map(|index| self.get(index))
     }
 
     /// Bytes of one chunk's input.
     #[must_use]
     pub fn bytes_of_chunk(&self, index: u32) -> u64 {
-        let chunk = usize::try_from(index).ok().and_then(|i| self.chunks.get(i));
-        chunk.map_or(0, |chunk| self.bytes_of(chunk))
+        self.get(index.into()).map_or(0, |chunk| self.bytes_of(&chunk))
     }
 
     fn bytes_of(&self, chunk: &ChunkInput) -> u64 {
-        let text = |text: String| u64::try_from(text.len()).unwrap_or(u64::MAX);
         match chunk {
             ChunkInput::Range { len, .. } => len.saturating_add(self.header.unwrap_or_default()),
             ChunkInput::Grid { len, .. } => *len,
             ChunkInput::Files { files } => {
-                files.iter().map(|file| file.size).fold(text(paths(files)), u64::saturating_add)
+                let paths = u64::try_from(paths(files).len()).unwrap_or(u64::MAX);
+                files.iter().map(|file| file.size).fold(paths, u64::saturating_add)
             }
             ChunkInput::File { size, .. } => *size,
             ChunkInput::Tile { width, height, .. } => {
-                let header = self.picture.as_ref().map(|picture| tile::header(chunk, picture));
                 let pixels = u64::from(*width).saturating_mul(u64::from(*height));
-                pixels.saturating_add(header.map_or(0, text))
+                let picture = self.picture.as_ref();
+                pixels.saturating_add(picture.map_or(0, |picture| tile::header_len(chunk, picture)))
             }
-            ChunkInput::Seeds { first, count } => text(seeds(*first, *count)),
+            ChunkInput::Seeds { first, count } => text_len(format_args!("{first} {count}\n")),
         }
     }
 
-    /// Refuses plans that no job may have.
-    pub(super) fn checked(self) -> Result<Self, SplitError> {
-        if self.chunks.is_empty() {
-            return Err(SplitError::InputEmpty);
+    /// Bytes of each chunk's input, in chunk order.
+    fn sizes(&self) -> Box<dyn Iterator<Item = u64> + '_> {
+        match &self.chunks {
+            ChunkInputs::Rule(Rule::Ranges(ranges)) => {
+                let header = self.header.unwrap_or_default();
+                Box::new(ranges.lens().map(move |len| len.saturating_add(header)))
+            }
+            ChunkInputs::Rule(Rule::Grid(steps)) => {
+                let (steps, lens) = (*steps, LineLens::of(&self.grid));
+                let steps = (0..steps.count()).filter_map(move |index| steps.get(index));
+                Box::new(steps.map(move |(first, count)| lens.of_lines(first, count)))
+            }
+            ChunkInputs::Rule(_) | ChunkInputs::List(_) => {
+                Box::new(self.iter().map(|chunk| self.bytes_of(&chunk)))
+            }
         }
-        if self.chunks.len() > CHUNKS_MAX {
-            return Err(SplitError::TooManyChunks);
+    }
+
+    /// Measures the plan, and refuses one that no job may have. Looks at every chunk.
+    pub(super) fn measure(&self) -> Result<Measure, SplitError> {
+        match self.count() {
+            0 => return Err(SplitError::InputEmpty),
+            count if count > u64::from(CHUNKS_MAX) => return Err(SplitError::TooManyChunks),
+            _ => {}
         }
-        let sizes = self.chunks.iter().map(|chunk| self.bytes_of(chunk)).enumerate();
-        match sizes.into_iter().find(|(_, bytes)| *bytes > CHUNK_BYTES_MAX) {
-            Some((chunk, bytes)) => Err(SplitError::ChunkTooLarge { chunk, bytes }),
-            None => Ok(self),
+        let mut measure = Measure { bytes: 0, largest: 0 };
+        for (chunk, bytes) in self.sizes().enumerate() {
+            if bytes > CHUNK_BYTES_MAX {
+                return Err(SplitError::ChunkTooLarge { chunk, bytes });
+            }
+            measure.bytes = measure.bytes.saturating_add(bytes);
+            measure.largest = measure.largest.max(bytes);
         }
+        Ok(measure)
     }
 }
 
@@ -196,141 +251,17 @@ pub(super) fn paths(files: &[FileInput]) -> String {
     files.iter().map(|file| format!("/in/{}\n", file.name)).collect()
 }
 
-/// Plans the chunks of an input. Seconds must have become a count.
-///
-/// # Errors
-/// [`SplitError`] when the input cannot be split so.
-pub async fn plan(
-    blobs: &BlobStore,
-    split: &Split,
-    input: Option<Sha256Hash>,
-) -> Result<Plan, SplitError> {
-    if let Split::Range { from, to, step } = split {
-        return Plan::of(cut::by_range(*from, *to, counted(*step))).checked();
-    }
-    let scan = Scan::open(blobs, input).await?;
-    let split = split.clone();
-    in_turn(&SCANS, move || scan.plan(&split)?.checked()).await?
-}
-
-/// Items of a size that is a count; one, where it is none.
-pub(super) const fn counted(size: Size) -> u64 {
-    match size {
-        Size::Count(n) => n,
-        Size::Bytes(_) | Size::Seconds(_) => 1,
-    }
-}
-
-/// An input that is looked through as a whole. Its methods run on the blocking pool.
-pub(super) struct Scan {
-    blobs: BlobStore,
-    hash: Sha256Hash,
-    pub(super) size: u64,
-    trouble: Trouble,
-}
-
-impl Scan {
-    /// Finds the input, which must not be empty.
-    pub(super) async fn open(
-        blobs: &BlobStore,
-        input: Option<Sha256Hash>,
-    ) -> Result<Self, SplitError> {
-        let hash = input.ok_or(SplitError::InputMissing)?;
-        let size = blobs.size(hash).await.map_err(SplitError::of_blob(hash))?;
-        if size == 0 {
-            return Err(SplitError::InputEmpty);
-        }
-        Ok(Self { blobs: blobs.clone(), hash, size, trouble: Trouble::default() })
-    }
-
-    fn reader(&self) -> BlobReader {
-        BlobReader::new(&self.blobs, self.hash, self.size, &self.trouble)
-    }
-
-    /// The items of a splitter that has any, and the length of the header before them.
-    #[expect(clippy::type_complexity, reason = "a boxed reader and a length")]
-    pub(super) fn items(
-        &self,
-        split: &Split,
-    ) -> Result<Option<(Box<dyn Items>, Option<u64>, Size)>, SplitError> {
-        Ok(match split {
-            Split::Lines { lines } => Some((Box::new(Lines(self.reader())), None, *lines)),
-            Split::Jsonl { size } => Some((Box::new(JsonLines::new(self.reader())), None, *size)),
-            Split::CsvRows { size } => {
-                let mut rows = Rows::new(self.reader());
-                let header = rows.header().map_err(|error| self.refused(split, error))?;
-                Some((Box::new(rows), Some(header), *size))
-            }
-            Split::Bytes { .. }
-            | Split::Files { .. }
-            | Split::Tiles { .. }
-            | Split::Range { .. }
-            | Split::Grid { .. } => None,
-        })
-    }
-
-    /// Why items of this splitter end.
-    pub(super) fn refused(&self, split: &Split, error: ItemError) -> SplitError {
-        match (error, split) {
-            (ItemError::Read(error), _) => self.failed(error),
-            (ItemError::Refused(why), Split::CsvRows { .. }) => SplitError::Table(why),
-            (ItemError::Refused(why), _) => SplitError::JsonLines(why),
+/// Bytes of a text that is not made.
+pub(super) fn text_len(text: fmt::Arguments<'_>) -> u64 {
+    struct Count(usize);
+    impl fmt::Write for Count {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0 = self.0.saturating_add(part.len());
+            Ok(())
         }
     }
-
-    fn failed(&self, error: io::Error) -> SplitError {
-        self.trouble.take().map_or(SplitError::Read(error), SplitError::Store)
-    }
-
-    fn plan(&self, split: &Split) -> Result<Plan, SplitError> {
-        if let Some((mut items, header, size)) = self.items(split)? {
-            let packed = cut::pack(&mut *items, header.unwrap_or_default(), size);
-            let chunks = packed.map_err(|error| self.refused(split, error))?;
-            return Ok(Plan { header, ..Plan::of(chunks) });
-        }
-        match split {
-            Split::Bytes { bytes } => Ok(Plan::of(cut::by_bytes(self.size, *bytes))),
-            Split::Files { group } => {
-                Ok(Plan::of(expand::by_files(&self.blobs, self.hash, self.size, *group)?))
-            }
-            Split::Range { from, to, step } => {
-                Ok(Plan::of(cut::by_range(*from, *to, counted(*step))))
-            }
-            Split::Grid { per_chunk } => self.grid(*per_chunk),
-            Split::Tiles { width, height, overlap } => {
-                let picture = self.picture()?;
-                let chunks = tile::by_tiles(&picture, *width, *height, *overlap);
-                Ok(Plan { picture: Some(picture), ..Plan::of(chunks) })
-            }
-            // These have items.
-            Split::Lines { .. } | Split::CsvRows { .. } | Split::Jsonl { .. } => {
-                Ok(Plan::of(Vec::new()))
-            }
-        }
-    }
-
-    /// Reads the description of a grid.
-    fn grid(&self, per_chunk: u64) -> Result<Plan, SplitError> {
-        if self.size > json::GRID_BYTES_MAX {
-            let most = grouped(json::GRID_BYTES_MAX);
-            return Err(SplitError::Grid(format!("its description is longer than {most} bytes")));
-        }
-        let mut text = Vec::new();
-        self.reader().read_to_end(&mut text).map_err(|error| self.failed(error))?;
-        let grid = json::read_grid(&text).map_err(SplitError::Grid)?;
-        let chunks = json::by_grid(&grid, per_chunk).map_err(SplitError::Grid)?;
-        Ok(Plan { grid, ..Plan::of(chunks) })
-    }
-
-    /// Stores the picture's grey pixels.
-    fn picture(&self) -> Result<Picture, SplitError> {
-        let mut pixels = BlobWriter::new(&self.blobs, PICTURE_BYTES_MAX, &self.trouble);
-        let read = picture::read_grey(self.reader(), &mut pixels);
-        let (width, height) = read.map_err(|error| {
-            let store = self.trouble.take();
-            store.map_or_else(|| SplitError::Picture(error.to_string()), SplitError::Store)
-        })?;
-        let (grey, _) = pixels.finish().map_err(|error| self.failed(error))?;
-        Ok(Picture { width, height, grey })
-    }
+    let mut count = Count(0);
+    // Counting does not fail.
+    let counted = fmt::write(&mut count, text).map(|()| count.0);
+    counted.map_or(u64::MAX, |len| u64::try_from(len).unwrap_or(u64::MAX))
 }

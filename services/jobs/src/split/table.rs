@@ -117,7 +117,7 @@ mod tests {
                     rest = tail;
                 }
                 Err(ItemError::Refused(why)) => return Err(why),
-                Err(ItemError::Read(error)) => panic!("{error}"),
+                Err(other) => panic!("{other:?}"),
             }
         }
     }

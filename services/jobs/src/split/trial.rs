@@ -10,7 +10,8 @@ use medusa_types::Sha256Hash;
 use super::blob_io::in_turn;
 use super::cut::{ItemError, Items};
 use super::error::SplitError;
-use super::plan::{ChunkInput, Plan, SCANS, Scan};
+use super::plan::{ChunkInput, Plan};
+use super::scan::{SCANS, Scan};
 
 /// A pilot has so many times the items of the one before.
 const GROWTH: u64 = 8;
@@ -122,8 +123,8 @@ mod tests {
     fn ranges(text: &str, start: u64) -> (u64, u64, Vec<(u64, u64, u64)>) {
         let rest = &text.as_bytes()[usize::try_from(start).unwrap()..];
         let trial = of_items(&mut Lines(rest), start, text.len().try_into().unwrap()).unwrap();
-        let ranges = trial.pilots.iter().map(|pilot| match pilot.plan.chunks.as_slice() {
-            [ChunkInput::Range { offset, len }] => (pilot.items, *offset, *len),
+        let ranges = trial.pilots.iter().map(|pilot| match pilot.plan.get(0) {
+            Some(ChunkInput::Range { offset, len }) => (pilot.items, offset, len),
             other => panic!("{other:?}"),
         });
         (trial.items, trial.bytes, ranges.collect())

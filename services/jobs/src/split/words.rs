@@ -9,7 +9,7 @@ impl Plan {
     /// For people, like `48 tiles of 128 x 128 pixels`.
     #[must_use]
     pub fn in_words(&self, split: &Split) -> String {
-        let chunks = u64::try_from(self.chunks.len()).unwrap_or(u64::MAX);
+        let chunks = self.count();
         match split {
             Split::Lines { lines } => parts(chunks, *lines, "line"),
             Split::CsvRows { size } => {

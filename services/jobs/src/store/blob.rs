@@ -3,7 +3,7 @@
 use medusa_types::{Sha256Hash, Timestamp, UserId};
 use sqlx::PgConnection;
 
-/// Notes that somebody has uploaded (or made) a blob.
+/// Notes that somebody has uploaded (or made) a blob, now.
 pub(crate) async fn own(
     db: &mut PgConnection,
     hash: Sha256Hash,
@@ -13,7 +13,7 @@ pub(crate) async fn own(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into blob_owner (sha256, owner_id, size, created_at) values ($1, $2, $3, $4)
-         on conflict do nothing",
+         on conflict (sha256, owner_id) do update set created_at = excluded.created_at",
         hash.0.as_slice(),
         owner.0,
         i64::try_from(size).unwrap_or(i64::MAX),

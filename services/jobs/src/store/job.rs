@@ -1,9 +1,9 @@
 //! Reading jobs and chunks as the projection keeps them.
 
-use medusa_api::{Agent, AgentState, Chunk, ChunkState, Cost, Counts, Job, JobState, Verdict};
-use medusa_types::{
-    AgentId, ChunkIndex, Credits, Fuel, JobId, Sha256Hash, Timestamp, UserId, Uuid,
+use medusa_api::{
+    Agent, AgentState, Chunk, ChunkState, Cost, Counts, Job, JobState, PauseWhy, Verdict,
 };
+use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, JobId, Timestamp, UserId, Uuid};
 use sqlx::PgConnection;
 
 use super::{count, hash};
@@ -12,6 +12,7 @@ use crate::port::EnrolledAgent;
 
 fn state(text: &str) -> JobState {
     match text {
+        "paused" => JobState::Paused,
         "merging" => JobState::Merging,
         "done" => JobState::Done,
         "failed" => JobState::Failed,
@@ -20,7 +21,8 @@ fn state(text: &str) -> JobState {
     }
 }
 
-fn chunk_state(text: &str) -> ChunkState {
+/// The state of a chunk as its row has it.
+pub(crate) fn chunk_state(text: &str) -> ChunkState {
     match text {
         "leased" => ChunkState::Leased,
         "verified" => ChunkState::Verified,
@@ -40,7 +42,7 @@ pub(crate) async fn list(
     let rows = sqlx::query!(
         r#"select j.job_id, j.program, j.input, j.state, j.code, j.chunks, j.waiting, j.leased,
                   j.verified, j.unverified, j.failed, j.held, j.spent, j.fee, j.released,
-                  j.created_at, j.finished_at, j.results, j.position,
+                  j.created_at, j.finished_at, j.results, j.position, j.paused,
                   s.program_name, s.spec, s.reason
            from job j join submission s on s.job_id = j.job_id
            where j.owner_id = $1 and ($2::uuid is null or j.job_id = $2)
@@ -63,6 +65,11 @@ pub(crate) async fn list(
                 input: row.input.map(|bytes| hash(&bytes)),
                 spec: serde_json::from_value(row.spec)?,
                 state: state(&row.state),
+                paused: row
+                    .paused
+                    .filter(|_| row.state == "paused")
+                    .as_deref()
+                    .map(PauseWhy::of_word),
                 reason: row.reason.or(row.code),
                 waiting: None,
                 counts: Counts {
@@ -82,13 +89,15 @@ pub(crate) async fn list(
                 created_at: Timestamp::from_utc(row.created_at),
                 finished_at: row.finished_at.map(Timestamp::from_utc),
                 results: serde_json::from_value(row.results)?,
+                kept_until: None,
+                files_deleted: None,
                 position: row.position,
             })
         })
         .collect()
 }
 
-/// Chunks of a job from an index on.
+/// Chunks of a job from an index on. One that nobody has taken yet has no row: it waits.
 pub(crate) async fn chunks(
     db: &mut PgConnection,
     job: JobId,
@@ -96,8 +105,16 @@ pub(crate) async fn chunks(
     limit: i64,
 ) -> Result<Vec<Chunk>, JobsError> {
     let rows = sqlx::query!(
-        "select index, state, attempts, verdict, outcome, output, fuel, price from chunk
-         where job_id = $1 and index >= $2 order by index limit $3",
+        r#"select g.index as "index!", coalesce(c.state, 'waiting') as "state!",
+                  coalesce(c.attempts, 0) as "attempts!", coalesce(c.price, 0) as "price!",
+                  c.verdict as "verdict?", c.outcome as "outcome?", c.output as "output?",
+                  c.fuel as "fuel?"
+           from job j
+           cross join lateral
+               generate_series($2::integer, least($2::bigint + $3, j.chunks)::integer - 1)
+               as g (index)
+           left join chunk c on c.job_id = j.job_id and c.index = g.index
+           where j.job_id = $1 order by g.index"#,
         job.0,
         from,
         limit
@@ -137,9 +154,11 @@ pub(super) fn verdict(text: &str) -> Option<Verdict> {
 
 /// Jobs that have not ended, by the log up to the projection's position.
 pub(crate) async fn open(db: &mut PgConnection) -> sqlx::Result<Vec<JobId>> {
-    let ids = sqlx::query_scalar!("select job_id from job where state in ('running', 'merging')")
-        .fetch_all(db)
-        .await?;
+    let ids = sqlx::query_scalar!(
+        "select job_id from job where state in ('running', 'paused', 'merging')"
+    )
+    .fetch_all(db)
+    .await?;
     Ok(ids.into_iter().map(JobId).collect())
 }
 
@@ -177,23 +196,11 @@ pub(crate) async fn agents(
         .collect())
 }
 
-/// A result file of a person's job.
-pub(crate) async fn result(
-    db: &mut PgConnection,
-    owner: UserId,
-    job: JobId,
-    name: &str,
-) -> Result<Option<(Sha256Hash, u64, String)>, JobsError> {
-    let found = list(db, owner, (Some(job), None), 1).await?.pop();
-    let file = found.and_then(|job| job.results.into_iter().find(|f| f.name == name));
-    Ok(file.map(|f| (f.sha256, f.size, f.media_type)))
-}
-
 /// Jobs, chunks and agents in numbers.
 pub(crate) async fn totals(db: &mut PgConnection) -> sqlx::Result<crate::command::JobTotals> {
     let row = sqlx::query!(
         r#"select count(*) as "jobs!",
-                  count(*) filter (where state in ('running', 'merging')) as "running!",
+                  count(*) filter (where state in ('running', 'paused', 'merging')) as "running!",
                   coalesce(sum(verified + unverified), 0)::bigint as "chunks!",
                   (select count(*) from agent_record) as "agents!"
            from job"#

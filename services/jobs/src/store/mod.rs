@@ -7,6 +7,8 @@ pub(crate) mod job;
 pub(crate) mod program;
 pub(crate) mod quote;
 pub(crate) mod record;
+pub(crate) mod retention;
+pub(crate) mod runtime;
 pub(crate) mod submission;
 pub(crate) mod upload;
 

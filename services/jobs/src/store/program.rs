@@ -1,6 +1,6 @@
 //! Programs and the gallery of ready-made jobs.
 
-use medusa_api::{Example, JobSpec, Program};
+use medusa_api::{Example, JobSpec, Program, Script};
 use medusa_types::{ProgramId, Timestamp, UserId};
 use sqlx::PgConnection;
 
@@ -14,9 +14,11 @@ pub(crate) async fn insert(
     program: &Program,
     public: bool,
 ) -> sqlx::Result<()> {
+    let script = program.script.as_ref();
     sqlx::query!(
-        "insert into program (program_id, owner_id, is_public, name, sha256, size, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into program (program_id, owner_id, is_public, name, sha256, size, created_at,
+             script, script_size, runtime, runtime_version)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict (program_id) do nothing",
         program.id.0,
         owner.0,
@@ -24,11 +26,53 @@ pub(crate) async fn insert(
         program.name,
         program.sha256.0.as_slice(),
         i64::try_from(program.size).unwrap_or(i64::MAX),
-        program.created_at.to_utc()
+        program.created_at.to_utc(),
+        script.map(|script| script.sha256.0.to_vec()),
+        script.map(|script| i64::try_from(script.size).unwrap_or(i64::MAX)),
+        script.map(|script| &script.runtime),
+        script.map(|script| &script.version)
     )
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// A program with how its runtime is called, as the tables have it.
+struct Row {
+    program_id: uuid::Uuid,
+    name: String,
+    sha256: Vec<u8>,
+    size: i64,
+    created_at: time::OffsetDateTime,
+    script: Option<Vec<u8>>,
+    script_size: Option<i64>,
+    runtime: Option<String>,
+    runtime_version: Option<String>,
+    calling: Option<serde_json::Value>,
+}
+
+impl Row {
+    fn program(self) -> Result<Program, JobsError> {
+        let runtime = self.runtime.zip(self.runtime_version).zip(self.calling);
+        let script = match self.script.zip(runtime) {
+            None => None,
+            Some((sha256, ((runtime, version), calling))) => Some(Script {
+                sha256: hash(&sha256),
+                size: u64::try_from(self.script_size.unwrap_or_default()).unwrap_or_default(),
+                runtime,
+                version,
+                calling: serde_json::from_value(calling)?,
+            }),
+        };
+        Ok(Program {
+            id: ProgramId(self.program_id),
+            name: self.name,
+            sha256: hash(&self.sha256),
+            size: u64::try_from(self.size).unwrap_or_default(),
+            script,
+            created_at: Timestamp::from_utc(self.created_at),
+        })
+    }
 }
 
 /// A program that this person may run: an own one, or one of the house.
@@ -36,43 +80,39 @@ pub(crate) async fn usable(
     db: &mut PgConnection,
     id: ProgramId,
     user: UserId,
-) -> sqlx::Result<Option<Program>> {
-    let row = sqlx::query!(
-        "select name, sha256, size, created_at from program
-         where program_id = $1 and (owner_id = $2 or is_public)",
+) -> Result<Option<Program>, JobsError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select p.program_id, p.name, p.sha256, p.size, p.created_at, p.script, p.script_size,
+               p.runtime, p.runtime_version, r.calling as "calling?"
+           from program p
+           left join runtime r on r.name = p.runtime and r.version = p.runtime_version
+           where p.program_id = $1 and (p.owner_id = $2 or p.is_public)"#,
         id.0,
         user.0
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| Program {
-        id,
-        name: row.name,
-        sha256: hash(&row.sha256),
-        size: u64::try_from(row.size).unwrap_or_default(),
-        created_at: Timestamp::from_utc(row.created_at),
-    }))
+    row.map(Row::program).transpose()
 }
 
 /// The newest programs of a person.
-pub(crate) async fn of_owner(db: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Program>> {
-    let rows = sqlx::query!(
-        "select program_id, name, sha256, size, created_at from program
-         where owner_id = $1 and not is_public order by program_id desc limit 100",
+pub(crate) async fn of_owner(
+    db: &mut PgConnection,
+    user: UserId,
+) -> Result<Vec<Program>, JobsError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select p.program_id, p.name, p.sha256, p.size, p.created_at, p.script, p.script_size,
+               p.runtime, p.runtime_version, r.calling as "calling?"
+           from program p
+           left join runtime r on r.name = p.runtime and r.version = p.runtime_version
+           where p.owner_id = $1 and not p.is_public order by p.program_id desc limit 100"#,
         user.0
     )
     .fetch_all(db)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Program {
-            id: ProgramId(row.program_id),
-            name: row.name,
-            sha256: hash(&row.sha256),
-            size: u64::try_from(row.size).unwrap_or_default(),
-            created_at: Timestamp::from_utc(row.created_at),
-        })
-        .collect())
+    rows.into_iter().map(Row::program).collect()
 }
 
 /// Sets a ready-made job.
@@ -94,10 +134,14 @@ pub(crate) async fn put_example(db: &mut PgConnection, example: &Example) -> Res
     Ok(())
 }
 
-/// The gallery.
+/// The gallery, without the scripts whose runtime is not offered any more.
 pub(crate) async fn examples(db: &mut PgConnection) -> Result<Vec<Example>, JobsError> {
     let rows = sqlx::query!(
-        "select example_id, about, program_id, input, spec from example order by example_id"
+        "select e.example_id, e.about, e.program_id, e.input, e.spec
+         from example e
+         join program p on p.program_id = e.program_id
+         left join runtime r on r.name = p.runtime and r.version = p.runtime_version
+         where r.retired_at is null order by e.example_id"
     )
     .fetch_all(db)
     .await?;

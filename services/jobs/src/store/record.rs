@@ -1,5 +1,6 @@
 //! Reading what is left of a job's work: whose it is, its copies, its chunks' outputs, its figures.
 
+use futures_util::TryStreamExt as _;
 use medusa_api::{Accepted, Attempt, Quote};
 use medusa_types::{AgentId, Credits, Fuel, JobId, LeaseId, Outcome, Sha256Hash, UserId};
 use sqlx::PgConnection;
@@ -64,8 +65,12 @@ pub(crate) async fn accepted(
     job: JobId,
     chunk: u32,
 ) -> Result<Option<Option<Accepted>>, JobsError> {
+    // A chunk that nobody has taken yet has no row.
     let row = sqlx::query!(
-        "select verdict, outcome, output, fuel from chunk where job_id = $1 and index = $2",
+        r#"select c.verdict as "verdict?", c.outcome as "outcome?", c.output as "output?",
+                  c.fuel as "fuel?"
+           from job j left join chunk c on c.job_id = j.job_id and c.index = $2
+           where j.job_id = $1 and j.chunks > $2"#,
         job.0,
         i32::try_from(chunk).unwrap_or(i32::MAX)
     )
@@ -100,24 +105,27 @@ pub(crate) async fn ended_copies(
     Ok(rows.into_iter().map(|row| (count(row.chunk), row.reported, row.lost)).collect())
 }
 
-/// Index and output of the chunks that ended well, in chunk order, from an index on.
+/// Index and output of the first chunks that ended well, in chunk order, of those from an index on
+/// up to but without another.
 pub(crate) async fn outputs(
     db: &mut PgConnection,
     job: JobId,
-    (from, limit): (u32, i64),
+    (from, to): (u32, u32),
+    limit: i64,
 ) -> sqlx::Result<Vec<(u32, Sha256Hash)>> {
     let rows = sqlx::query!(
         r#"select index, output as "output!" from chunk
-           where job_id = $1 and index >= $2 and output is not null
+           where job_id = $1 and index >= $2 and index < $3 and output is not null
              and state in ('verified', 'unverified')
-           order by index limit $3"#,
+           order by index limit $4"#,
         job.0,
         i32::try_from(from).unwrap_or(i32::MAX),
+        i32::try_from(to).unwrap_or(i32::MAX),
         limit
     )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (count(row.index), hash(&row.output))).collect())
+    // Row by row: a row takes many times the room of what is kept of it.
+    .fetch(db);
+    rows.map_ok(|row| (count(row.index), hash(&row.output))).try_collect().await
 }
 
 /// Copies that were handed out, and the agreed fuel of one copy of all chunks.

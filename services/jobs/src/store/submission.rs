@@ -1,7 +1,8 @@
 //! What was submitted, in the consumer's own words, and the plan of its chunks.
 
 use medusa_api::JobSpec;
-use medusa_types::JobId;
+use medusa_types::{JobId, Uuid};
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::error::JobsError;
@@ -10,47 +11,79 @@ use crate::split::Plan;
 /// What the log only holds hashes of.
 #[derive(Clone, Debug)]
 pub(crate) struct Submission {
-    pub(crate) program_name: String,
     pub(crate) spec: JobSpec,
     pub(crate) plan: Plan,
 }
 
-/// Keeps a submission; again for the same job changes nothing.
+/// Keeps what a job takes from its quote; again for the same job changes nothing.
 pub(crate) async fn insert(
     db: &mut PgConnection,
     job: JobId,
-    submission: &Submission,
-) -> Result<(), JobsError> {
+    program_name: &str,
+    quote: Uuid,
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into submission (job_id, program_name, spec, plan) values ($1, $2, $3, $4)
+        "insert into submission (job_id, program_name, spec, quote_id)
+         select $1, $2, spec, quote_id from quote where quote_id = $3
          on conflict (job_id) do nothing",
         job.0,
-        submission.program_name,
-        serde_json::to_value(&submission.spec)?,
-        serde_json::to_value(&submission.plan)?
+        program_name,
+        quote
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// The submission of a job.
+/// The submission of a job; nothing also when its plan is not there.
 pub(crate) async fn find(
     db: &mut PgConnection,
     job: JobId,
 ) -> Result<Option<Submission>, JobsError> {
-    let row =
-        sqlx::query!("select program_name, spec, plan from submission where job_id = $1", job.0)
-            .fetch_optional(db)
-            .await?;
-    row.map(|row| {
-        Ok(Submission {
-            program_name: row.program_name,
-            spec: serde_json::from_value(row.spec)?,
-            plan: serde_json::from_value(row.plan)?,
-        })
-    })
-    .transpose()
+    let row = sqlx::query!(
+        r#"select s.spec, s.plan, p.json as "json?"
+           from submission s left join plan p on p.quote_id = s.quote_id
+           where s.job_id = $1"#,
+        job.0
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let Some(plan) = read(row.json, row.plan).await? else { return Ok(None) };
+    let spec = serde_json::from_value(row.spec)?;
+    Ok(Some(Submission { spec, plan }))
+}
+
+/// The plan of a job as the bytes whose hash stands in the log.
+pub(crate) async fn plan_json(
+    db: &mut PgConnection,
+    job: JobId,
+) -> Result<Option<Vec<u8>>, JobsError> {
+    let row = sqlx::query!(
+        r#"select s.plan, p.json as "json?"
+           from submission s left join plan p on p.quote_id = s.quote_id
+           where s.job_id = $1"#,
+        job.0
+    )
+    .fetch_optional(db)
+    .await?;
+    match row {
+        Some(row) if row.json.is_some() => Ok(row.json),
+        // The column has the members in another order: written by us they are the same bytes again.
+        Some(row) => Ok(read(None, row.plan).await?.map(|p| serde_json::to_vec(&p)).transpose()?),
+        None => Ok(None),
+    }
+}
+
+/// A plan out of its bytes, or out of the column that jobs had before. Many chunks take a while, so
+/// it is read on the blocking pool.
+async fn read(json: Option<Vec<u8>>, before: Option<Value>) -> Result<Option<Plan>, JobsError> {
+    let reading = tokio::task::spawn_blocking(move || match (json, before) {
+        (Some(json), _) => serde_json::from_slice(&json).map(Some),
+        (None, Some(value)) => serde_json::from_value(value).map(Some),
+        (None, None) => Ok(None),
+    });
+    Ok(reading.await.map_err(|_| JobsError::Busy)??)
 }
 
 /// Notes in words why a job failed.

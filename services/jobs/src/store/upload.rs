@@ -5,6 +5,7 @@ use medusa_types::{Sha256Hash, Timestamp, UploadId, UserId, Uuid};
 use sqlx::PgConnection;
 
 use super::hash;
+use crate::domain::gaps::Gaps;
 
 /// An upload as it is stored.
 pub(crate) struct StoredUpload {
@@ -12,7 +13,7 @@ pub(crate) struct StoredUpload {
     pub(crate) owner: UserId,
     pub(crate) size: u64,
     pub(crate) announced: Option<Sha256Hash>,
-    pub(crate) received: u64,
+    pub(crate) gaps: Gaps,
     pub(crate) joined: u64,
     pub(crate) state: UploadState,
     pub(crate) blob: Option<BlobInfo>,
@@ -26,25 +27,53 @@ fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Begins an upload; one that is there already stays as it is.
+/// Begins an upload; one that is there already stays as it is. With a blob it is done at once.
 pub(crate) async fn insert(
     db: &mut PgConnection,
     (id, owner): (UploadId, UserId),
     (size, announced): (u64, Option<Sha256Hash>),
+    blob: Option<Sha256Hash>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into upload (upload_id, owner_id, size, announced, state, touched_at)
-         values ($1, $2, $3, $4, 'open', $5) on conflict do nothing",
+        "insert into upload (upload_id, owner_id, size, announced, received, joined, state, blob,
+                             touched_at)
+         values ($1, $2, $3::bigint, $4, case when $5::bytea is null then 0 else $3::bigint end,
+                 case when $5::bytea is null then 0 else $3::bigint end,
+                 case when $5::bytea is null then 'open' else 'done' end, $5, $6)
+         on conflict do nothing",
         id.0,
         owner.0,
         signed(size),
         announced.map(|hash| hash.0.to_vec()),
+        blob.map(|hash| hash.0.to_vec()),
         now.to_utc(),
     )
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// A person's unfinished upload of bytes of this length and digest, the newest.
+pub(crate) async fn begun(
+    db: &mut PgConnection,
+    owner: UserId,
+    (size, announced): (u64, Option<Sha256Hash>),
+) -> sqlx::Result<Option<StoredUpload>> {
+    let id = sqlx::query_scalar!(
+        "select upload_id from upload
+         where owner_id = $1 and size = $2 and announced = $3 and state in ('open', 'joining')
+         order by touched_at desc limit 1",
+        owner.0,
+        signed(size),
+        announced.map(|hash| hash.0.to_vec())
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    match id {
+        Some(id) => find(db, UploadId(id), owner).await,
+        None => Ok(None),
+    }
 }
 
 /// How many uploads of a person are not done.
@@ -65,32 +94,51 @@ pub(crate) async fn find(
     owner: UserId,
 ) -> sqlx::Result<Option<StoredUpload>> {
     let row = sqlx::query!(
-        "select size, announced, received, joined, state, blob from upload
+        "select size, announced, joined, state, blob from upload
          where upload_id = $1 and owner_id = $2",
         id.0,
         owner.0
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?;
-    Ok(row.map(|row| StoredUpload {
+    let Some(row) = row else { return Ok(None) };
+    let state = match row.state.as_str() {
+        "open" => UploadState::Open,
+        "joining" => UploadState::Joining,
+        "done" => UploadState::Done,
+        _ => UploadState::Refused,
+    };
+    let size = unsigned(row.size);
+    let gaps = match state {
+        UploadState::Open => Gaps::of(size, &spans(db, id).await?),
+        UploadState::Joining | UploadState::Done | UploadState::Refused => Gaps::none(size),
+    };
+    Ok(Some(StoredUpload {
         id,
         owner,
-        size: unsigned(row.size),
+        size,
         announced: row.announced.as_deref().map(hash),
-        received: unsigned(row.received),
+        gaps,
         joined: unsigned(row.joined),
-        state: match row.state.as_str() {
-            "open" => UploadState::Open,
-            "joining" => UploadState::Joining,
-            "done" => UploadState::Done,
-            _ => UploadState::Refused,
-        },
-        blob: row.blob.map(|blob| BlobInfo { sha256: hash(&blob), size: unsigned(row.size) }),
+        state,
+        blob: row.blob.map(|blob| BlobInfo { sha256: hash(&blob), size }),
     }))
 }
 
-/// Adds the part that begins where the upload is; `false` when it is elsewhere by now. With the
-/// last part it begins to be joined.
+/// Where the parts of an upload begin and how long they are, in order.
+async fn spans(db: &mut PgConnection, id: UploadId) -> sqlx::Result<Vec<(u64, u64)>> {
+    let rows = sqlx::query!(
+        "select first_byte, bytes from upload_part where upload_id = $1 order by first_byte",
+        id.0
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (unsigned(row.first_byte), unsigned(row.bytes))).collect())
+}
+
+/// Adds a part; `false` when a byte of it is there by now. With the last one the upload begins to
+/// be joined. To be called in a transaction: the upload's row is locked, so that of two parts for
+/// the same place one is taken.
 pub(crate) async fn add_part(
     db: &mut PgConnection,
     id: UploadId,
@@ -98,15 +146,25 @@ pub(crate) async fn add_part(
     part: Uuid,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
+    let open = sqlx::query_scalar!(
+        "select 1 from upload where upload_id = $1 and state = 'open' for update",
+        id.0
+    );
+    if open.fetch_optional(&mut *db).await?.is_none() {
+        return Ok(false);
+    }
     let added = sqlx::query!(
-        "with moved as (
-             update upload set received = received + $3, touched_at = $5,
-                 state = case when received + $3 = size then 'joining' else state end
-             where upload_id = $1 and received = $2 and state = 'open' and received + $3 <= size
-             returning upload_id
+        "with added as (
+             insert into upload_part (upload_id, first_byte, bytes, part_id)
+             select u.upload_id, $2, $3, $4 from upload u
+             where u.upload_id = $1 and $2::bigint + $3::bigint <= u.size and not exists (
+                 select 1 from upload_part p where p.upload_id = $1
+                 and p.first_byte < $2::bigint + $3::bigint and p.first_byte + p.bytes > $2)
+             returning bytes
          )
-         insert into upload_part (upload_id, first_byte, bytes, part_id)
-         select upload_id, $2, $3, $4 from moved",
+         update upload set received = received + added.bytes, touched_at = $5,
+             state = case when received + added.bytes = size then 'joining' else state end
+         from added where upload_id = $1",
         id.0,
         signed(first),
         signed(bytes),

@@ -192,6 +192,9 @@ async fn done(
 pub(crate) struct Order {
     #[serde(default)]
     csrf: String,
+    /// That the ticket was read: an approval is refused without.
+    #[serde(default)]
+    read: String,
 }
 
 /// Approves, rejects or withdraws.
@@ -212,7 +215,12 @@ pub(crate) async fn decide(
             "withdraw" => Decision::Withdraw,
             _ => return Err(missing().into()),
         };
-        let decided = ask.data().decide(who, id, decision).await;
+        let decided = if decision == Decision::Approve && form.read != "yes" {
+            let detail = "say that you have read the ticket and that the amount is right";
+            Err(ApiError::field("platform.json_refused", "/read", detail))
+        } else {
+            ask.data().decide(who, id, decision).await
+        };
         done(&ask, who, decided, "Nothing was decided.", Form::default()).await
     })
     .await

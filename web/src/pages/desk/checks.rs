@@ -24,6 +24,16 @@ impl InvariantsPage<'_> {
         self.found.items.iter().filter(|check| check.bad > 0).count()
     }
 
+    /// Rules that there is something for, and that hold.
+    fn held(&self) -> usize {
+        let holds = self.found.items.iter().filter(|check| check.bad == 0 && !check.idle);
+        holds.filter(|check| check.checked_at.is_some()).count()
+    }
+
+    fn idle(&self) -> usize {
+        self.found.items.iter().filter(|check| check.idle).count()
+    }
+
     fn unchecked(&self) -> usize {
         self.found.items.iter().filter(|check| check.checked_at.is_none()).count()
     }
@@ -44,7 +54,7 @@ pub(crate) struct Order {
     csrf: String,
 }
 
-/// Checks everything now, and shows the page with what was found.
+/// Begins a check of everything, and shows the page, which says that it is running.
 pub(crate) async fn check(ask: Ask, form: web::Form<Order>) -> HttpResponse {
     ask.show(async {
         ask.own_form(&form.csrf)?;

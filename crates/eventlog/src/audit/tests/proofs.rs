@@ -236,7 +236,7 @@ async fn an_event_that_was_changed_is_not_shown() {
     w.tamper("update event set body = body || ' ' where position = 3").await;
     for (from, limit) in [(1, 5), (3, 1)] {
         let error = w.auditor.events(from, limit).await.unwrap_err();
-        assert!(matches!(error, LogError::Changed(3)), "{error}");
+        assert!(matches!(error, AuditError::Log(LogError::Changed(3))), "{error}");
         let told = medusa_platform::ApiError::from(error);
         assert_eq!((told.0.status, told.0.code.as_str()), (500, "log.event_changed"));
         assert!(told.0.detail.contains("event 3"), "{told}");

@@ -38,6 +38,7 @@ async fn a_check_of_everything_notes_every_rule() {
     let none = "no such accounts yet";
     let expected = ["I19", "L13", "L14", "L17", "L23"].map(|id| (id, none));
     assert_eq!(about, expected);
+    assert!(after.items.iter().all(|item| item.idle == (item.detail == none)), "{after:?}");
 }
 
 #[tokio::test]

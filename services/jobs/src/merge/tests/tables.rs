@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _};
 
 use super::made;
 use crate::merge::error::Piece;
-use crate::merge::{join, json, rows};
+use crate::merge::{archive, join, json, rows};
 
 type Case<'a> = (&'a [Option<&'a str>], Result<&'a str, &'a str>);
 
@@ -124,7 +124,7 @@ fn zip_names_entries_by_chunk_and_is_the_same_every_time() {
     let pack = || {
         let pieces = (0..12).map(|n| (n % 5 != 1).then(|| vec![n; 1000]));
         let mut out = Vec::new();
-        join::zip("sub/out.bin", 12, &mut pieces.map(|piece| -> Piece { Ok(piece) }), &mut out)
+        archive::zip("sub/out.bin", 12, &mut pieces.map(|piece| -> Piece { Ok(piece) }), &mut out)
             .unwrap();
         out
     };
@@ -142,7 +142,7 @@ fn zip_names_entries_by_chunk_and_is_the_same_every_time() {
 #[test]
 fn zip_of_standard_output_says_so() {
     let mut out = Vec::new();
-    join::zip("", 1, &mut std::iter::once(Ok(Some(b"x".to_vec()))), &mut out).unwrap();
+    archive::zip("", 1, &mut std::iter::once(Ok(Some(b"x".to_vec()))), &mut out).unwrap();
     let zip = zip::ZipArchive::new(Cursor::new(out)).unwrap();
     assert_eq!(zip.name_for_index(0).unwrap().unwrap(), "0-stdout");
 }

@@ -138,8 +138,8 @@ async fn split_and_merged_by_tiles_a_picture_is_itself() {
         let split = Split::Tiles { width, height, overlap };
         let plan = store.plan(&split, input.clone()).await.unwrap();
         let mut outputs = Vec::new();
-        for (stdin, tile) in store.stdins(&plan, None).await.iter().zip(&plan.chunks) {
-            outputs.push(put(&store, &[("p.pnm", &identity(stdin, tile, color))]).await);
+        for (stdin, tile) in store.stdins(&plan, None).await.iter().zip(plan.iter()) {
+            outputs.push(put(&store, &[("p.pnm", &identity(stdin, &tile, color))]).await);
         }
         let rules = [rule("p.pnm", MergeHow::Tiles, "p.png")];
         let files = merge(&store.blobs, &rules, &plan, &outputs).await.unwrap();

@@ -5,26 +5,26 @@ use std::io::BufReader;
 use medusa_api::Size;
 use proptest::prelude::*;
 
-use crate::split::ChunkInput;
-use crate::split::cut::{Items, Lines, by_bytes, by_range, pack};
+use crate::split::cut::{Items, Lines, pack};
 use crate::split::json::{JsonLines, by_grid, combinations, grid_lines, read_grid};
 use crate::split::table::Rows;
+use crate::split::{ChunkInput, Plan, Rule, Steps};
 
 /// The chunks' bytes, in order.
-fn pieces(input: &[u8], chunks: &[ChunkInput]) -> Vec<Vec<u8>> {
+fn pieces(input: &[u8], plan: &Plan) -> Vec<Vec<u8>> {
     let size = |n: u64| usize::try_from(n).unwrap();
-    let bytes = |chunk: &ChunkInput| match *chunk {
+    let bytes = |chunk: ChunkInput| match chunk {
         ChunkInput::Range { offset, len } => {
             assert!(len > 0, "an empty chunk");
             input[size(offset)..size(offset + len)].to_vec()
         }
-        ref other => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     };
-    chunks.iter().map(bytes).collect()
+    plan.iter().map(bytes).collect()
 }
 
-fn packed(items: &mut dyn Items, size: Size) -> Vec<ChunkInput> {
-    pack(items, 0, size).unwrap()
+fn packed(items: &mut dyn Items, size: Size) -> Plan {
+    Plan::by(Rule::Ranges(pack(items, 0, size).unwrap()))
 }
 
 /// Counts and bytes.
@@ -111,8 +111,10 @@ proptest! {
         let members: Vec<String> =
             members.map(|(n, size)| format!("\"p{n}\":{:?}", (0..*size).collect::<Vec<_>>())).collect();
         let axes = read_grid(format!("{{{}}}", members.join(",")).as_bytes()).unwrap();
+        let steps = by_grid(&axes, per_chunk).unwrap();
+        let plan = Plan { grid: axes.clone(), ..Plan::by(Rule::Grid(steps)) };
         let mut lines = Vec::new();
-        for chunk in by_grid(&axes, per_chunk).unwrap() {
+        for chunk in plan.iter() {
             let ChunkInput::Grid { first, count, len } = chunk else { panic!("{chunk:?}") };
             let text = grid_lines(&axes, first, count);
             prop_assert_eq!(len, u64::try_from(text.len()).unwrap());
@@ -148,14 +150,14 @@ proptest! {
 
     #[test]
     fn bytes_cover_the_input(input in prop::collection::vec(any::<u8>(), 0..200), bytes in 1_u64..50) {
-        let chunks = by_bytes(u64::try_from(input.len()).unwrap(), bytes);
-        prop_assert_eq!(pieces(&input, &chunks).concat(), input);
+        let steps = Steps { from: 0, to: u64::try_from(input.len()).unwrap(), step: bytes };
+        prop_assert_eq!(pieces(&input, &Plan::by(Rule::Bytes(steps))).concat(), input);
     }
 
     #[test]
     fn ranges_cover_the_numbers(from in 0_u64..1000, len in 1_u64..1000, step in 1_u64..1100) {
         let mut next = from;
-        for chunk in by_range(from, from + len, step) {
+        for chunk in Plan::by(Rule::Seeds(Steps { from, to: from + len, step })).iter() {
             let ChunkInput::Seeds { first, count } = chunk else { panic!("{chunk:?}") };
             prop_assert_eq!(first, next);
             prop_assert!((1..=step).contains(&count));

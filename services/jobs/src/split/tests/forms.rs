@@ -12,7 +12,7 @@ use crate::split::{Inputs, Plan, SplitError, describe, trial};
 async fn texts(store: &Store, split: &Split, input: &[u8]) -> (Plan, Vec<String>) {
     let plan = store.plan(split, input).await.unwrap();
     let stdins = store.stdins(&plan, Some(Sha256Hash::of(input))).await;
-    assert_eq!(plan.bytes(), u64::try_from(stdins.concat().len()).unwrap());
+    assert_eq!(plan.measure().unwrap().bytes, u64::try_from(stdins.concat().len()).unwrap());
     (plan, stdins.into_iter().map(|stdin| String::from_utf8(stdin).unwrap()).collect())
 }
 

@@ -1,6 +1,7 @@
 //! The splitters on real and on nasty inputs, over a store of files.
 
 mod archives;
+mod compact;
 mod cover;
 mod forms;
 mod inputs;
@@ -40,14 +41,16 @@ impl Store {
         split: &Split,
         bytes: impl Into<Vec<u8>>,
     ) -> Result<Plan, SplitError> {
-        plan(&self.blobs, split, Some(self.put(bytes).await)).await
+        let planned = plan(&self.blobs, split, Some(self.put(bytes).await)).await?;
+        assert_eq!(planned.sha256, Sha256Hash::of(&planned.json));
+        Ok((*planned.plan).clone())
     }
 
     /// What each chunk reads on standard input.
     pub(crate) async fn stdins(&self, plan: &Plan, input: Option<Sha256Hash>) -> Vec<Vec<u8>> {
         let inputs = Inputs::new(self.blobs.clone(), plan.clone().into(), input);
         let mut all = Vec::new();
-        for index in 0..u32::try_from(plan.chunks.len()).unwrap() {
+        for index in 0..u32::try_from(plan.count()).unwrap() {
             all.push(self.bytes(&inputs.resolve(index).await.unwrap().stdin).await);
         }
         all

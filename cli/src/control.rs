@@ -1,0 +1,128 @@
+//! `pause`, `resume`, `budget`, `retry`, `cancel` and `rerun`: a job that was submitted, at the wheel.
+
+use medusa_api::{Job, JobState, JobSubmit, PauseWhy};
+use medusa_client::operation_id;
+use medusa_types::{Credits, JobId};
+
+use crate::App;
+use crate::args;
+use crate::exit::{Exit, Fail};
+use crate::output::{ask, can_ask};
+use crate::submit::{agreed, in_words, tell, within_budget};
+use crate::watch;
+
+pub(crate) async fn pause(app: &App, id: JobId) -> anyhow::Result<Exit> {
+    let job = app.client.pause_job(id, operation_id()).await?;
+    show(app, &job)?;
+    app.out.say(&match job.state {
+        JobState::Paused => {
+            format!("paused; what is under way is finished\n`medusa resume {id}` goes on")
+        }
+        _ => format!("{}: there is nothing to pause any more", state(&job)),
+    });
+    Ok(Exit::Done)
+}
+
+pub(crate) async fn resume(app: &App, id: JobId) -> anyhow::Result<Exit> {
+    let job = app.client.resume_job(id, operation_id()).await?;
+    show(app, &job)?;
+    app.out.say(&state(&job));
+    Ok(Exit::Done)
+}
+
+pub(crate) async fn budget(app: &App, id: JobId, add: Credits) -> anyhow::Result<Exit> {
+    let job = app.client.raise_budget(id, add, operation_id()).await?;
+    show(app, &job)?;
+    let missing = job.cost.missing(&job.counts);
+    let more =
+        if missing.is_positive() { format!("; likely missing: {missing}") } else { String::new() };
+    app.out.say(&format!("{} credits are held now{more}\n{}", job.cost.held, state(&job)));
+    if job.state == JobState::Paused {
+        app.out.say(&next_step(&job));
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) async fn retry(app: &App, id: JobId, fuel_times: u32) -> anyhow::Result<Exit> {
+    let job = app.client.retry_job(id, fuel_times, operation_id()).await?;
+    show(app, &job)?;
+    app.out.say(&format!("the chunks that failed get another chance\n{}", state(&job)));
+    Ok(Exit::Done)
+}
+
+pub(crate) async fn cancel(app: &App, id: JobId, yes: bool) -> anyhow::Result<Exit> {
+    if !yes && can_ask() {
+        let job = app.client.job(id).await?;
+        app.out.say(&preview(&job));
+        if !matches!(ask("Stop it? [y/N]")?.to_lowercase().as_str(), "y" | "yes") {
+            return Err(Fail::new(Exit::General, "the job was not stopped").into());
+        }
+    }
+    let job = app.client.cancel_job(id, operation_id()).await?;
+    show(app, &job)?;
+    app.out.say(&format!(
+        "{}; it cost {} credits, {} came back",
+        job.state.as_str(),
+        job.cost.spent,
+        job.cost.released
+    ));
+    Ok(Exit::Done)
+}
+
+/// What stopping a job means for its money.
+fn preview(job: &Job) -> String {
+    format!(
+        "about {} credits come back; {} chunks are under way and will not be paid further",
+        job.cost.left(),
+        job.counts.leased
+    )
+}
+
+pub(crate) async fn rerun(app: &App, args: args::Rerun) -> anyhow::Result<Exit> {
+    app.out.say("running a sample chunk for the quote");
+    let quote = app.client.rerun_job(args.id).await?;
+    app.out.say(&in_words(&quote));
+    within_budget(&quote, args.budget)?;
+    if !args.yes && !(can_ask() && agreed(quote.hold)?) {
+        if app.out.json() {
+            app.out.value(&quote)?;
+        }
+        let next = format!("`medusa rerun {} --yes` submits it", args.id);
+        return Err(Fail::new(Exit::General, "nothing was submitted").next(next).into());
+    }
+    let job = app.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
+    tell(app, &job)?;
+    if args.wait { watch::follow(app, &job, app.out.json()).await } else { Ok(Exit::Done) }
+}
+
+fn show(app: &App, job: &Job) -> anyhow::Result<()> {
+    if app.out.json() { app.out.value(job) } else { Ok(()) }
+}
+
+/// The state, and why it is paused.
+pub(crate) fn state(job: &Job) -> String {
+    let why = job.paused.filter(|_| job.state == JobState::Paused);
+    let why = why.map(|why| format!(": {}", why.in_short()));
+    format!("{}{}", job.state.as_str(), why.unwrap_or_default())
+}
+
+/// What gets a paused job going, as commands.
+pub(crate) fn next_step(job: &Job) -> String {
+    let id = job.id;
+    match job.paused {
+        Some(PauseWhy::HoldSpent) => {
+            let add = job.cost.missing(&job.counts).max(Credits::from_micros(10_000));
+            format!(
+                "`medusa budget {id} +{add}` holds as much more as is likely needed; \
+                 `medusa cancel {id}` stops it"
+            )
+        }
+        Some(PauseWhy::ChunksFailed) => format!(
+            "`medusa job {id} --chunks` says what failed; `medusa retry {id}` tries again, \
+             `--fuel-times 4` with more fuel; `medusa cancel {id}` stops it"
+        ),
+        Some(PauseWhy::Asked) | None => {
+            format!("`medusa resume {id}` goes on; `medusa cancel {id}` stops it")
+        }
+    }
+}

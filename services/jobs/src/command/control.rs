@@ -1,0 +1,116 @@
+//! What a consumer may do to a job that was submitted: pause and resume it, raise its budget, give
+//! failed chunks another chance, stop it, and run the same again.
+
+use medusa_api::{Job as JobView, JobState, Quote, QuoteRequest};
+use medusa_eventlog::Operation;
+use medusa_types::{Credits, Fuel, JobId, Sha256Hash, UserId};
+
+use super::Jobs;
+use crate::actor::{Control, ControlJob, FuelLimit};
+use crate::error::JobsError;
+use crate::store;
+
+/// More than the fuel limit is raised to by one retry.
+const FUEL_TIMES_MAX: u32 = 100;
+
+impl Jobs {
+    /// Hands out nothing more until it is resumed; chunks under way are finished and paid.
+    ///
+    /// # Errors
+    /// [`JobsError::Ended`] when it has ended.
+    pub async fn pause(&self, user: UserId, key: &str, id: JobId) -> Result<JobView, JobsError> {
+        self.control(user, key, id, Control::Pause).await
+    }
+
+    /// Goes on with a paused job.
+    ///
+    /// # Errors
+    /// [`JobsError::Stuck`] when that for which it paused is still so.
+    pub async fn resume(&self, user: UserId, key: &str, id: JobId) -> Result<JobView, JobsError> {
+        self.control(user, key, id, Control::Resume).await
+    }
+
+    /// Holds more for a job; one that paused for want of it goes on.
+    ///
+    /// # Errors
+    /// `billing.credits_short` when the wallet does not cover it; [`JobsError::Amount`] when it is
+    /// not more than nothing.
+    pub async fn raise(
+        &self,
+        user: UserId,
+        key: &str,
+        id: JobId,
+        amount: Credits,
+    ) -> Result<JobView, JobsError> {
+        if !amount.is_positive() {
+            return Err(JobsError::Amount);
+        }
+        self.control(user, key, id, Control::Raise(amount)).await
+    }
+
+    /// Gives failed chunks another chance, with so many times the fuel of before.
+    ///
+    /// # Errors
+    /// [`JobsError::NothingFailed`]; [`JobsError::FuelTimes`] when it is not 1 to 100.
+    pub async fn retry(
+        &self,
+        user: UserId,
+        key: &str,
+        id: JobId,
+        fuel_times: u32,
+    ) -> Result<JobView, JobsError> {
+        if !(1..=FUEL_TIMES_MAX).contains(&fuel_times) {
+            return Err(JobsError::FuelTimes);
+        }
+        if self.job(user, id).await?.state.is_final() {
+            return Err(JobsError::Ended);
+        }
+        let limit = self.actor(id).await?.send(FuelLimit).await?;
+        let limit = Fuel(limit.0.saturating_mul(u64::from(fuel_times)));
+        self.control(user, key, id, Control::Retry(limit)).await
+    }
+
+    /// Stops a job; what was not spent goes back.
+    ///
+    /// # Errors
+    /// [`JobsError::Ended`] when it is done or has failed.
+    pub async fn cancel(&self, user: UserId, key: &str, id: JobId) -> Result<JobView, JobsError> {
+        self.control(user, key, id, Control::Cancel).await
+    }
+
+    async fn control(
+        &self,
+        user: UserId,
+        key: &str,
+        id: JobId,
+        what: Control,
+    ) -> Result<JobView, JobsError> {
+        let view = self.job(user, id).await?;
+        match (what, view.state) {
+            // Asked twice: it is as it was wished.
+            (Control::Cancel, JobState::Cancelled) => return Ok(view),
+            (_, state) if state.is_final() => return Err(JobsError::Ended),
+            _ => {}
+        }
+        let request = Sha256Hash::of(format!("{what:?} {id}").as_bytes());
+        let operation = Operation::client(user, key, request);
+        let order = ControlJob { actor: user, what, operation };
+        if let Some(position) = self.actor(id).await?.send(order).await?? {
+            self.parts.progress.reached(position).await;
+        }
+        self.job(user, id).await
+    }
+
+    /// A quote for the same program, input and description once more.
+    ///
+    /// # Errors
+    /// As for any quote: prices, agents and the program's offer may have changed.
+    pub async fn rerun(&self, user: UserId, id: JobId) -> Result<Quote, JobsError> {
+        let view = self.job(user, id).await?;
+        let mut db = self.parts.log.pool().acquire().await?;
+        let program = store::quote::program_of_job(&mut db, id).await?;
+        drop(db);
+        let program = program.ok_or(JobsError::Missing("program"))?;
+        self.quote(user, QuoteRequest { program, input: view.input, spec: view.spec }).await
+    }
+}

@@ -1,0 +1,441 @@
+//! The floor where agents and jobs meet: who is there, who has chunks to give, whose turn it is.
+//! Pure: the scheduler's actor carries its questions to the jobs and brings the answers back.
+//!
+//! Guarantees: consumers share what is computed at the same moment, whatever the size of their
+//! jobs, in proportion to the weight of these; no agent holds more leases than its slots, its
+//! prefetch and its record allow, questions under way included; a job that has nothing to give is
+//! not asked again before it says so, and a lender whom it has refused not before it changes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use medusa_types::{AgentId, Credits, JobId, LeaseId, Sha256Hash, Timestamp, UserId};
+
+use super::idle::Idle;
+use super::lease::Worker;
+use super::trust::{Standing, TrustRules};
+pub use crowd::{Presence, Rivals};
+
+/// Leases of one slot: the one that runs, and one that waits with its input fetched.
+const LEASES_OF_SLOT: u32 = 2;
+/// Questions to one job that are under way at the same time.
+const ASKS_MAX: u32 = 16;
+/// Programs that an agent is taken to have compiled.
+const WARM_MAX: usize = 16;
+/// Doublings of the rest of an agent that fails again and again.
+const REST_DOUBLINGS_MAX: u32 = 9;
+/// What one lease of a job of weight 1 adds to its consumer's load.
+const LOAD: u64 = 1 << 20;
+
+/// A job with chunks to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The job.
+    pub job: JobId,
+    /// Whose it is.
+    pub consumer: UserId,
+    /// Its part beside other consumers' jobs.
+    pub weight: u32,
+    /// Its program: agents that have it compiled come first.
+    pub program: Sha256Hash,
+    /// Memory that an agent needs for it, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// What a job says to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A lease, and what it puts at risk.
+    Lease(LeaseId, Credits),
+    /// It has chunks, but none for this lender.
+    NotForThis,
+    /// It has nothing to give until it offers again.
+    Nothing,
+}
+
+/// A question: has the job a chunk for this worker?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Who is asked.
+    pub job: JobId,
+    /// For whom.
+    pub worker: Worker,
+    /// How often the job had offered then: what it says does not hold for a later offer.
+    offer: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Seat {
+    worker: Worker,
+    slots: u32,
+    paused: bool,
+    /// Leases, and what each puts at risk.
+    leases: BTreeMap<LeaseId, (JobId, Credits)>,
+    /// Questions under way.
+    asking: u32,
+    /// Programs that it has run, the latest last.
+    warm: VecDeque<Sha256Hash>,
+    /// Leases in a row that it broke down over.
+    faults: u32,
+    /// It gets nothing before this.
+    rests_until: Option<Timestamp>,
+    /// It is among the idle ones.
+    placed: bool,
+}
+
+impl Seat {
+    fn works(&self, rules: &TrustRules, now: Timestamp) -> bool {
+        !self.paused && self.worker.standing.quarantined(rules, now).is_none()
+    }
+
+    fn room(&self, rules: &TrustRules, now: Timestamp) -> bool {
+        let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
+        let slots = self.slots.saturating_mul(LEASES_OF_SLOT);
+        let most = slots.min(self.worker.standing.leases_max(now));
+        let rested = self.rests_until.is_none_or(|until| until <= now);
+        rested && self.works(rules, now) && held.saturating_add(self.asking) < most
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Stall {
+    offer: Offer,
+    /// It has chunks to give, as far as is known.
+    open: bool,
+    /// Lenders whom it has refused since it last changed.
+    refused: BTreeSet<UserId>,
+    asked: u32,
+    /// How often it has offered: an answer to an older question does not close it.
+    offers: u64,
+    leased: u32,
+    over: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Share {
+    load: u64,
+    /// When it last got a lease, by a counter.
+    served: u64,
+    /// Its open jobs, in turn.
+    open: VecDeque<JobId>,
+}
+
+/// The floor.
+#[derive(Clone, Debug, Default)]
+pub struct Floor {
+    rules: TrustRules,
+    seats: BTreeMap<AgentId, Seat>,
+    stalls: BTreeMap<JobId, Stall>,
+    shares: BTreeMap<UserId, Share>,
+    /// Consumers with open jobs, the least loaded first.
+    order: BTreeSet<(u64, u64, UserId)>,
+    /// Agents with room, by lender.
+    idle: Idle,
+    /// The same by the programs that they have compiled.
+    warm: BTreeMap<Sha256Hash, Idle>,
+    /// The lender after whom the next one is looked for.
+    last: Option<UserId>,
+    served: u64,
+}
+
+impl Floor {
+    /// An empty one.
+    #[must_use]
+    pub fn new(rules: TrustRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// An agent comes, or comes again: what it held over an earlier connection is not counted.
+    pub fn enter(&mut self, worker: Worker, slots: u32, paused: bool, now: Timestamp) {
+        let agent = worker.agent;
+        self.leave(agent);
+        let seat = Seat {
+            worker,
+            slots,
+            paused,
+            leases: BTreeMap::new(),
+            asking: 0,
+            warm: VecDeque::new(),
+            faults: 0,
+            rests_until: None,
+            placed: false,
+        };
+        self.seats.insert(agent, seat);
+        self.place(agent, now);
+    }
+
+    /// An agent goes; whose it was.
+    pub fn leave(&mut self, agent: AgentId) -> Option<UserId> {
+        self.unplace(agent);
+        let seat = self.seats.remove(&agent)?;
+        for (job, _) in seat.leases.into_values() {
+            self.unload(job);
+        }
+        Some(seat.worker.lender)
+    }
+
+    /// An agent pauses or goes on. Whether that is new.
+    pub fn pause(&mut self, agent: AgentId, paused: bool, now: Timestamp) -> bool {
+        let Some(seat) = self.seats.get_mut(&agent) else { return false };
+        let new = std::mem::replace(&mut seat.paused, paused) != paused;
+        self.place(agent, now);
+        new
+    }
+
+    /// An agent's record is this from now on. Whether it is quarantined by it.
+    pub fn judge(&mut self, agent: AgentId, standing: Standing, now: Timestamp) -> bool {
+        let Some(seat) = self.seats.get_mut(&agent) else { return false };
+        seat.worker.standing = standing;
+        let out = standing.quarantined(&self.rules, now).is_some();
+        self.place(agent, now);
+        out
+    }
+
+    /// Places everybody anew: quarantines end by themselves.
+    pub fn replace(&mut self, now: Timestamp) {
+        let agents: Vec<AgentId> = self.seats.keys().copied().collect();
+        agents.into_iter().for_each(|agent| self.place(agent, now));
+    }
+
+    /// A job has, or again has, chunks to give.
+    pub fn offer(&mut self, offer: Offer) {
+        let job = offer.job;
+        let stall = self.stalls.entry(job).or_insert_with(|| Stall {
+            offer,
+            open: false,
+            refused: BTreeSet::new(),
+            asked: 0,
+            offers: 0,
+            leased: 0,
+            over: false,
+        });
+        stall.over = false;
+        stall.refused.clear();
+        stall.offers = stall.offers.saturating_add(1);
+        if !std::mem::replace(&mut stall.open, true) {
+            self.reorder(offer.consumer, |share| share.open.push_front(job));
+        }
+    }
+
+    /// A job is over. Its leases count until they end.
+    pub fn withdraw(&mut self, job: JobId) {
+        self.close(job);
+        if let Some(stall) = self.stalls.get_mut(&job) {
+            stall.over = true;
+        }
+        self.forget(job);
+    }
+
+    fn forget(&mut self, job: JobId) {
+        if self.stalls.get(&job).is_some_and(|stall| stall.over && stall.leased == 0) {
+            self.stalls.remove(&job);
+        }
+    }
+
+    fn close(&mut self, job: JobId) {
+        let Some(stall) = self.stalls.get_mut(&job) else { return };
+        if std::mem::replace(&mut stall.open, false) {
+            let consumer = stall.offer.consumer;
+            self.reorder(consumer, |share| share.open.retain(|other| *other != job));
+        }
+    }
+
+    /// The next question, if an agent has room for what a job may have.
+    pub fn next_ask(&mut self, now: Timestamp) -> Option<Ask> {
+        let (job, agent) = self.next_pair()?;
+        let stall = self.stalls.get_mut(&job)?;
+        stall.asked = stall.asked.saturating_add(1);
+        let offer = stall.offers;
+        let seat = self.seats.get_mut(&agent)?;
+        seat.asking = seat.asking.saturating_add(1);
+        let risks = seat.leases.values().map(|(_, risk)| *risk);
+        let exposed = risks.fold(Credits::ZERO, Credits::saturating_add);
+        let worker = Worker { exposed, ..seat.worker };
+        self.last = Some(worker.lender);
+        self.place(agent, now);
+        Some(Ask { job, worker, offer })
+    }
+
+    fn next_pair(&self) -> Option<(JobId, AgentId)> {
+        if self.idle.is_empty() {
+            return None;
+        }
+        let shares = self.order.iter().filter_map(|(_, _, consumer)| self.shares.get(consumer));
+        let jobs = shares.flat_map(|share| share.open.iter());
+        let mut open = jobs.filter_map(|job| self.stalls.get(job));
+        open.find_map(|stall| {
+            let full = stall.asked >= ASKS_MAX;
+            let agent = if full { None } else { self.agent_for(stall) };
+            agent.map(|agent| (stall.offer.job, agent))
+        })
+    }
+
+    /// An agent for a job: one that has its program, or one of the next lender in turn.
+    fn agent_for(&self, stall: &Stall) -> Option<AgentId> {
+        let fits = |agent: &AgentId| {
+            let seat = self.seats.get(agent);
+            seat.is_some_and(|seat| seat.worker.memory_bytes >= stall.offer.memory_bytes)
+        };
+        let next = |idle: &Idle| idle.next(self.last, &stall.refused, fits);
+        let warm = self.warm.get(&stall.offer.program).and_then(next);
+        warm.or_else(|| next(&self.idle))
+    }
+
+    /// A job has answered a question.
+    pub fn answer(&mut self, ask: &Ask, answer: Answer, now: Timestamp) {
+        let agent = ask.worker.agent;
+        let mut current = false;
+        if let Some(stall) = self.stalls.get_mut(&ask.job) {
+            stall.asked = stall.asked.saturating_sub(1);
+            current = stall.offers == ask.offer;
+            if current && answer == Answer::NotForThis {
+                stall.refused.insert(ask.worker.lender);
+            }
+        }
+        if let Some(seat) = self.seats.get_mut(&agent) {
+            seat.asking = seat.asking.saturating_sub(1);
+        }
+        match answer {
+            Answer::Lease(lease, risk) => self.lease(agent, ask.job, lease, risk),
+            Answer::Nothing if current => self.close(ask.job),
+            Answer::Nothing | Answer::NotForThis => {}
+        }
+        self.place(agent, now);
+    }
+
+    fn lease(&mut self, agent: AgentId, job: JobId, lease: LeaseId, risk: Credits) {
+        let Some(program) = self.stalls.get(&job).map(|stall| stall.offer.program) else { return };
+        self.warm_up(agent, program);
+        let Some(seat) = self.seats.get_mut(&agent) else { return };
+        seat.leases.insert(lease, (job, risk));
+        let Some(stall) = self.stalls.get_mut(&job) else { return };
+        stall.leased = stall.leased.saturating_add(1);
+        let (unit, consumer) = (unit(&stall.offer), stall.offer.consumer);
+        self.served = self.served.saturating_add(1);
+        let served = self.served;
+        self.reorder(consumer, |share| {
+            (share.load, share.served) = (share.load.saturating_add(unit), served);
+            if let Some(first) = share.open.iter().position(|other| *other == job)
+                && let Some(job) = share.open.remove(first)
+            {
+                share.open.push_back(job);
+            }
+        });
+    }
+
+    fn warm_up(&mut self, agent: AgentId, program: Sha256Hash) {
+        if self.seats.get(&agent).is_none_or(|seat| seat.warm.contains(&program)) {
+            return;
+        }
+        self.unplace(agent);
+        if let Some(seat) = self.seats.get_mut(&agent) {
+            seat.warm.push_back(program);
+            if seat.warm.len() > WARM_MAX {
+                seat.warm.pop_front();
+            }
+        }
+    }
+
+    /// A lease is over for its agent. Whether it held it.
+    pub fn free(&mut self, agent: AgentId, lease: LeaseId, now: Timestamp) -> bool {
+        let held = self.seats.get_mut(&agent).and_then(|seat| seat.leases.remove(&lease));
+        if let Some((job, _)) = held {
+            self.unload(job);
+            self.place(agent, now);
+        }
+        held.is_some()
+    }
+
+    /// How an agent's lease ended: after a failure it rests, longer with each one in a row.
+    pub fn ended(&mut self, agent: AgentId, well: bool, now: Timestamp) {
+        let Some(seat) = self.seats.get_mut(&agent) else { return };
+        if well {
+            (seat.faults, seat.rests_until) = (0, None);
+        } else {
+            seat.faults = seat.faults.saturating_add(1);
+            let seconds = 1_i64.checked_shl(seat.faults.min(REST_DOUBLINGS_MAX)).unwrap_or(1);
+            seat.rests_until = Some(now.plus_ms(seconds.saturating_mul(1_000)));
+        }
+        self.place(agent, now);
+    }
+
+    /// Takes all leases from an agent.
+    pub fn strip(&mut self, agent: AgentId, now: Timestamp) -> Vec<LeaseId> {
+        let Some(seat) = self.seats.get(&agent) else { return Vec::new() };
+        let leases: Vec<LeaseId> = seat.leases.keys().copied().collect();
+        for lease in &leases {
+            self.free(agent, *lease, now);
+        }
+        leases
+    }
+
+    /// The jobs that an agent holds leases of; `None` if it says that it runs one of which nothing
+    /// is known here.
+    #[must_use]
+    pub fn jobs_of(&self, agent: AgentId, running: &[LeaseId]) -> Option<BTreeSet<JobId>> {
+        let leases = &self.seats.get(&agent)?.leases;
+        let known = running.iter().all(|lease| leases.contains_key(lease));
+        known.then(|| leases.values().map(|(job, _)| *job).collect())
+    }
+
+    fn unload(&mut self, job: JobId) {
+        let Some(stall) = self.stalls.get_mut(&job) else { return };
+        stall.leased = stall.leased.saturating_sub(1);
+        let (unit, consumer) = (unit(&stall.offer), stall.offer.consumer);
+        self.reorder(consumer, |share| share.load = share.load.saturating_sub(unit));
+        self.forget(job);
+    }
+
+    /// Changes a consumer's share and its place among the others.
+    fn reorder(&mut self, consumer: UserId, change: impl FnOnce(&mut Share)) {
+        let share = self.shares.entry(consumer).or_default();
+        self.order.remove(&(share.load, share.served, consumer));
+        change(share);
+        if !share.open.is_empty() {
+            self.order.insert((share.load, share.served, consumer));
+        } else if share.load == 0 {
+            self.shares.remove(&consumer);
+        }
+    }
+
+    /// Keeps an agent among the idle ones while it has room.
+    fn place(&mut self, agent: AgentId, now: Timestamp) {
+        let Some(seat) = self.seats.get_mut(&agent) else { return };
+        if !seat.room(&self.rules, now) {
+            self.unplace(agent);
+        } else if !std::mem::replace(&mut seat.placed, true) {
+            let lender = seat.worker.lender;
+            self.idle.insert(lender, agent);
+            for program in &seat.warm {
+                self.warm.entry(*program).or_default().insert(lender, agent);
+            }
+        }
+    }
+
+    fn unplace(&mut self, agent: AgentId) {
+        let Some(seat) = self.seats.get_mut(&agent) else { return };
+        if !std::mem::replace(&mut seat.placed, false) {
+            return;
+        }
+        let lender = seat.worker.lender;
+        self.idle.remove(lender, agent);
+        for program in &seat.warm {
+            if let Some(idle) = self.warm.get_mut(program) {
+                idle.remove(lender, agent);
+                if idle.is_empty() {
+                    self.warm.remove(program);
+                }
+            }
+        }
+    }
+}
+
+fn unit(offer: &Offer) -> u64 {
+    LOAD.checked_div(u64::from(offer.weight)).unwrap_or(LOAD)
+}
+
+#[path = "floor_crowd.rs"]
+mod crowd;
+
+#[cfg(test)]
+#[path = "floor_tests.rs"]
+mod tests;

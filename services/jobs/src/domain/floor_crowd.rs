@@ -1,0 +1,84 @@
+//! Who is on the floor, for those who look on: agents, their owners, and consumers with jobs.
+
+use std::collections::BTreeMap;
+
+use medusa_types::{AgentId, Timestamp, UserId};
+
+use super::{Floor, Seat};
+use crate::domain::Standing;
+
+/// How an agent is, for those who look on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Whose it is.
+    pub lender: UserId,
+    /// Runs at the same time.
+    pub slots: u32,
+    /// Its owner paused it.
+    pub paused: bool,
+    /// It is kept away for wrong results.
+    pub quarantined: bool,
+    /// It holds leases.
+    pub busy: bool,
+    /// It could take one more.
+    pub room: bool,
+    /// Its record.
+    pub standing: Standing,
+}
+
+/// Consumers other than one, who have chunks to give or chunks under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rivals {
+    /// How many.
+    pub consumers: u32,
+    /// Their weights together: of each, that of the heaviest job.
+    pub weight: u32,
+}
+
+impl Floor {
+    /// The owners of agents that could be given a lease, now or once others are done, each with the
+    /// memory of its largest agent in bytes.
+    #[must_use]
+    pub fn owners(&self, now: Timestamp) -> BTreeMap<UserId, u64> {
+        let counts =
+            |seat: &&Seat| seat.works(&self.rules, now) && seat.worker.standing.leases_max(now) > 0;
+        let mut owners = BTreeMap::new();
+        for seat in self.seats.values().filter(counts) {
+            let most: &mut u64 = owners.entry(seat.worker.lender).or_default();
+            *most = seat.worker.memory_bytes.max(*most);
+        }
+        owners
+    }
+
+    /// Everybody who is there.
+    pub fn presences(&self, now: Timestamp) -> impl Iterator<Item = (AgentId, Presence)> {
+        self.seats.iter().map(move |(agent, seat)| {
+            let standing = &seat.worker.standing;
+            let presence = Presence {
+                lender: seat.worker.lender,
+                slots: seat.slots,
+                paused: seat.paused,
+                quarantined: standing.quarantined(&self.rules, now).is_some(),
+                busy: !seat.leases.is_empty(),
+                room: seat.room(&self.rules, now),
+                standing: *standing,
+            };
+            (*agent, presence)
+        })
+    }
+
+    /// Who else wants a share.
+    #[must_use]
+    pub fn rivals(&self, consumer: UserId) -> Rivals {
+        let mut weights: BTreeMap<UserId, u32> = BTreeMap::new();
+        let lively = self.stalls.values().filter(|stall| stall.open || stall.leased > 0);
+        for stall in lively.filter(|stall| stall.offer.consumer != consumer) {
+            let most = weights.entry(stall.offer.consumer).or_default();
+            *most = stall.offer.weight.max(*most);
+        }
+        Rivals {
+            consumers: u32::try_from(weights.len()).unwrap_or(u32::MAX),
+            weight: weights.values().fold(0, |sum, weight| sum.saturating_add(*weight)),
+        }
+    }
+}
