@@ -1,4 +1,4 @@
-//! `pause`, `resume`, `budget`, `retry`, `cancel` and `rerun`: a job that was submitted, at the wheel.
+//! `pause`, `resume`, `budget`, `retry`, `cancel` and `rerun`: what is done to a submitted job.
 
 use medusa_api::{Job, JobState, JobSubmit, PauseWhy};
 use medusa_client::operation_id;
@@ -83,7 +83,8 @@ pub(crate) async fn rerun(app: &App, args: args::Rerun) -> anyhow::Result<Exit> 
     let quote = app.client.rerun_job(args.id).await?;
     app.out.say(&in_words(&quote));
     within_budget(&quote, args.budget)?;
-    if !args.yes && !(can_ask() && agreed(quote.hold)?) {
+    let agreed = args.yes || can_ask() && agreed(quote.hold)?;
+    if !agreed {
         if app.out.json() {
             app.out.value(&quote)?;
         }

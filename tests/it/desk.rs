@@ -144,7 +144,15 @@ async fn two_admins_adjust_the_books_and_the_log_says_who() {
     assert!(moved.contains(&(account.as_str(), "-40.50")), "{moved:?}");
     assert!(moved.contains(&("suspense.adjustment", "40.50")), "{moved:?}");
     let again = post(&house, &rita, &decide, &json!({})).await;
-    assert_eq!((again.0, code(&again).as_str()), (409, "billing.adjustment_decided"));
+    assert_eq!((again.0, position(&again)), (200, made.position), "as the first time");
+    assert_eq!(serde_json::from_str::<Adjustment>(&again.2).unwrap(), made);
+    assert_eq!(made.text_in_log, Some(true));
+    let other = post(&house, &ada, &decide, &json!({})).await;
+    assert_eq!((other.0, code(&other).as_str()), (409, "billing.adjustment_decided"));
+    for path in ["/v1/admin/events", "/v1/admin/accounts", path, "/v1/admin/checkpoints"] {
+        let told = get(&house, &ada, &format!("{path}?limit=100000")).await;
+        assert_eq!((told.0, code(&told).as_str()), (400, "platform.query_refused"), "{path}");
+    }
 
     let own = promo(&ada).await;
     let own = post(&house, &ada, path, &proposal(&own, "1000", "for my own good")).await;
@@ -345,7 +353,7 @@ async fn answers_to_writes_say_where_they_are_in_the_log() {
     assert_eq!(position(&told), None);
     let projections: Projections = read(&house, &ada, "/v1/admin/projections").await;
     let names: Vec<&str> = projections.items.iter().map(|item| item.name.as_str()).collect();
-    for name in ["billing", "books", "jobs"] {
+    for name in ["billing", "books", "job.live", "jobs", "wallet.live"] {
         assert!(names.contains(&name), "{names:?}");
     }
 }

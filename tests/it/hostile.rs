@@ -27,8 +27,8 @@ async fn what_is_no_program_is_refused_with_the_reason() {
     );
     let half = wat("(module (func (export \"_start\")))")[..20].to_vec();
     for (wasm, code, words) in [
-        (b"#!/bin/sh\nexit 0\n".to_vec(), "program.not_wasm", "not a WebAssembly module"),
-        (Vec::new(), "program.not_wasm", "not a WebAssembly module"),
+        (b"#!/bin/sh\nexit 0\n".to_vec(), "program.not_wasm", "this is a shell script"),
+        (Vec::new(), "program.not_wasm", "the file is empty"),
         (half, "program.invalid", "the module is not valid"),
         (foreign, "program.import_refused", r#""env"."launch_missiles""#),
         (unknown, "program.import_refused", r#""wasi_snapshot_preview1"."path_wish""#),
@@ -37,6 +37,11 @@ async fn what_is_no_program_is_refused_with_the_reason() {
             wat("(module (func $f) (start $f) (func (export \"_start\")))"),
             "program.start_section",
             "start section",
+        ),
+        (
+            wat(r#"(module (memory 1) (data (i32.const 65536) "x") (func (export "_start")))"#),
+            "program.not_started",
+            "out of bounds",
         ),
     ] {
         let said = refused(add_program(&consumer, wasm).await, code);

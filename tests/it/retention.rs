@@ -95,7 +95,9 @@ async fn an_owner_deletes_the_files_of_a_job_and_what_others_need_stays() {
     assert!(!readable(&carla.client, own).await && !readable(&carla.client, shared).await);
     assert!(readable(&bob.client, bobs.sha256).await, "bob has it too");
     // The program stays: the same again, with the input brought again.
+    assert_eq!(refused(carla.client.rerun_job(other.id).await), gone());
     let again = run(&carla, &lines(&carla, &text(2)).await).await;
+    assert!(carla.client.rerun_job(other.id).await.is_ok(), "its input is there again");
     assert_eq!(again.results[0].sha256, other.results[0].sha256);
     drop(agent);
 }

@@ -283,8 +283,11 @@ fn another_lease(bodies: &mut [Vec<u8>]) -> u64 {
     position
 }
 
+/// Another text made of one.
+type Change = fn(&str) -> String;
+
 /// What a server could write into its claims that two readers could read differently.
-fn claims_table() -> Vec<(&'static str, fn(&str) -> String)> {
+fn claims_table() -> Vec<(&'static str, Change)> {
     /// The first of these rows, once more or in another way.
     fn row(text: &str, list: &str, change: impl FnOnce(&str) -> String) -> String {
         let (before, rest) = text.split_once(&format!("\"{list}\":[")).unwrap();
@@ -326,6 +329,7 @@ fn claims_table() -> Vec<(&'static str, fn(&str) -> String)> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of attacks")]
 async fn whoever_changes_an_export_is_found_out_by_both_verifiers() {
     let log = Exported::new().await;
     let key = [OsStr::new("--key"), OsStr::new(&log.key)];

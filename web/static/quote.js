@@ -11,7 +11,6 @@ export function showQuote(box, quote, available) {
   const mark = el('b');
   mark.style.left = `calc(${at(quote.likely)}% - 1px)`;
   const rows = [
-    ['Chunks', count(quote.split.chunks)],
     ['Time', time(quote.time)],
     ['Agents online', count(quote.agents)],
     ['Computed twice', twice(quote.twice_ppm)],

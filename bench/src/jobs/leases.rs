@@ -1,4 +1,4 @@
-//! How many leases the scheduler gives a second, alone: its real decisions (the floor, and jobs
+//! How many leases the scheduler gives a second, alone: its real decisions (the hall, and jobs
 //! with their verdicts) with 10,000 agents and the jobs of 101 consumers, without log and network.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use medusa_events::Fact;
 use medusa_jobs::domain::{
-    Answer, Fleet, Floor, Job, Offer, Prices, Standing, Submitted, TrustRules, Worker,
+    Answer, Fleet, Hall, Job, Offer, Prices, Standing, Submitted, TrustRules, Worker,
 };
 use medusa_types::{
     AgentId, Credits, Fuel, JobId, LeaseId, Outcome, Sha256Hash, Timestamp, UserId, Uuid,
@@ -84,7 +84,7 @@ fn worker(n: u32) -> Worker {
 }
 
 struct House {
-    floor: Floor,
+    hall: Hall,
     jobs: BTreeMap<JobId, Job>,
     fleet: Fleet,
     dice: Dice,
@@ -96,23 +96,23 @@ struct House {
 
 impl House {
     fn open() -> Result<Self> {
-        let mut floor = Floor::new(TrustRules::default());
-        (0..AGENTS).for_each(|n| floor.enter(worker(n), SLOTS, false, NOW));
-        let fleet = Fleet { owners: floor.owners(NOW), ..Fleet::default() };
+        let mut hall = Hall::new(TrustRules::default());
+        (0..AGENTS).for_each(|n| hall.enter(worker(n), SLOTS, false, NOW));
+        let fleet = Fleet { owners: hall.owners(NOW), ..Fleet::default() };
         let mut jobs = BTreeMap::new();
         for (n, chunks) in std::iter::once(LARGE).chain([SMALL; SMALL_JOBS]).enumerate() {
             let submitted = submitted(u32::try_from(n)?, chunks);
             let job = Job::begin(&submitted.fact()).ok_or_else(|| anyhow::anyhow!("no job"))?;
-            floor.offer(offer(&job));
+            hall.offer(offer(&job));
             jobs.insert(submitted.id, job);
         }
         let (dice, live) = (Dice(7), Vec::new());
-        Ok(Self { floor, jobs, fleet, dice, live, given: 0, verified: 0 })
+        Ok(Self { hall, jobs, fleet, dice, live, given: 0, verified: 0 })
     }
 
     /// Gives every agent what it has room for.
     fn hand_out(&mut self) {
-        while let Some(ask) = self.floor.next_ask(NOW) {
+        while let Some(ask) = self.hall.next_ask(NOW) {
             let Some(job) = self.jobs.get_mut(&ask.job) else { return };
             let (number, dice) = (self.dice.next(), self.dice.next());
             let lease = LeaseId(Uuid::from_u64_pair(number, dice));
@@ -130,7 +130,7 @@ impl House {
                 self.live.push((ask.worker.agent, ask.job, lease));
                 Answer::Lease(lease, job.at_risk(lease))
             };
-            self.floor.answer(&ask, answer, NOW);
+            self.hall.answer(&ask, answer, NOW);
         }
     }
 
@@ -144,12 +144,12 @@ impl House {
         for fact in &facts {
             self.verified += u32::from(matches!(fact, Fact::ChunkVerified { .. }));
         }
-        self.floor.free(agent, lease, NOW);
+        self.hall.free(agent, lease, NOW);
         for (agent, lease) in job.take_freed() {
-            self.floor.free(agent, lease, NOW);
+            self.hall.free(agent, lease, NOW);
         }
         if job.has_work() {
-            self.floor.offer(offer(job));
+            self.hall.offer(offer(job));
         }
         Ok(())
     }

@@ -122,7 +122,7 @@ facts! {
         /// Who agreed: somebody else.
         approved_by: UserId,
     }
-    /// What the two admins of an adjustment read, in one chain with it: the text itself is no event.
+    /// What two admins read before an adjustment, in one chain with it: the words are no event.
     AdjustmentExplained "billing.adjustment_explained" {
         /// The adjustment.
         adjustment: AdjustmentId,

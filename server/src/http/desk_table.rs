@@ -68,8 +68,8 @@ listings! {
         "decided_at" "position" "text_in_log"];
 }
 
-/// A table is whole in itself, as the page is: it begins with a row for the opening balance and ends
-/// with one for the closing balance.
+/// A table is whole in itself, as the page is: it begins with a row for the opening balance and
+/// ends with one for the closing balance.
 impl Listing for AccountStatement {
     const NAME: &'static str = "statement";
     const COLUMNS: &'static [&'static str] = &[

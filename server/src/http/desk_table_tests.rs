@@ -44,7 +44,7 @@ struct Sample {
 fn sample<L: Listing>(list: &L) -> Sample {
     // In a statement it is the one between opening and closing.
     let mut items = list.items();
-    let item = items.remove(items.len() / 2);
+    let item = items.remove(items.len() >> 1);
     Sample { name: L::NAME, columns: L::COLUMNS, item, table: table(list) }
 }
 

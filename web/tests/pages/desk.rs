@@ -72,7 +72,7 @@ async fn the_books_are_shown_as_of_a_moment() {
         "<span class=\"badge\" data-state=\"done\">balanced</span>",
         "<b>398.658759</b>",
         "<b>12.00</b><small>USD at bank and providers",
-        "<b>1 of 3</b>",
+        "<b>1 of 4</b>",
         "1 broken",
         "href=\"/v1/admin/trial-balance?format=csv\"",
         "First at <a class=\"num\" href=\"/app/events/812\">",

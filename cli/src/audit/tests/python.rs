@@ -206,6 +206,20 @@ fn write_tiles(folder: &Folder, log: &Log) {
 }
 
 #[test]
+fn both_see_that_the_last_event_claims_more_bytes_than_there_are() {
+    let export = Log::of(&events(9)).export(&signer(), &[]);
+    let path = export.folder().path("tile/entries/000.p/9");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = events(9).pop().unwrap().encode().len();
+    let at = bytes.len() - last - 2;
+    bytes[at] += 1;
+    std::fs::write(&path, bytes).unwrap();
+    let bad = found(&export.folder(), &Trusted::default()).bad.unwrap();
+    let (code, told) = python(&[text(&export.0)]);
+    assert_eq!((bad.position, code, named(&told)), (Some(9), Some(10), Some(9)), "{told} / {bad}");
+}
+
+#[test]
 fn both_refuse_what_nothing_was_signed_for_hidden_or_not() {
     for name in [".hidden", "tile/.hidden", "notes.txt", "tile/0/000.p/7", "tile/entries/x001/000"]
     {

@@ -1,5 +1,5 @@
 //! The scheduler: knows connected agents and open jobs, and brings them together. It carries the
-//! questions of the floor to the jobs and the answers back, and tells the jobs who is there.
+//! questions of the hall to the jobs and the answers back, and tells the jobs who is there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::replace;
@@ -16,7 +16,7 @@ use super::job::JobActor;
 use super::message::{Answered, JobEvent, NextLease, Reported};
 use super::summary::{FleetSummary, Summary};
 use super::worker::{Assign, Replaced, Revoke, WorkerActor};
-use crate::domain::{Answer, Ask, Fleet, Floor, Offer, Standing, Tie, TrustRules, Worker};
+use crate::domain::{Answer, Ask, Fleet, Hall, Offer, Standing, Tie, TrustRules, Worker};
 
 /// The address that everybody uses.
 pub(crate) type SchedulerHandle = Addr<Scheduler>;
@@ -99,7 +99,7 @@ const SLOTS_MAX: u32 = 256;
 
 /// The scheduler.
 pub(crate) struct Scheduler {
-    floor: Floor,
+    hall: Hall,
     workers: HashMap<AgentId, Link>,
     jobs: BTreeMap<JobId, Addr<JobActor>>,
     /// Owners of agents that were cut off and may come back.
@@ -129,7 +129,7 @@ struct Link {
 impl Scheduler {
     pub(crate) fn new(clock: Clock, grace: Duration, rules: TrustRules) -> Self {
         Self {
-            floor: Floor::new(rules),
+            hall: Hall::new(rules),
             workers: HashMap::new(),
             jobs: BTreeMap::new(),
             missed: BTreeMap::new(),
@@ -156,7 +156,7 @@ impl Scheduler {
 
     /// Looks who is there, and tells the jobs if that has changed.
     fn announce_fleet(&mut self) {
-        let mut owners = self.floor.owners(self.clock.now());
+        let mut owners = self.hall.owners(self.clock.now());
         for owner in self.missed.values() {
             // Who may come back in a moment comes back as large as before.
             owners.insert(*owner, u64::MAX);
@@ -172,7 +172,7 @@ impl Scheduler {
     /// Ends the leases of an agent that is quarantined from now on.
     fn cut_off(&mut self, agent: AgentId) {
         tracing::warn!(%agent, "an agent is quarantined for wrong results");
-        for lease in self.floor.strip(agent, self.clock.now()) {
+        for lease in self.hall.strip(agent, self.clock.now()) {
             self.revoke(agent, lease);
         }
         self.tell_jobs(|| JobEvent::AgentGone(agent));
@@ -193,9 +193,9 @@ impl Scheduler {
 
     /// Asks the jobs for all agents with room, as far as they have anything to give.
     fn ask_all(&mut self, ctx: &mut Context<Self>) {
-        while let Some(ask) = self.floor.next_ask(self.clock.now()) {
+        while let Some(ask) = self.hall.next_ask(self.clock.now()) {
             let Some(job) = self.jobs.get(&ask.job).cloned() else {
-                self.floor.withdraw(ask.job);
+                self.hall.withdraw(ask.job);
                 continue;
             };
             let next = NextLease { worker: ask.worker, fleet: Arc::clone(&self.fleet) };
@@ -214,7 +214,7 @@ impl Scheduler {
             Answered::NotForThis => Answer::NotForThis,
             Answered::Nothing => Answer::Nothing,
         };
-        self.floor.answer(ask, answer, self.clock.now());
+        self.hall.answer(ask, answer, self.clock.now());
         // An agent that went away meanwhile leaves a lease that ends with its grace.
         if let (Answered::Lease(granted), Some(link)) = (answered, self.workers.get(&agent))
             && link.addr.try_send(Assign { job, granted }).is_err()
@@ -242,7 +242,7 @@ impl Actor for Scheduler {
         ctx.run_interval(Duration::from_millis(500), |act, ctx| {
             act.tell_jobs(|| JobEvent::Tick);
             // Quarantines and the rest of who failed too often end by themselves.
-            act.floor.replace(act.clock.now());
+            act.hall.replace(act.clock.now());
             act.announce_fleet();
             act.ask_all(ctx);
         });
@@ -261,7 +261,7 @@ impl Handler<WorkerUp> for Scheduler {
         }
         let worker = Worker { standing, ..msg.worker };
         let slots = msg.slots.clamp(1, SLOTS_MAX);
-        self.floor.enter(worker, slots, msg.paused, self.clock.now());
+        self.hall.enter(worker, slots, msg.paused, self.clock.now());
         let link = Link { addr: msg.addr, told: false };
         if let Some(old) = self.workers.insert(agent, link)
             && old.addr.try_send(Replaced).is_err()
@@ -283,7 +283,7 @@ impl Handler<WorkerDown> for Scheduler {
             return;
         }
         self.workers.remove(&agent);
-        if let Some(lender) = self.floor.leave(agent) {
+        if let Some(lender) = self.hall.leave(agent) {
             self.missed.insert(agent, lender);
         }
         // It may come back in a moment and go on with its leases.
@@ -310,14 +310,14 @@ impl Handler<WorkerPulse> for Scheduler {
             now,
         };
         // Leases of an earlier connection may be of any job.
-        match self.floor.jobs_of(agent, &msg.running) {
+        match self.hall.jobs_of(agent, &msg.running) {
             Some(jobs) if !first => {
                 let jobs = jobs.into_iter().filter_map(|job| self.jobs.get(&job));
                 jobs.for_each(|job| tell_job(job, pulse()));
             }
             _ => self.tell_jobs(pulse),
         }
-        if self.floor.pause(agent, msg.paused, now) {
+        if self.hall.pause(agent, msg.paused, now) {
             self.announce_soon(ctx);
         }
         self.ask_all(ctx);
@@ -329,8 +329,8 @@ impl Handler<Freed> for Scheduler {
 
     fn handle(&mut self, msg: Freed, ctx: &mut Self::Context) {
         let now = self.clock.now();
-        self.floor.free(msg.agent, msg.lease, now);
-        self.floor.ended(msg.agent, msg.well, now);
+        self.hall.free(msg.agent, msg.lease, now);
+        self.hall.ended(msg.agent, msg.well, now);
         self.ask_all(ctx);
     }
 }
@@ -348,7 +348,7 @@ impl Handler<JobUp> for Scheduler {
 
     fn handle(&mut self, msg: JobUp, ctx: &mut Self::Context) {
         let job = msg.offer.job;
-        self.floor.offer(msg.offer);
+        self.hall.offer(msg.offer);
         if self.jobs.get(&job) != Some(&msg.addr) {
             tell_job(&msg.addr, JobEvent::Fleet(Arc::clone(&self.fleet)));
             self.jobs.insert(job, msg.addr);
@@ -362,7 +362,7 @@ impl Handler<JobDown> for Scheduler {
 
     fn handle(&mut self, msg: JobDown, _: &mut Self::Context) {
         self.jobs.remove(&msg.0);
-        self.floor.withdraw(msg.0);
+        self.hall.withdraw(msg.0);
     }
 }
 
@@ -374,7 +374,7 @@ impl Handler<Standings> for Scheduler {
         for (agent, standing) in msg.0 {
             let before = self.standings.insert(agent, standing).unwrap_or_default();
             let was_out = before.quarantined(&self.rules, now).is_some();
-            if self.floor.judge(agent, standing, now) && !was_out {
+            if self.hall.judge(agent, standing, now) && !was_out {
                 self.cut_off(agent);
             }
         }
@@ -387,7 +387,7 @@ impl Handler<Withdraw> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: Withdraw, ctx: &mut Self::Context) {
-        if self.floor.free(msg.agent, msg.lease, self.clock.now()) {
+        if self.hall.free(msg.agent, msg.lease, self.clock.now()) {
             self.revoke(msg.agent, msg.lease);
             self.ask_all(ctx);
         }
@@ -400,10 +400,10 @@ impl Handler<Summary> for Scheduler {
     fn handle(&mut self, msg: Summary, _: &mut Self::Context) -> FleetSummary {
         let mut summary = FleetSummary::default();
         if let Some(consumer) = msg.without {
-            summary.rivals = self.floor.rivals(consumer);
+            summary.rivals = self.hall.rivals(consumer);
         }
         let mut twice = 0_u64;
-        for (agent, presence) in self.floor.presences(self.clock.now()) {
+        for (agent, presence) in self.hall.presences(self.clock.now()) {
             let state = match (presence.paused, presence.busy) {
                 (true, _) => AgentState::Paused,
                 (false, false) => AgentState::Idle,

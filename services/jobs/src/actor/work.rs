@@ -1,6 +1,6 @@
 //! What a job's actor does itself beside handing out chunks: it referees contradictions and puts
-//! the results together. Both run beside the mailbox; what they come to is checked against the job as
-//! it is then.
+//! the results together. Both run beside the mailbox; what they come to is checked against the job
+//! as it is then.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,6 +6,7 @@ use medusa_eventlog::Operation;
 use medusa_types::{Credits, Fuel, JobId, Sha256Hash, UserId};
 
 use super::Jobs;
+use super::retention::kept;
 use crate::actor::{Control, ControlJob, FuelLimit};
 use crate::error::JobsError;
 use crate::store;
@@ -105,8 +106,14 @@ impl Jobs {
     ///
     /// # Errors
     /// As for any quote: prices, agents and the program's offer may have changed.
+    /// [`JobsError::FilesDeleted`] when the input is, and was not uploaded again.
     pub async fn rerun(&self, user: UserId, id: JobId) -> Result<Quote, JobsError> {
         let view = self.job(user, id).await?;
+        if let Some(input) = view.input
+            && self.owned_size(user, input).await.is_err()
+        {
+            kept(&view)?;
+        }
         let mut db = self.parts.log.pool().acquire().await?;
         let program = store::quote::program_of_job(&mut db, id).await?;
         drop(db);

@@ -175,10 +175,10 @@ impl Jobs {
         let fuel = Fuel(50_000_000).0;
         let start = Run { limits: Limits { fuel, ..TRIAL }, ..trial(module, Vec::new()) };
         let ran = try_out(self.parts.runner.as_ref(), start).await?;
-        match ran.outcome {
-            Outcome::AgentFault => Err(JobsError::NotStarted(ran.stderr.trim_end().to_owned())),
-            _ => Ok(()),
-        }
+        // Nothing was counted: it failed before its first instruction.
+        let is_dead =
+            ran.fuel == Fuel(0) && matches!(ran.outcome, Outcome::Trap | Outcome::AgentFault);
+        if is_dead { Err(JobsError::NotStarted(ran.stderr.trim().to_owned())) } else { Ok(()) }
     }
 }
 

@@ -272,8 +272,8 @@ fn fuel_limit(sample: Fuel, largest: u64, (bytes, chunks): (u64, u32)) -> Fuel {
 }
 
 /// How long the job takes with who is online, from the processor time of one chunk. At best all
-/// slots compute for it alone, as many copies as it asks for; at worst it has its share beside the others,
-/// two copies of each, on slower machines.
+/// slots compute for it alone, as many copies as it asks for; at worst it has its share beside the
+/// others, two copies of each, on slower machines.
 fn time(sample_ms: u64, chunks: u32, spec: &JobSpec, fleet: &FleetSummary) -> Option<TimeRange> {
     let (weight, slots) = (spec.priority.weight(), u64::from(fleet.slots));
     let all = u64::from(weight).saturating_add(fleet.rivals.weight.into());

@@ -2,9 +2,9 @@
 
 mod chunk;
 mod copies;
-mod floor;
 mod fold;
 pub(crate) mod gaps;
+mod hall;
 mod idle;
 mod job;
 mod kin;
@@ -21,7 +21,7 @@ mod trust;
 mod verdict;
 
 pub use chunk::ChunkStatus;
-pub use floor::{Answer, Ask, Floor, Offer, Presence, Rivals};
+pub use hall::{Answer, Ask, Hall, Offer, Presence, Rivals};
 pub use job::Job;
 pub use kin::{Fleet, Tie, network};
 pub use lease::{Attempt, Lease, Worker};

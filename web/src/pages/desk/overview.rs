@@ -92,13 +92,19 @@ impl Overview<'_> {
 
     /// Invariants that were looked at and hold.
     fn holding(&self) -> usize {
-        self.checks().filter(|check| check.bad == 0 && check.checked_at.is_some()).count()
+        let holds = self.checks().filter(|check| check.bad == 0 && !check.idle);
+        holds.filter(|check| check.checked_at.is_some()).count()
+    }
+
+    /// Invariants that there is nothing for yet.
+    fn idle(&self) -> usize {
+        self.checks().filter(|check| check.idle).count()
     }
 
     /// Events that the slowest projection has still to apply.
     fn behind(&self) -> u64 {
         let found = self.projections.iter().flat_map(|found| &found.items);
-        found.map(|one| one.lag_events).max().unwrap_or_default()
+        found.filter(|one| !one.away).map(|one| one.lag_events).max().unwrap_or_default()
     }
 
     fn now(&self) -> bool {

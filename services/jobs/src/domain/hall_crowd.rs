@@ -1,10 +1,10 @@
-//! Who is on the floor, for those who look on: agents, their owners, and consumers with jobs.
+//! Who is in the hall, for those who look on: agents, their owners, and consumers with jobs.
 
 use std::collections::BTreeMap;
 
 use medusa_types::{AgentId, Timestamp, UserId};
 
-use super::{Floor, Seat};
+use super::{Hall, Seat};
 use crate::domain::Standing;
 
 /// How an agent is, for those who look on.
@@ -35,7 +35,7 @@ pub struct Rivals {
     pub weight: u32,
 }
 
-impl Floor {
+impl Hall {
     /// The owners of agents that could be given a lease, now or once others are done, each with the
     /// memory of its largest agent in bytes.
     #[must_use]

@@ -1,4 +1,4 @@
-//! The floor where agents and jobs meet: who is there, who has chunks to give, whose turn it is.
+//! The hall where agents and jobs meet: who is there, who has chunks to give, whose turn it is.
 //! Pure: the scheduler's actor carries its questions to the jobs and brings the answers back.
 //!
 //! Guarantees: consumers share what is computed at the same moment, whatever the size of their
@@ -119,9 +119,9 @@ struct Share {
     open: VecDeque<JobId>,
 }
 
-/// The floor.
+/// The hall.
 #[derive(Clone, Debug, Default)]
-pub struct Floor {
+pub struct Hall {
     rules: TrustRules,
     seats: BTreeMap<AgentId, Seat>,
     stalls: BTreeMap<JobId, Stall>,
@@ -137,7 +137,7 @@ pub struct Floor {
     served: u64,
 }
 
-impl Floor {
+impl Hall {
     /// An empty one.
     #[must_use]
     pub fn new(rules: TrustRules) -> Self {
@@ -433,9 +433,9 @@ fn unit(offer: &Offer) -> u64 {
     LOAD.checked_div(u64::from(offer.weight)).unwrap_or(LOAD)
 }
 
-#[path = "floor_crowd.rs"]
+#[path = "hall_crowd.rs"]
 mod crowd;
 
 #[cfg(test)]
-#[path = "floor_tests.rs"]
+#[path = "hall_tests.rs"]
 mod tests;
