@@ -19,6 +19,7 @@ mod view;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use files::ARCHIVE_CHUNKS_MAX;
 pub use program::NewExample;
@@ -41,6 +42,10 @@ use crate::split::Inputs;
 use crate::start::{self, Folded};
 use crate::store;
 use crate::store::submission::Submission;
+
+/// How long an upload waits for the turn of its owner, and how often it looks.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(20);
+const TURN_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the service is made of.
 pub struct JobsParts {
@@ -180,6 +185,19 @@ impl Jobs {
             return Err(JobsError::SampleRunning);
         }
         Ok(SampleTurn { jobs: self.clone(), user })
+    }
+
+    /// The same, when it is free: several uploads of one person take their turns.
+    async fn wait_for_sample_turn(&self, user: UserId) -> Result<SampleTurn, JobsError> {
+        let began = tokio::time::Instant::now();
+        loop {
+            match self.take_sample_turn(user) {
+                Err(JobsError::SampleRunning) if began.elapsed() < TURN_WAIT_MAX => {
+                    tokio::time::sleep(TURN_PAUSE).await;
+                }
+                turn => return turn,
+            }
+        }
     }
 
     /// A job's actor, started again from the log when it died of a panic.

@@ -132,7 +132,7 @@ impl Jobs {
         upload: &ProgramUpload,
         is_house: bool,
     ) -> Result<Program, JobsError> {
-        let _turn = if is_house { None } else { Some(self.take_sample_turn(user)?) };
+        let _turn = if is_house { None } else { Some(self.wait_for_sample_turn(user).await?) };
         if let Some(runtime) = &upload.runtime {
             return self.script(program, upload, runtime, is_house).await;
         }
