@@ -89,8 +89,8 @@ pub(crate) async fn first_chunk() -> Result<()> {
 pub(crate) async fn noop_chunks() -> Result<()> {
     let mut house = House::open().await?;
     let consumer = house.person("carla").await?;
-    house.agent("lena", Some(1)).await?;
-    house.agent("luis", Some(1)).await?;
+    house.agent("lena", None).await?;
+    house.agent("luis", None).await?;
     let warm = range_job(&consumer, NOOP, (WARM, 1)).await?;
     let done = |live: &JobLive| live.state == JobState::Done;
     submit_until(&consumer, &warm, done).await?;

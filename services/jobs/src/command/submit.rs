@@ -162,7 +162,11 @@ impl Jobs {
             self.begin(job, program.size).await?;
         }
         parts.progress.reached(position).await;
-        self.job(user, job).await
+        match self.job(user, job).await {
+            // The read model is behind; the same key answers with the job once it is there.
+            Err(JobsError::Missing(_)) => Err(JobsError::Busy),
+            answer => answer,
+        }
     }
 
     /// The plan of a quote from before plans were kept.
