@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::process::{Folder, Process};
-use super::until;
+use super::{until, within};
 
 const DRIVER: &str = "/usr/bin/chromedriver";
 const BROWSERS: [&str; 3] =
     ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+/// A page has settled by then.
+const SETTLED: Duration = Duration::from_secs(10);
 /// The key of an element's id in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -66,12 +68,18 @@ impl Browser {
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
+        let answer = self.ask(path, &body).await;
+        answer.unwrap_or_else(|refusal| panic!("{path} {body}: {refusal}"))
+    }
+
+    /// What the driver answers, or why it does not do it.
+    async fn ask(&self, path: &str, body: &Value) -> Result<Value, Value> {
         let url = format!("http://{}/session/{}/{path}", self.listen, self.session);
-        let answer = self.http.post(url).json(&body).send().await.unwrap();
+        let answer = self.http.post(url).json(body).send().await.unwrap();
         let good = answer.status().is_success();
         let mut answer: Value = answer.json().await.unwrap();
-        assert!(good, "{path} {body}: {answer}");
-        answer["value"].take()
+        let value = answer["value"].take();
+        if good { Ok(value) } else { Err(value) }
     }
 
     /// Opens a page of the house.
@@ -97,8 +105,13 @@ impl Browser {
 
     /// Clicks what is found first.
     pub(crate) async fn click(&self, css: &str) {
-        let element = self.element(css).await;
-        self.post(&format!("element/{element}/click"), json!({})).await;
+        let path = format!("element/{}/click", self.element(css).await);
+        // What moves while the page settles is pressed when it stands still, as a person does.
+        within(SETTLED, css, async || match self.ask(&path, &json!({})).await {
+            Err(refusal) if refusal["error"] == "element click intercepted" => None,
+            answer => Some(answer.unwrap_or_else(|refusal| panic!("{path}: {refusal}"))),
+        })
+        .await;
     }
 
     /// Types into what is found first.
