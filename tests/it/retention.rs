@@ -197,11 +197,7 @@ async fn the_button_on_a_jobs_page_asks_first_and_the_page_says_what_became_of_t
     let (carla, lena) = (house.person("carla").await, house.person("lena").await);
     let agent = house.agent(&lena).await;
     let job = run(&carla, &lines(&carla, &text(7)).await).await;
-    browser.goto("/login").await;
-    browser.fill("#email", &carla.email).await;
-    browser.fill("#password", &carla.password).await;
-    browser.click("main form button.primary").await;
-    browser.until("location.pathname.startsWith('/app')").await;
+    browser.log_in(&carla).await;
     browser.be_narrow(360).await;
     browser.goto(&format!("/app/jobs/{}", job.id)).await;
     let results = async || {

@@ -37,11 +37,7 @@ async fn a_large_input_is_paused_and_goes_on_after_a_reload() {
     std::fs::write(&path, &bytes).unwrap();
     let path = path.to_str().unwrap();
 
-    browser.goto("/login").await;
-    browser.fill("#email", &carla.email).await;
-    browser.fill("#password", &carla.password).await;
-    browser.click("main form button.primary").await;
-    browser.until("location.pathname.startsWith('/app')").await;
+    browser.log_in(&carla).await;
     browser.be_narrow(360).await;
     browser.goto("/app/jobs/new").await;
     browser.click("label.choice:has(input[data-id='cells'])").await;

@@ -41,6 +41,16 @@ pub enum PauseWhy {
 }
 
 impl PauseWhy {
+    /// The word in the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::HoldSpent => "hold_spent",
+            Self::ChunksFailed => "chunks_failed",
+        }
+    }
+
     /// Reads the word that the log has.
     #[must_use]
     pub fn of_word(word: &str) -> Self {

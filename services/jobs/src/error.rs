@@ -49,7 +49,7 @@ pub enum JobsError {
     Ended,
     /// The job cannot go on: that for which it paused is still so.
     #[error("the job cannot go on yet")]
-    Stuck(crate::domain::Pause),
+    Stuck(medusa_api::PauseWhy),
     /// Nothing has failed that could be tried again.
     #[error("no chunk has failed")]
     NothingFailed,
@@ -288,10 +288,10 @@ fn blob_problem(error: &BlobError) -> ApiError {
     }
 }
 
-fn stuck(why: crate::domain::Pause) -> ApiError {
+fn stuck(why: medusa_api::PauseWhy) -> ApiError {
     let (code, title) = match why {
-        crate::domain::Pause::ChunksFailed => ("jobs.chunks_failed", "only failed chunks are left"),
+        medusa_api::PauseWhy::ChunksFailed => ("jobs.chunks_failed", "only failed chunks are left"),
         _ => ("jobs.hold_spent", "the credits that were held are spent"),
     };
-    ApiError::new(409, code, title, medusa_api::PauseWhy::of_word(why.word()).in_words())
+    ApiError::new(409, code, title, why.in_words())
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::people::Person;
 use super::process::{Folder, Process};
 use super::{until, within};
 
@@ -85,6 +86,15 @@ impl Browser {
     /// Opens a page of the house.
     pub(crate) async fn goto(&self, path: &str) {
         self.post("url", json!({ "url": format!("{}{path}", self.house) })).await;
+    }
+
+    /// Logs a person in.
+    pub(crate) async fn log_in(&self, person: &Person) {
+        self.goto("/login").await;
+        self.fill("#email", &person.email).await;
+        self.fill("#password", &person.password).await;
+        self.click("main form button.primary").await;
+        self.until("location.pathname.startsWith('/app')").await;
     }
 
     /// What a piece of script in the page returns.

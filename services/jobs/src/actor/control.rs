@@ -2,13 +2,13 @@
 //! operation, and answered when it is in the log.
 
 use actix::prelude::*;
+use medusa_api::PauseWhy;
 use medusa_eventlog::AppendError;
 use medusa_events::{EndState, Fact};
 use medusa_types::Fuel;
 
 use super::job::{JobActor, LEAVE_AFTER, Leave, Refold};
 use super::message::{Control, ControlJob, FuelLimit};
-use crate::domain::Pause;
 use crate::error::JobsError;
 
 impl JobActor {
@@ -18,7 +18,7 @@ impl JobActor {
             return Err(JobsError::Ended);
         }
         let facts = match what {
-            Control::Pause => self.job.pause(Pause::Asked),
+            Control::Pause => self.job.pause(PauseWhy::Asked),
             Control::Resume => self.job.resume(),
             Control::Raise(amount) => self.job.raise(amount),
             Control::Retry(fuel) => self.job.retry(fuel),

@@ -1,12 +1,12 @@
 //! Folding facts into a job. Cannot fail: a fact that was decided is so.
 
+use medusa_api::PauseWhy;
 use medusa_events::Fact;
 use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash};
 
 use super::chunk::Chunk;
 use super::job::{Job, LEASE_MS};
 use super::lease::{Attempt, Lease};
-use super::pause::Pause;
 use super::submitted::MergeTree;
 use super::trust::Copies;
 
@@ -77,7 +77,7 @@ impl Job {
                 self.tree = self.submitted.tree();
             }
             Fact::EscrowRaised { amount, .. } => self.raised = self.raised.saturating_add(*amount),
-            Fact::JobPaused { why, .. } => self.paused = Some(Pause::of_word(why)),
+            Fact::JobPaused { why, .. } => self.paused = Some(PauseWhy::of_word(why)),
             Fact::JobResumed { .. } => self.paused = None,
             Fact::ChunksRetried { fuel_limit, .. } => self.pardon(*fuel_limit),
             Fact::MergeStarted { .. } => (self.merging, self.paused) = (true, None),

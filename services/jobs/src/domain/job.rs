@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use medusa_api::PauseWhy;
 use medusa_events::{AttemptShare, EndState, Fact, FileRef};
 use medusa_ledger::split_shares;
 use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp};
@@ -14,7 +15,6 @@ use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, LeaseId, Outcome, Sha256H
 use super::chunk::{Chunk, ChunkStatus, Wanting};
 use super::kin::Fleet;
 use super::lease::{Attempt, Lease};
-use super::pause::Pause;
 use super::submitted::Submitted;
 use super::tree::Tree;
 use super::trust::TrustRules;
@@ -49,7 +49,7 @@ pub struct Job {
     pub(super) raised: Credits,
     /// Fuel that one run may use: what was submitted, or more after a retry.
     pub(super) fuel_limit: Fuel,
-    pub(super) paused: Option<Pause>,
+    pub(super) paused: Option<PauseWhy>,
     /// How often its failed chunks got another chance.
     pub(super) retries: u32,
     pub(super) merging: bool,

@@ -27,7 +27,6 @@ pub use kin::{Fleet, Tie, network};
 pub use lease::{Attempt, Lease, Worker};
 pub use marks::{leases_told, marks};
 pub use pace::Pace;
-pub use pause::Pause;
 pub use price::{Priced, Prices, Work, quote_price};
 pub use submitted::{MergeTree, Submitted};
 pub use tree::Tree;

@@ -1,6 +1,7 @@
 //! What a consumer does to a running job: pauses and resumes it, raises its budget, gives chunks
 //! that failed another chance. And when a job pauses by itself.
 
+use medusa_api::PauseWhy;
 use medusa_events::Fact;
 use medusa_types::{Credits, Fuel};
 
@@ -8,43 +9,10 @@ use super::chunk::Chunk;
 use super::job::Job;
 use super::kin::Fleet;
 
-/// Why a job hands out nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
-    /// The consumer wished it.
-    Asked,
-    /// What was held is spent.
-    HoldSpent,
-    /// Nothing is left but chunks that failed.
-    ChunksFailed,
-}
-
-impl Pause {
-    /// The word in the log.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::HoldSpent => "hold_spent",
-            Self::ChunksFailed => "chunks_failed",
-        }
-    }
-
-    /// Reads it back.
-    #[must_use]
-    pub fn of_word(word: &str) -> Self {
-        match word {
-            "hold_spent" => Self::HoldSpent,
-            "chunks_failed" => Self::ChunksFailed,
-            _ => Self::Asked,
-        }
-    }
-}
-
 impl Job {
     /// Why it hands out nothing, if it is paused.
     #[must_use]
-    pub const fn paused(&self) -> Option<Pause> {
+    pub const fn paused(&self) -> Option<PauseWhy> {
         self.paused
     }
 
@@ -73,7 +41,7 @@ impl Job {
 
     /// Stops handing out chunks; what is under way goes on and is paid. Changes nothing when it is
     /// paused, merging or over.
-    pub fn pause(&mut self, why: Pause) -> Vec<Fact> {
+    pub fn pause(&mut self, why: PauseWhy) -> Vec<Fact> {
         let mut facts = Vec::new();
         if self.is_running() {
             let (job, why) = (self.submitted.id, why.word().to_owned());
@@ -87,9 +55,9 @@ impl Job {
     pub fn resume(&mut self) -> Vec<Fact> {
         let mut facts = Vec::new();
         let free = match self.paused {
-            None | Some(Pause::ChunksFailed) => false,
-            Some(Pause::HoldSpent) => self.affordable().is_some(),
-            Some(Pause::Asked) => true,
+            None | Some(PauseWhy::ChunksFailed) => false,
+            Some(PauseWhy::HoldSpent) => self.affordable().is_some(),
+            Some(PauseWhy::Asked) => true,
         };
         if free && self.ended.is_none() {
             self.fold(&mut facts, Fact::JobResumed { job: self.submitted.id });
@@ -105,7 +73,7 @@ impl Job {
         }
         let (job, owner) = (self.submitted.id, self.submitted.owner);
         self.fold(&mut facts, Fact::EscrowRaised { job, owner, amount });
-        if self.paused == Some(Pause::HoldSpent) {
+        if self.paused == Some(PauseWhy::HoldSpent) {
             facts.extend(self.resume());
         }
         facts
@@ -123,7 +91,7 @@ impl Job {
         let fuel_limit = fuel_limit.max(self.fuel_limit);
         let job = self.submitted.id;
         self.fold(&mut facts, Fact::ChunksRetried { job, chunks, fuel_limit });
-        if self.paused == Some(Pause::ChunksFailed) {
+        if self.paused == Some(PauseWhy::ChunksFailed) {
             self.fold(&mut facts, Fact::JobResumed { job });
         }
         facts
@@ -131,11 +99,11 @@ impl Job {
 
     /// Why it should pause by itself, if it should.
     #[must_use]
-    pub fn should_pause(&self, fleet: &Fleet) -> Option<Pause> {
+    pub fn should_pause(&self, fleet: &Fleet) -> Option<PauseWhy> {
         if self.is_starved(fleet) {
-            return Some(Pause::HoldSpent);
+            return Some(PauseWhy::HoldSpent);
         }
-        (self.is_running() && self.is_left_with_failures()).then_some(Pause::ChunksFailed)
+        (self.is_running() && self.is_left_with_failures()).then_some(PauseWhy::ChunksFailed)
     }
 
     fn is_left_with_failures(&self) -> bool {

@@ -30,8 +30,8 @@ fn a_paused_job_hands_out_nothing_and_what_is_under_way_is_paid() {
     let both = fleet(&[ANN, BOB]);
     lease(&mut job, ANN, 1, &both).unwrap();
     lease(&mut job, BOB, 2, &both).unwrap();
-    assert_eq!(kinds(&job.pause(Pause::Asked)), ["job_paused"]);
-    assert!(job.pause(Pause::Asked).is_empty() && !job.has_work());
+    assert_eq!(kinds(&job.pause(PauseWhy::Asked)), ["job_paused"]);
+    assert!(job.pause(PauseWhy::Asked).is_empty() && !job.has_work());
     assert_eq!(lease(&mut job, ANN, 3, &both), None);
     report(&mut job, 1, Outcome::Done, 5, &both);
     assert_eq!(
@@ -50,8 +50,8 @@ fn a_spent_hold_pauses_the_job_until_there_is_more() {
     let mut job = Job::begin(&submitted(2, 2, 220).fact()).unwrap();
     both_run(&mut job, 1, Outcome::Done, Fuel(1_000_000_000), &both);
     assert_eq!(lease(&mut job, ANN, 3, &both), None);
-    assert_eq!(job.should_pause(&both), Some(Pause::HoldSpent));
-    job.pause(Pause::HoldSpent);
+    assert_eq!(job.should_pause(&both), Some(PauseWhy::HoldSpent));
+    job.pause(PauseWhy::HoldSpent);
     assert!(job.resume().is_empty(), "nothing has changed");
     assert_eq!(kinds(&job.raise(Credits::from_micros(10))), ["escrow_raised"]);
     let facts = job.raise(Credits::from_micros(210));
@@ -72,9 +72,9 @@ fn a_job_that_keeps_going_computes_the_rest_and_then_asks() {
     assert_eq!(job.should_pause(&both), None, "there is more to do");
     both_run(&mut job, 3, Outcome::Done, Fuel(5), &both);
     both_run(&mut job, 5, Outcome::Done, Fuel(5), &both);
-    assert_eq!((job.should_pause(&both), job.failures()), (Some(Pause::ChunksFailed), 1));
+    assert_eq!((job.should_pause(&both), job.failures()), (Some(PauseWhy::ChunksFailed), 1));
     assert!(!job.complete() && job.start_merge().is_none());
-    job.pause(Pause::ChunksFailed);
+    job.pause(PauseWhy::ChunksFailed);
     assert!(job.resume().is_empty(), "there is nothing to go on with");
     let facts = job.retry(Fuel(4_000_000_000));
     assert_eq!(kinds(&facts), ["chunks_retried", "job_resumed"]);
@@ -90,8 +90,8 @@ fn a_chunk_that_nobody_could_finish_can_be_tried_again() {
     let mut epochs = Vec::new();
     for n in 1..=9_u128 {
         if n == 9 {
-            assert_eq!(job.should_pause(&alone), Some(Pause::ChunksFailed));
-            assert_eq!(kinds(&job.pause(Pause::ChunksFailed)), ["job_paused"]);
+            assert_eq!(job.should_pause(&alone), Some(PauseWhy::ChunksFailed));
+            assert_eq!(kinds(&job.pause(PauseWhy::ChunksFailed)), ["job_paused"]);
             assert_eq!(job.retry(Fuel(0)).len(), 2);
         }
         let id = LeaseId(Uuid::from_u128(n));

@@ -35,22 +35,33 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The submission of a job; nothing also when its plan is not there.
-pub(crate) async fn find(
-    db: &mut PgConnection,
-    job: JobId,
-) -> Result<Option<Submission>, JobsError> {
-    let row = sqlx::query!(
+/// What is kept of a job: its spec, its plan as bytes, and its plan in the column of before.
+struct Kept {
+    spec: Value,
+    plan: Option<Value>,
+    json: Option<Vec<u8>>,
+}
+
+async fn kept(db: &mut PgConnection, job: JobId) -> sqlx::Result<Option<Kept>> {
+    sqlx::query_as!(
+        Kept,
         r#"select s.spec, s.plan, p.json as "json?"
            from submission s left join plan p on p.quote_id = s.quote_id
            where s.job_id = $1"#,
         job.0
     )
     .fetch_optional(db)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let Some(plan) = read(row.json, row.plan).await? else { return Ok(None) };
-    let spec = serde_json::from_value(row.spec)?;
+    .await
+}
+
+/// The submission of a job; nothing also when its plan is not there.
+pub(crate) async fn find(
+    db: &mut PgConnection,
+    job: JobId,
+) -> Result<Option<Submission>, JobsError> {
+    let Some(kept) = kept(db, job).await? else { return Ok(None) };
+    let Some(plan) = read(kept.json, kept.plan).await? else { return Ok(None) };
+    let spec = serde_json::from_value(kept.spec)?;
     Ok(Some(Submission { spec, plan }))
 }
 
@@ -59,18 +70,12 @@ pub(crate) async fn plan_json(
     db: &mut PgConnection,
     job: JobId,
 ) -> Result<Option<Vec<u8>>, JobsError> {
-    let row = sqlx::query!(
-        r#"select s.plan, p.json as "json?"
-           from submission s left join plan p on p.quote_id = s.quote_id
-           where s.job_id = $1"#,
-        job.0
-    )
-    .fetch_optional(db)
-    .await?;
-    match row {
-        Some(row) if row.json.is_some() => Ok(row.json),
+    match kept(db, job).await? {
+        Some(kept) if kept.json.is_some() => Ok(kept.json),
         // The column has the members in another order: written by us they are the same bytes again.
-        Some(row) => Ok(read(None, row.plan).await?.map(|p| serde_json::to_vec(&p)).transpose()?),
+        Some(kept) => {
+            Ok(read(None, kept.plan).await?.map(|p| serde_json::to_vec(&p)).transpose()?)
+        }
         None => Ok(None),
     }
 }
