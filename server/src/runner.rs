@@ -1,23 +1,40 @@
-//! The server's own sandbox behind the port of jobs: inspection, quotes, referee. Each run is a
-//! fresh worker process.
+//! The server's own sandbox behind the port of jobs: inspection, quotes, referee. A run is in a
+//! worker process of its own, or in one that stayed from another run of the same job.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use medusa_jobs::port::{Ran, Run, Runner};
 use medusa_platform::auth::BoxFuture;
+use medusa_platform::supervise::supervise;
 use medusa_platform::{ApiError, BlobStore};
-use medusa_sandbox::{CompileError, Modules, Refusal, Task, Worker, WorkerError};
-use medusa_types::Fuel;
+use medusa_sandbox::{
+    CompileError, Compiled, Modules, Purpose, Refusal, Report, Slots, Task, Worker, WorkerError,
+};
+use medusa_types::{Fuel, JobId, Sha256Hash};
+use tokio_util::sync::CancellationToken;
+
+/// Worker processes that may stay for more chunks of their jobs.
+const SLOTS: u32 = 2;
+/// Between two looks for those that nobody needed for a while.
+const TIDY: Duration = Duration::from_secs(10);
 
 /// The sandbox of this server.
 pub(crate) struct ServerRunner {
     modules: Modules,
     blobs: BlobStore,
+    slots: Arc<Slots>,
 }
 
 impl ServerRunner {
     /// With compiled programs in this cache.
-    pub(crate) fn new(modules: Modules, blobs: BlobStore) -> Self {
-        Self { modules, blobs }
+    pub(crate) fn new(modules: Modules, blobs: BlobStore, stop: CancellationToken) -> Self {
+        let slots = Arc::new(Slots::new(SLOTS));
+        let tidied = Arc::clone(&slots);
+        supervise("jobs.runner", stop, move || tidy(Arc::clone(&tidied)));
+        Self { modules, blobs, slots }
     }
 
     async fn run_once(&self, run: Run) -> Result<Ran, ApiError> {
@@ -39,9 +56,11 @@ impl ServerRunner {
             clock_ms: run.clock_ms,
             limits: run.limits,
         };
-        let mut worker = Worker::start(&self.modules, &compiled).await.map_err(broken)?;
-        let report = worker.run(task).await.map_err(broken)?;
-        worker.stop().await;
+        let report = match run.job {
+            Some(job) => self.run_of_job(job, (run.program, run.strict), &compiled, task).await,
+            None => self.run_alone(&compiled, task).await,
+        };
+        let report = report.map_err(broken)?;
         Ok(Ran {
             outcome: report.outcome,
             output: report.output.into(),
@@ -49,6 +68,36 @@ impl ServerRunner {
             stderr: report.stderr,
             cpu_ms: report.cpu_ms,
         })
+    }
+
+    async fn run_alone(&self, compiled: &Compiled, task: Task) -> Result<Report, WorkerError> {
+        let mut worker = Worker::start(&self.modules, compiled).await?;
+        let report = worker.run(task).await?;
+        worker.stop().await;
+        Ok(report)
+    }
+
+    async fn run_of_job(
+        &self,
+        job: JobId,
+        (program, strict): (Sha256Hash, bool),
+        compiled: &Compiled,
+        task: Task,
+    ) -> Result<Report, WorkerError> {
+        let purpose = Purpose { job: job.to_string(), program, strict };
+        match self.slots.take(&purpose).await {
+            Some(mut slot) => slot.run(&self.modules, compiled, purpose, task).await,
+            None => self.run_alone(compiled, task).await,
+        }
+    }
+}
+
+/// Ends workers that nobody needs any more, for ever.
+async fn tidy(slots: Arc<Slots>) -> Result<(), Infallible> {
+    let mut times = tokio::time::interval(TIDY);
+    loop {
+        times.tick().await;
+        slots.tidy(&[]);
     }
 }
 

@@ -224,7 +224,7 @@ async fn build(
         log: log.clone(),
         blobs: blobs.clone(),
         escrows: Arc::new(JobEscrows(billing.clone())),
-        runner: Arc::new(ServerRunner::new(modules, blobs)),
+        runner: Arc::new(ServerRunner::new(modules, blobs, stop.clone())),
         agents: Arc::new(OwnedAgents(accounts.clone())),
         tickets: Arc::new(Tickets::new(data.secret("tickets.key", random)?)),
         clock: clock.clone(),

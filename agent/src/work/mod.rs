@@ -1,14 +1,12 @@
 //! From a lease to its report.
 //!
 //! The [`floor`] takes leases on and can stop each of them. [`run`] takes one lease through its
-//! steps; inputs are fetched while other chunks compute. [`slots`] bound how many compute at once
-//! and keep a worker process between chunks of one job. [`programs`] remember compiled modules.
+//! steps; inputs are fetched while other chunks compute. [`programs`] remember compiled modules.
 
 mod diary;
 mod floor;
 mod programs;
 mod run;
-mod slots;
 
 pub(crate) use floor::{Floor, Order};
 pub(crate) use programs::Programs;

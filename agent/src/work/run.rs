@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use medusa_protocol::{Frame, INLINE_BYTES_MAX, Lease, Message, Report, guest_env};
-use medusa_sandbox::{Task, WorkerError};
+use medusa_sandbox::{Purpose, Slots, Task, WorkerError};
 use medusa_types::{Outcome, Sha256Hash};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::programs::Programs;
-use super::slots::{Purpose, Slots};
 use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::fetch::{Blobs, FetchError};

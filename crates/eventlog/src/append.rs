@@ -8,13 +8,12 @@ use medusa_ledger::{Move, Posting};
 use medusa_platform::position;
 use medusa_types::UserId;
 use sqlx::PgPool;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::AppendError;
 use crate::operation::Operation;
 use crate::projector::Progress;
-use crate::read::StoredEvent;
-use crate::tail::Tail;
+use crate::tail::{Latest, Tail};
 
 /// Where the stream must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +87,30 @@ pub struct Appended {
 /// What became of each of some appends.
 pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
 
+/// What is done with the answer to a chain, in the writer's own task: it must not take long.
+type Tell = Box<dyn FnOnce(Result<Appended, AppendError>) + Send + Sync>;
+
+/// Tells in any case: what is dropped without an answer became nobody knows what.
+pub(crate) struct Told(Option<Tell>);
+
+impl Told {
+    fn tell(&mut self, answer: Result<Appended, AppendError>) {
+        if let Some(tell) = self.0.take() {
+            tell(answer);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.tell(Err(AppendError::Unknown));
+    }
+}
+
 /// Who waits for the answer.
 pub(crate) enum Waiter {
     One(oneshot::Sender<Result<Appended, AppendError>>),
+    Told(Told),
     All(oneshot::Sender<Answers>),
 }
 
@@ -107,6 +127,9 @@ impl Request {
             Waiter::One(waiter) => {
                 let answer = answers.pop().unwrap_or(Err(AppendError::Unknown));
                 let _gone = waiter.send(answer);
+            }
+            Waiter::Told(mut waiter) => {
+                waiter.tell(answers.pop().unwrap_or(Err(AppendError::Unknown)));
             }
             Waiter::All(waiter) => {
                 let _gone = waiter.send(answers);
@@ -126,14 +149,11 @@ impl Request {
     }
 }
 
-/// A batch as it was committed.
-pub(crate) type Batch = Arc<Vec<Arc<StoredEvent>>>;
-
 /// The handle to the log. Cheap to clone.
 #[derive(Clone)]
 pub struct EventLog {
     pub(crate) queue: mpsc::Sender<Request>,
-    pub(crate) batches: broadcast::Sender<Batch>,
+    pub(crate) latest: Arc<Latest>,
     pub(crate) head: watch::Receiver<i64>,
     pub(crate) books: Progress,
     pub(crate) pool: PgPool,
@@ -168,6 +188,24 @@ impl EventLog {
         let (waiter, receiver) = oneshot::channel();
         self.send(Request { appends: vec![append], waiter: Waiter::One(waiter) })?;
         Ok(receiver)
+    }
+
+    /// Puts a chain into the queue, like [`EventLog::enqueue`]. `tell` hears what became of it, in
+    /// the writer's own task; also that the queue did not take it.
+    pub fn enqueue_telling(
+        &self,
+        append: Append,
+        tell: impl FnOnce(Result<Appended, AppendError>) + Send + Sync + 'static,
+    ) {
+        let waiter = Waiter::Told(Told(Some(Box::new(tell))));
+        let request = Request { appends: vec![append], waiter };
+        if let Err(error) = self.queue.try_send(request) {
+            let (request, why) = match error {
+                mpsc::error::TrySendError::Full(request) => (request, AppendError::Busy),
+                mpsc::error::TrySendError::Closed(request) => (request, AppendError::Unknown),
+            };
+            request.refuse(&why);
+        }
     }
 
     /// Appends many chains in one go and waits until all are durable. Each is accepted or refused
@@ -225,7 +263,7 @@ impl EventLog {
     /// Reads on after this position, for ever.
     #[must_use]
     pub fn tail(&self, after: i64) -> Tail {
-        Tail::new(self.own.clone(), self.batches.subscribe(), self.head.clone(), after)
+        Tail::new(self.own.clone(), Arc::clone(&self.latest), self.head.clone(), after)
     }
 
     /// The database that the log stands in.

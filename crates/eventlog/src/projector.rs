@@ -131,7 +131,10 @@ pub async fn project<P: Projection>(
             place.position = tail.position();
         }
         progress.set(place.position);
-        progress.rest(events.len()).await;
+        if events.len() < P::SPAN {
+            // Otherwise more is waiting than one step can take, and a rest would gather nothing.
+            progress.rest(events.len()).await;
+        }
     }
 }
 

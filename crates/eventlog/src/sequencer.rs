@@ -10,10 +10,10 @@ use medusa_platform::Clock;
 use medusa_platform::supervise::supervise;
 use medusa_types::Uuid;
 use sqlx::{PgConnection, PgPool};
-use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::append::{Answers, Append, Batch, EventLog, Request};
+use crate::append::{Answers, Append, EventLog, Request};
 use crate::books::Books;
 use crate::commit::{self, CommitError, Written};
 use crate::committer::Committer;
@@ -22,6 +22,7 @@ use crate::operation::Operation;
 use crate::projector::{Progress, project};
 use crate::standby::{Writer, live, stand_by};
 use crate::state::{Decided, State, operations_to_read};
+use crate::tail::Latest;
 
 /// Events of one transaction; the last append of a batch may go beyond.
 const BATCH_MAX: usize = 8_000;
@@ -31,8 +32,6 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 const QUEUE_MAX: usize = 20_000;
 /// Requests that are taken from the queue at a time.
 const TAKE_MAX: usize = 256;
-/// Batches that a slow reader may lie behind before it reads from the database.
-const RECENT_BATCHES: usize = 128;
 /// Connections of the log itself: the writer's, and one for each projection.
 const OWN_CONNECTIONS: u32 = 12;
 /// Between two looks for reservations whose time is over.
@@ -67,13 +66,13 @@ pub async fn start(config: LogConfig, stop: CancellationToken) -> Result<EventLo
     let mut epoch = None;
     let writer = stand_by(&config, &stop, &mut epoch).await?;
     let (queue, requests) = mpsc::channel(QUEUE_MAX);
-    let (batches, _) = broadcast::channel(RECENT_BATCHES);
+    let latest = Arc::<Latest>::default();
     let (head_tx, head) = watch::channel(writer.state.position);
     let books = Progress::default();
     let checking = Arc::default();
     let log = EventLog {
         queue,
-        batches: batches.clone(),
+        latest: Arc::clone(&latest),
         head,
         books: books.clone(),
         pool,
@@ -86,7 +85,7 @@ pub async fn start(config: LogConfig, stop: CancellationToken) -> Result<EventLo
     supervise("eventlog.sequencer", stop.clone(), move || {
         let run = Run {
             config: Arc::clone(&config),
-            batches: batches.clone(),
+            latest: Arc::clone(&latest),
             head: head_tx.clone(),
             books: books.clone(),
         };
@@ -154,7 +153,7 @@ async fn written(on_way: &mut Option<OnWay>) -> Result<(), CommitError> {
 /// What the writer's task works with.
 struct Run {
     config: Arc<LogConfig>,
-    batches: broadcast::Sender<Batch>,
+    latest: Arc<Latest>,
     head: watch::Sender<i64>,
     books: Progress,
 }
@@ -307,8 +306,7 @@ impl Run {
         let first = decided.before.position;
         let last = decided.events.last().map_or(first, |event| event.envelope.position);
         if last > first {
-            // Without readers there is nobody to tell.
-            let _unread = self.batches.send(Arc::new(decided.events));
+            self.latest.push(decided.events);
             self.head.send_replace(last);
         }
         for (request, answers) in requests.into_iter().zip(answers) {

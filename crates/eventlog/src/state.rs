@@ -183,6 +183,18 @@ impl State {
         unknown
     }
 
+    /// Whether it would be strange if this chain had been written before: the database refuses it
+    /// if it was. A stream that has not gone beyond what a chain expects has not seen it.
+    fn is_first_time(&self, append: &Append, now: Timestamp) -> bool {
+        match append.events.first() {
+            Some(NewEvent { stream, expect: Expect::Version(expected), .. }) => {
+                let known = self.streams.get(stream).copied();
+                known.or_else(|| self.is_new(stream).then_some(0)).is_some_and(|at| at <= *expected)
+            }
+            _ => append.operation.as_ref().is_some_and(|operation| is_fresh(operation, now)),
+        }
+    }
+
     /// Ids come from clocks of this house, which may differ a little.
     fn is_new(&self, stream: &str) -> bool {
         const SKEW_MS: i64 = 10_000;
@@ -340,9 +352,8 @@ pub(crate) fn operations_to_read<'a>(
     now: Timestamp,
 ) -> Vec<Uuid> {
     appends
-        .filter_map(|a| a.operation.as_ref())
-        .filter(|o| !is_fresh(o, now))
-        .map(Operation::id)
+        .filter(|append| !state.is_first_time(append, now))
+        .filter_map(|append| append.operation.as_ref().map(Operation::id))
         .filter(|id| state.operations.get(id).is_none())
         .collect()
 }

@@ -1,21 +1,51 @@
-//! Following the log: fresh batches come from memory, older ones and gaps from the database.
+//! Following the log: the latest events come from memory, older ones from the database.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use sqlx::PgPool;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
-use crate::append::Batch;
 use crate::error::LogError;
 use crate::read::{StoredEvent, read_events};
 
-/// Events of one read from the database.
-const READ_MAX: i64 = 1_000;
+/// Events of one read from the database, or from memory without a wish for more.
+const READ_MAX: usize = 1_000;
+/// Events that stay in memory for readers that are close behind. A projection that rests for a
+/// second under full load finds everything that came meanwhile.
+const RECENT_EVENTS: usize = 32_768;
+
+/// The latest events of the log, without a gap.
+#[derive(Default)]
+pub(crate) struct Latest(Mutex<VecDeque<Arc<StoredEvent>>>);
+
+impl Latest {
+    /// Takes the next events of the log.
+    pub(crate) fn push(&self, events: Vec<Arc<StoredEvent>>) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.extend(events);
+        let old = latest.len().saturating_sub(RECENT_EVENTS);
+        let forgotten: Vec<_> = latest.drain(..old).collect();
+        drop(latest);
+        // They are let go of when nobody waits for the lock any more.
+        drop(forgotten);
+    }
+
+    /// At most so many events after a position, in order; none when the first of them is not here.
+    fn after(&self, position: i64, most: usize) -> Vec<Arc<StoredEvent>> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = latest.front().map_or(i64::MAX, |event| event.envelope.position);
+        let skip = position.saturating_add(1).checked_sub(first);
+        let skip = skip.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        latest.iter().skip(skip).take(most).cloned().collect()
+    }
+}
 
 /// A reader with its position. Misses nothing and repeats nothing.
 pub struct Tail {
     pool: PgPool,
-    batches: broadcast::Receiver<Batch>,
+    latest: Arc<Latest>,
     head: watch::Receiver<i64>,
     position: i64,
 }
@@ -23,11 +53,11 @@ pub struct Tail {
 impl Tail {
     pub(crate) const fn new(
         pool: PgPool,
-        batches: broadcast::Receiver<Batch>,
+        latest: Arc<Latest>,
         head: watch::Receiver<i64>,
         position: i64,
     ) -> Self {
-        Self { pool, batches, head, position }
+        Self { pool, latest, head, position }
     }
 
     /// The position of the last event that was given.
@@ -41,24 +71,7 @@ impl Tail {
     /// # Errors
     /// [`LogError`] when the database fails or the writer ended.
     pub async fn next(&mut self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        loop {
-            let events = match self.batches.try_recv() {
-                Ok(batch) => self.new_of(&batch).await?,
-                Err(broadcast::error::TryRecvError::Lagged(_)) => self.read_on().await?,
-                Err(broadcast::error::TryRecvError::Empty) => {
-                    if *self.head.borrow_and_update() > self.position {
-                        self.read_on().await?
-                    } else {
-                        self.wait().await?
-                    }
-                }
-                Err(broadcast::error::TryRecvError::Closed) => return Err(LogError::Fenced),
-            };
-            if let Some(last) = events.last() {
-                self.position = last.envelope.position;
-                return Ok(events);
-            }
-        }
+        self.next_up_to(READ_MAX).await
     }
 
     /// The next events, at least one, and as many more as are there, up to about `most`.
@@ -66,31 +79,25 @@ impl Tail {
     /// # Errors
     /// As [`Tail::next`].
     pub async fn next_many(&mut self, most: usize) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        let mut events = self.next().await?;
+        let mut events = self.next_up_to(most).await?;
         while events.len() < most && *self.head.borrow() > self.position {
-            events.extend(self.next().await?);
+            let more = most.saturating_sub(events.len());
+            events.extend(self.next_up_to(more).await?);
         }
         Ok(events)
     }
 
-    async fn wait(&mut self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        match self.batches.recv().await {
-            Ok(batch) => self.new_of(&batch).await,
-            Err(broadcast::error::RecvError::Lagged(_)) => self.read_on().await,
-            Err(broadcast::error::RecvError::Closed) => Err(LogError::Fenced),
+    async fn next_up_to(&mut self, most: usize) -> Result<Vec<Arc<StoredEvent>>, LogError> {
+        let position = self.position;
+        self.head.wait_for(|head| *head > position).await.map_err(|_| LogError::Fenced)?;
+        let mut events = self.latest.after(position, most);
+        if events.is_empty() {
+            let limit = i64::try_from(READ_MAX.min(most)).unwrap_or(i64::MAX);
+            events = read_events(&self.pool, position, limit).await?;
         }
-    }
-
-    /// The new part of a batch; when something before it is missing, that from the database.
-    async fn new_of(&self, batch: &Batch) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        let first = batch.first().map_or(0, |event| event.envelope.position);
-        if first > self.position.saturating_add(1) {
-            return self.read_on().await;
-        }
-        Ok(batch.iter().filter(|e| e.envelope.position > self.position).cloned().collect())
-    }
-
-    async fn read_on(&self) -> Result<Vec<Arc<StoredEvent>>, LogError> {
-        read_events(&self.pool, self.position, READ_MAX).await
+        let last = events.last().map(|event| event.envelope.position);
+        self.position =
+            last.ok_or_else(|| LogError::Corrupt(format!("event {position} has no successor")))?;
+        Ok(events)
     }
 }

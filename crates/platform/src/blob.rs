@@ -1,9 +1,10 @@
 //! The object store: blobs under their SHA-256. A blob is written to a temporary place, hashed on
 //! the way, and only then gets its address; so an address never names anything else.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -18,10 +19,22 @@ use crate::random::Random;
 /// Bytes that are collected before they are handed to the store.
 pub(crate) const PART_BYTES: usize = 1024 * 1024;
 
+/// Hashes of blobs that are remembered as stored.
+const LATELY_MAX: usize = 4_096;
+
 /// Blobs by hash.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
     pub(crate) store: Arc<dyn ObjectStore>,
+    lately: Arc<Mutex<Lately>>,
+}
+
+/// Blobs that were in their places when they were last stored: many small results are the same.
+#[derive(Debug, Default)]
+struct Lately {
+    /// Another one whenever a blob left its place.
+    generation: u64,
+    there: HashSet<Sha256Hash>,
 }
 
 /// Why a blob could not be stored or read.
@@ -76,7 +89,19 @@ impl BlobStore {
             })
         })?;
         let store = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), lately: Arc::default() })
+    }
+
+    fn lately<T>(&self, look: impl FnOnce(&mut Lately) -> T) -> T {
+        look(&mut self.lately.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers nothing of what was stored: a blob leaves its place.
+    pub(crate) fn forget_lately(&self) {
+        self.lately(|lately| {
+            lately.generation = lately.generation.wrapping_add(1);
+            lately.there.clear();
+        });
     }
 
     /// Stores bytes that are in memory.
@@ -85,10 +110,23 @@ impl BlobStore {
     /// [`BlobError::Store`].
     pub async fn put(&self, bytes: Bytes) -> Result<Sha256Hash, BlobError> {
         let hash = Sha256Hash::of(&bytes);
+        let (known, generation) =
+            self.lately(|lately| (lately.there.contains(&hash), lately.generation));
+        if known {
+            return Ok(hash);
+        }
         // Also brings it back when it was set aside.
         if self.size(hash).await.is_err() {
             self.store.put(&key(hash), PutPayload::from_bytes(bytes)).await?;
         }
+        self.lately(|lately| {
+            if lately.there.len() >= LATELY_MAX {
+                lately.there.clear();
+            }
+            if lately.generation == generation {
+                lately.there.insert(hash);
+            }
+        });
         Ok(hash)
     }
 

@@ -18,7 +18,10 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Store`].
     pub async fn set_aside(&self, hash: Sha256Hash) -> Result<bool, BlobError> {
-        found(self.store.rename(&key(hash), &aside(hash)).await.map_err(BlobError::from))
+        self.forget_lately();
+        let moved = self.store.rename(&key(hash), &aside(hash)).await;
+        self.forget_lately();
+        found(moved.map_err(BlobError::from))
     }
 
     /// Puts a blob that was set aside back into its place; `false` when it was not.

@@ -2,7 +2,7 @@
 //!
 //! [`inspect`] says whether a module may run here at all. [`Modules`] compiles it once and keeps
 //! the result. A [`Worker`] is a process that runs it, as often as a job has chunks, and that can
-//! be killed. Guests are never compiled or run in the process that calls this crate: the engine
+//! be killed; [`Slots`] keep it between chunks of one job. Guests are never compiled or run in the process that calls this crate: the engine
 //! works in [`worker_main`] only.
 //!
 //! The same program with the same [`Task`] gives the same output, outcome and fuel on every
@@ -21,6 +21,7 @@ mod modules;
 mod program;
 mod remedy;
 mod serve;
+mod slots;
 mod stop;
 mod task;
 mod walls;
@@ -32,5 +33,6 @@ pub use foreign::Foreign;
 pub use gate::{Entry, Inspection, MODULE_BYTES_MAX, Refusal, inspect};
 pub use modules::{CompileError, Compiled, Modules};
 pub use serve::worker_main;
+pub use slots::{Purpose, Slot, Slots};
 pub use task::{Report, Task};
 pub use worker::{Worker, WorkerError};

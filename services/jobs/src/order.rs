@@ -173,6 +173,7 @@ impl Orders {
         let mut limits = limits(&self.spec, fuel);
         limits.wall_ms = wall_ms.map_or(limits.wall_ms, |ms| ms.min(limits.wall_ms));
         let run = Run {
+            job: Some(self.job),
             program: asked.program.sha256,
             args: asked.args,
             env,

@@ -6,7 +6,7 @@ use medusa_events::Fact;
 use medusa_ledger::Move;
 use medusa_platform::ApiError;
 use medusa_platform::auth::BoxFuture;
-use medusa_types::{Fuel, Limits, Outcome, Sha256Hash};
+use medusa_types::{Fuel, JobId, Limits, Outcome, Sha256Hash};
 
 /// Billing's side of a job.
 pub trait Escrows: Send + Sync {
@@ -19,6 +19,8 @@ pub trait Escrows: Send + Sync {
 /// One run of a guest program in the server's own sandbox.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// The job that it is of: a process may stay for more of the same.
+    pub job: Option<JobId>,
     /// The module.
     pub program: Sha256Hash,
     /// Arguments after `argv[0]`.

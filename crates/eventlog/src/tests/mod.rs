@@ -12,6 +12,7 @@ use super::*;
 
 mod asked;
 mod commands;
+mod readers;
 mod writer;
 
 struct World {

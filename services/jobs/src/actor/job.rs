@@ -24,6 +24,8 @@ use crate::{start, store};
 
 /// Notes about an ended job are written within this time; then its actor leaves.
 pub(super) const LEAVE_AFTER: Duration = Duration::from_millis(500);
+/// A log that is busy is given some time.
+const REFOLD_AFTER: Duration = Duration::from_millis(200);
 /// When the scheduler did not take an offer.
 const WAKE_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -44,6 +46,16 @@ pub(crate) struct JobContext {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Refold;
+
+/// What became of facts that were handed over.
+#[derive(Message)]
+#[rtype(result = "()")]
+enum Written {
+    /// They are in the log, and the job has ended with them.
+    Last,
+    /// They are not in the log, as far as is known.
+    Not,
+}
 
 /// One open job.
 pub(crate) struct JobActor {
@@ -108,23 +120,20 @@ impl JobActor {
             return;
         }
         let append = self.append(&facts, actor, None);
-        match self.context.log.enqueue(append) {
-            Ok(answer) => {
-                let id = self.id();
-                ctx.spawn(answer.into_actor(self).map(move |answer, act, ctx| {
-                    if !matches!(answer, Ok(Ok(_))) {
-                        tracing::warn!(job = %id, ?answer, "the log did not take a job's facts");
-                        ctx.notify_later(Refold, Duration::from_millis(200));
-                    } else if act.job.ended().is_some() {
-                        ctx.notify_later(Leave, LEAVE_AFTER);
-                    }
-                }));
-            }
-            Err(error) => {
-                tracing::warn!(job = %self.id(), %error, "the log did not take a job's facts");
-                ctx.notify_later(Refold, Duration::from_millis(200));
-            }
-        }
+        let (id, addr, last) = (self.id(), ctx.address(), self.job.ended().is_some());
+        self.context.log.enqueue_telling(append, move |answer| {
+            let written = match answer {
+                // Nothing comes back for what went well: there are thousands of it in a second.
+                Ok(_) if !last => return,
+                Ok(_) => Written::Last,
+                Err(error) => {
+                    tracing::warn!(job = %id, %error, "the log did not take a job's facts");
+                    Written::Not
+                }
+            };
+            #[expect(clippy::disallowed_methods, reason = "rare, and must not be lost")]
+            addr.do_send(written);
+        });
         self.act_on(&facts, ctx);
     }
 
@@ -145,13 +154,13 @@ impl JobActor {
             Fact::JobEnded { job, .. } => Some(format!("end:{job}")),
             _ => None,
         });
-        let request = Sha256Hash::of(format!("{facts:?}").as_bytes());
         let event = |fact: &Fact| {
             let moves = self.context.escrows.moves(fact);
             let event = NewEvent::new(stream.clone(), fact.clone()).moving(moves);
             NewEvent { actor, ..event }
         };
-        let operation = asked.or_else(|| key.map(|key| Operation::house(key, request)));
+        let house = |key| Operation::house(key, Sha256Hash::of(format!("{facts:?}").as_bytes()));
+        let operation = asked.or_else(|| key.map(house));
         let mut events: Vec<NewEvent> = facts.iter().map(event).collect();
         if let Some(first) = events.first_mut() {
             first.expect = Expect::Version(self.version);
@@ -445,6 +454,17 @@ impl Handler<Refold> for JobActor {
                 ctx.notify_later(Refold, Duration::from_secs(1));
             }
         })))
+    }
+}
+
+impl Handler<Written> for JobActor {
+    type Result = ();
+
+    fn handle(&mut self, msg: Written, ctx: &mut Self::Context) {
+        match msg {
+            Written::Last => ctx.notify_later(Leave, LEAVE_AFTER),
+            Written::Not => ctx.notify_later(Refold, REFOLD_AFTER),
+        };
     }
 }
 

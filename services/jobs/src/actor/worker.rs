@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use bytes::Bytes;
 use medusa_platform::{BlobStore, Clock};
@@ -136,15 +137,11 @@ impl WorkerActor {
             let reported = store_report(&blobs, agent, lease, report, payload).await;
             let well = reported.outcome != Outcome::AgentFault;
             match job {
-                Some(job) => {
-                    // A job that has ended does not need the report.
-                    let _ended = job.send(JobEvent::Reported(Box::new(reported))).await;
-                }
-                None => {
-                    let _closed = scheduler.send(Orphan(reported)).await;
-                }
+                Some(job) => hand_over(&job, JobEvent::Reported(Box::new(reported))).await,
+                None => hand_over(&scheduler, Orphan(reported)).await,
             }
-            let _closed = scheduler.send(Freed { agent, lease, well }).await;
+            // The job hears of the report before it is asked for the next lease.
+            hand_over(&scheduler, Freed { agent, lease, well }).await;
         };
         ctx.spawn(deliver.into_actor(self).map(move |(), act, _| {
             act.delivering.remove(&lease);
@@ -163,6 +160,18 @@ impl WorkerActor {
         if self.config.scheduler.try_send(msg).is_err() {
             tracing::warn!("the scheduler did not take a pulse");
         }
+    }
+}
+
+/// Puts a message into a mailbox; waits while that is full. Who has ended does not need it.
+async fn hand_over<A, M>(to: &Addr<A>, message: M)
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message<Result = ()> + Send + 'static,
+{
+    if let Err(SendError::Full(message)) = to.try_send(message) {
+        let _ended = to.send(message).await;
     }
 }
 

@@ -184,6 +184,7 @@ impl Jobs {
 
 fn trial(program: Sha256Hash, args: Vec<String>) -> Run {
     Run {
+        job: None,
         program,
         args,
         env: Vec::new(),

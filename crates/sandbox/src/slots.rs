@@ -1,32 +1,40 @@
-//! Slots: how many chunks compute at once. Each slot has at most one worker process, which stays
-//! between chunks of one job and one program, and never sees two jobs.
+//! Slots: how many tasks compute at once. Each slot has at most one worker process, which stays
+//! between tasks of one job and one program, and never sees two jobs.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use medusa_sandbox::{Compiled, Modules, Report, Task, Worker, WorkerError};
 use medusa_types::Sha256Hash;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+use crate::modules::{Compiled, Modules};
+use crate::task::{Report, Task};
+use crate::worker::{Worker, WorkerError};
 
 /// A worker that had nothing to do for so long is ended.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// What a worker is for. It is never used for anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Purpose {
-    pub(crate) job: String,
-    pub(crate) program: Sha256Hash,
-    pub(crate) strict: bool,
+pub struct Purpose {
+    /// The job.
+    pub job: String,
+    /// Its program.
+    pub program: Sha256Hash,
+    /// How that is compiled.
+    pub strict: bool,
 }
 
-/// All slots of this machine.
-pub(crate) struct Slots {
+/// All slots of a process.
+#[derive(Debug)]
+pub struct Slots {
     free: Semaphore,
     /// One entry for each free slot, with the worker that stayed in it.
     parked: Mutex<Vec<Option<Parked>>>,
 }
 
+#[derive(Debug)]
 struct Parked {
     purpose: Purpose,
     worker: Worker,
@@ -34,7 +42,8 @@ struct Parked {
 }
 
 /// A slot in use. When it is dropped, the slot is free again.
-pub(crate) struct Slot<'a> {
+#[derive(Debug)]
+pub struct Slot<'a> {
     slots: &'a Slots,
     parked: Option<Parked>,
     /// Released after the slot is parked again: fields drop after `Drop::drop`.
@@ -42,7 +51,9 @@ pub(crate) struct Slot<'a> {
 }
 
 impl Slots {
-    pub(crate) fn new(count: u32) -> Self {
+    /// So many.
+    #[must_use]
+    pub fn new(count: u32) -> Self {
         let count = usize::try_from(count).unwrap_or(1);
         let parked = std::iter::repeat_with(|| None).take(count).collect();
         Self { free: Semaphore::new(count), parked: Mutex::new(parked) }
@@ -50,7 +61,7 @@ impl Slots {
 
     /// Waits for a free slot, in the order of asking. The one with a fitting worker is preferred,
     /// then an empty one. Nothing if the slots were closed.
-    pub(crate) async fn take(&self, purpose: &Purpose) -> Option<Slot<'_>> {
+    pub async fn take(&self, purpose: &Purpose) -> Option<Slot<'_>> {
         let permit = self.free.acquire().await.ok()?;
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |p: &Option<Parked>| p.as_ref().is_some_and(|p| p.purpose == *purpose);
@@ -62,7 +73,7 @@ impl Slots {
     }
 
     /// Ends workers that had nothing to do for a while, and those of these jobs.
-    pub(crate) fn tidy(&self, gone: &[String]) {
+    pub fn tidy(&self, gone: &[String]) {
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in parked.iter_mut() {
             let is_over =
@@ -74,7 +85,10 @@ impl Slots {
 
 impl Slot<'_> {
     /// Runs a task on the worker that stayed for this purpose, or on a new one.
-    pub(crate) async fn run(
+    ///
+    /// # Errors
+    /// [`WorkerError`] when a worker could not be started, or could not run it.
+    pub async fn run(
         &mut self,
         modules: &Modules,
         program: &Compiled,
