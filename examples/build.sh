@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 differ=0
 
-for name in cells words pi; do
+for name in cells words pi chapters; do
     built="$work/$name.wasm"
     # In two steps: in one, clang would run any wasm-opt that it finds, and the bytes would change.
     clang-14 --target=wasm32-wasi -O3 -Wall -Wextra -Werror -c -o "$work/$name.o" "$name/$name.c"

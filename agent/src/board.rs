@@ -16,7 +16,8 @@ use crate::{chance, disk};
 pub(crate) struct Board {
     file: PathBuf,
     view: watch::Sender<View>,
-    paused: watch::Sender<bool>,
+    /// Whether the server is told to give nothing: the switch, or the end that is near.
+    closed: watch::Sender<bool>,
     /// The owner wants another identity.
     pub(crate) enrol: Notify,
     /// Somebody looks at the earnings.
@@ -43,6 +44,7 @@ impl Board {
         let view = View {
             connection: Connection::Connecting,
             paused,
+            finishing: false,
             server: String::new(),
             name: name.to_owned(),
             slots,
@@ -54,7 +56,7 @@ impl Board {
         let board = Self {
             file,
             view: watch::Sender::new(view),
-            paused: watch::Sender::new(paused),
+            closed: watch::Sender::new(paused),
             enrol: Notify::new(),
             looked: Notify::new(),
         };
@@ -76,18 +78,33 @@ impl Board {
         self.view.subscribe()
     }
 
-    /// Follows the switch.
-    pub(crate) fn watch_paused(&self) -> watch::Receiver<bool> {
-        self.paused.subscribe()
+    /// Follows whether new work is taken.
+    pub(crate) fn watch_closed(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
     }
 
     /// Turns the switch, and keeps it for the next start.
     pub(crate) fn set_paused(&self, paused: bool) {
-        if self.paused.send_if_modified(|now| std::mem::replace(now, paused) != paused) {
-            self.view.send_modify(|view| view.paused = paused);
+        let is_new = |view: &mut View| std::mem::replace(&mut view.paused, paused) != paused;
+        if self.view.send_if_modified(is_new) {
+            self.tell();
             self.keep();
             tracing::info!("{}", if paused { "paused: no new work" } else { "started" });
         }
+    }
+
+    /// Takes no new work until the end; the switch stays as it is for the next start.
+    pub(crate) fn finish(&self) {
+        self.view.send_modify(|view| view.finishing = true);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let closed = {
+            let view = self.view.borrow();
+            view.paused || view.finishing
+        };
+        self.closed.send_if_modified(|now| std::mem::replace(now, closed) != closed);
     }
 
     /// How the agent stands with the server.
@@ -156,8 +173,9 @@ impl Board {
     /// Writes down what must survive.
     pub(crate) fn keep(&self) {
         let kept = {
-            let Tally { day, done, failed } = self.view.borrow().tally;
-            Kept { started: !*self.paused.borrow(), day, done, failed }
+            let view = self.view.borrow();
+            let Tally { day, done, failed } = view.tally;
+            Kept { started: !view.paused, day, done, failed }
         };
         let written = serde_json::to_vec(&kept)
             .map_err(std::io::Error::from)
@@ -202,12 +220,25 @@ mod tests {
         let board = open(&scratch, false);
         assert!(board.view().paused);
         board.set_paused(false);
-        assert!(!*board.watch_paused().borrow());
+        assert!(!*board.watch_closed().borrow());
         assert!(!open(&scratch, false).view().paused, "it was started before");
         board.set_paused(true);
         assert!(open(&scratch, false).view().paused, "it was paused before");
         assert!(!open(&scratch, true).view().paused, "it is started now");
         assert!(!open(&scratch, false).view().paused, "it was started by an argument before");
+    }
+
+    #[test]
+    fn the_end_of_a_day_is_no_pause() {
+        let scratch = Scratch::new();
+        let board = open(&scratch, true);
+        board.finish();
+        assert!(*board.watch_closed().borrow(), "nothing new is taken");
+        board.set_paused(true);
+        board.set_paused(false);
+        assert!(*board.watch_closed().borrow(), "nothing new is taken whatever the switch says");
+        board.keep();
+        assert!(!open(&scratch, false).view().paused, "the next start goes on");
     }
 
     #[test]

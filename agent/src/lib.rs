@@ -12,6 +12,7 @@ mod chance;
 mod config;
 mod disk;
 mod enrol;
+mod farewell;
 mod fetch;
 mod identity;
 mod link;
@@ -25,6 +26,7 @@ mod ui;
 mod work;
 
 pub use config::{Config, ConfigError, PAGE_PORT, RunArgs};
+pub use farewell::Farewell;
 pub use identity::{Identity, IdentityError};
 pub use logs::{Line, Logs};
 pub use runner::{Agent, StartError, install_crypto};

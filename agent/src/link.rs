@@ -23,7 +23,8 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use crate::backoff::Backoff;
@@ -64,10 +65,21 @@ enum Cut {
     NoWelcome,
     #[error("the server closed the link")]
     Closed,
+    #[error("the server hands over to another one")]
+    Restart,
     #[error("the server does not answer")]
     Silent,
     #[error("the address cannot be used: {0}")]
     Address(String),
+}
+
+impl Cut {
+    fn closed(frame: Option<&CloseFrame>) -> Self {
+        match frame {
+            Some(frame) if frame.code == CloseCode::Restart => Self::Restart,
+            _ => Self::Closed,
+        }
+    }
 }
 
 impl From<WsError> for Cut {
@@ -135,7 +147,7 @@ impl Link {
 
     /// One link, from its connection to its cut.
     async fn once(&mut self, server: &Arc<Server>) -> Cut {
-        let paused = self.board.watch_paused();
+        let closed = self.board.watch_closed();
         let opened = timeout(PATIENCE, self.open(server)).await;
         let (socket, welcome) = match opened {
             Ok(Ok(opened)) => opened,
@@ -150,7 +162,7 @@ impl Link {
         let mut mouth = Mouth { sink, link: self };
         let Err(cut) = tokio::select! {
             cut = hear(&mut stream, server, &orders) => cut,
-            cut = mouth.speak(welcome.heartbeat_ms, paused) => cut,
+            cut = mouth.speak(welcome.heartbeat_ms, closed) => cut,
         };
         cut
     }
@@ -168,7 +180,7 @@ impl Link {
                     Message::Welcome(welcome) => return Ok((socket, welcome)),
                     _ => return Err(Cut::NoWelcome),
                 },
-                WsMessage::Close(_) => return Err(Cut::Closed),
+                WsMessage::Close(frame) => return Err(Cut::closed(frame.as_ref())),
                 _ => {}
             }
         }
@@ -182,7 +194,7 @@ impl Link {
             memory_bytes: self.memory_bytes,
             arch: std::env::consts::ARCH.into(),
             os: std::env::consts::OS.into(),
-            paused: *self.board.watch_paused().borrow(),
+            paused: *self.board.watch_closed().borrow(),
         }))
     }
 }
@@ -198,7 +210,7 @@ async fn hear(
         let message = timeout(GONE, stream.next()).await.map_err(|_late| Cut::Silent)?;
         let bytes = match message.ok_or(Cut::Closed)?? {
             WsMessage::Binary(bytes) => bytes,
-            WsMessage::Close(_) => return Err(Cut::Closed),
+            WsMessage::Close(frame) => return Err(Cut::closed(frame.as_ref())),
             WsMessage::Text(_) | WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => {
                 continue;
             }
@@ -238,7 +250,7 @@ impl Mouth<'_> {
     async fn speak(
         &mut self,
         heartbeat_ms: u64,
-        mut paused: watch::Receiver<bool>,
+        mut closed: watch::Receiver<bool>,
     ) -> Result<Infallible, Cut> {
         let again = self.link.recent.take();
         self.write(again).await?;
@@ -253,7 +265,7 @@ impl Mouth<'_> {
                     }
                     self.write(frames).await?;
                 }
-                Ok(()) = paused.changed() => self.pulse().await?,
+                Ok(()) = closed.changed() => self.pulse().await?,
                 _ = beat.tick() => {
                     self.pulse().await?;
                     order(&self.link.orders, Order::Tidy).await?;
@@ -273,7 +285,7 @@ impl Mouth<'_> {
     /// before:
     /// a lease that is neither worked on nor reported counts as lost.
     async fn pulse(&mut self) -> Result<(), Cut> {
-        let paused = *self.link.board.watch_paused().borrow();
+        let paused = *self.link.board.watch_closed().borrow();
         let running = self.link.board.leases();
         let mut finished = Vec::new();
         while let Ok(report) = self.link.reports.try_recv() {

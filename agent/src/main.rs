@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use medusa_agent::{Agent, Logs, RunArgs};
-use tokio::signal::unix::{SignalKind, signal};
+use medusa_agent::{Agent, Farewell, Logs, RunArgs};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -59,16 +59,17 @@ fn start_logs() -> Logs {
 
 #[tokio::main]
 async fn run(args: RunArgs, logs: Logs) -> anyhow::Result<()> {
-    let launcher = args.exit_with_stdin.then(end_of_stdin).transpose()?;
+    let mut launcher = args.exit_with_stdin.then(end_of_stdin).transpose()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut agent = Agent::start(args.resolve()?, logs)?;
     tracing::info!("local page: {}", agent.page());
+    let farewell = agent.farewell();
     let ended = tokio::select! {
+        biased;
         why = agent.failed() => Err(anyhow::anyhow!(why)),
-        _ = interrupt.recv() => Ok("interrupted"),
-        _ = terminate.recv() => Ok("terminated"),
-        () = closed(launcher) => Ok("the launcher has ended"),
+        () = closed(&mut launcher) => Ok("the launcher has ended"),
+        how = leave(&farewell, &mut interrupt, &mut terminate) => Ok(how),
     };
     agent.stop().await;
     tracing::info!("stopped: {}", ended?);
@@ -89,7 +90,26 @@ fn end_of_stdin() -> std::io::Result<oneshot::Receiver<()>> {
     Ok(ended)
 }
 
-async fn closed(launcher: Option<oneshot::Receiver<()>>) {
+/// Finishes when asked to, and ends at once when asked again.
+async fn leave(
+    farewell: &Farewell,
+    interrupt: &mut Signal,
+    terminate: &mut Signal,
+) -> &'static str {
+    tokio::select! {
+        () = farewell.asked() => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("no new work; stopping when what is under way is done, or at a second signal");
+    tokio::select! {
+        () = farewell.finished() => "finished",
+        _ = interrupt.recv() => "interrupted",
+        _ = terminate.recv() => "terminated",
+    }
+}
+
+async fn closed(launcher: &mut Option<oneshot::Receiver<()>>) {
     match launcher {
         Some(ended) => drop(ended.await),
         None => std::future::pending().await,

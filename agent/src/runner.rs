@@ -12,6 +12,7 @@ use crate::board::Board;
 use crate::config::{Config, ConfigError, server_address};
 use crate::disk;
 use crate::enrol;
+use crate::farewell::Farewell;
 use crate::fetch::Blobs;
 use crate::identity::{Identity, IdentityError};
 use crate::link::Link;
@@ -56,6 +57,7 @@ pub struct Agent {
     board: Arc<Board>,
     tasks: JoinSet<&'static str>,
     page: String,
+    farewell: Farewell,
     /// Held for as long as the agent runs.
     _lock: std::fs::File,
 }
@@ -87,7 +89,9 @@ impl Agent {
         let (orders, orders_in) = mpsc::channel(QUEUE_MAX);
         let (reports, reports_in) = mpsc::channel(QUEUE_MAX);
         let budget = (config.slots, config.memory_bytes);
+        let reports_out = reports.clone();
         let shop = workshop(&config, &board, reports).map_err(StartError::Data)?;
+        let farewell = Farewell::new(Arc::clone(&board), reports_out);
         let link = Link::new(Arc::clone(&board), orders, reports_in, budget);
         let page = ui::serve(&config, Arc::clone(&board), logs).map_err(StartError::Page)?;
         let current = watch::Sender::new(None);
@@ -114,7 +118,7 @@ impl Agent {
             kept.await;
             "account"
         });
-        Ok(Self { board, tasks, page: page.link, _lock: lock })
+        Ok(Self { board, tasks, page: page.link, farewell, _lock: lock })
     }
 
     /// The address of the local page, with a secret that works once.
@@ -132,6 +136,12 @@ impl Agent {
     /// Takes no new work, or takes it again.
     pub fn set_paused(&self, paused: bool) {
         self.board.set_paused(paused);
+    }
+
+    /// How this agent ends well.
+    #[must_use]
+    pub fn farewell(&self) -> Farewell {
+        self.farewell.clone()
     }
 
     /// Ends with the first task that ends, which none should.

@@ -91,6 +91,8 @@ pub struct View {
     pub connection: Connection,
     /// Whether it takes no new work.
     pub paused: bool,
+    /// Whether it takes none because it will end.
+    pub finishing: bool,
     /// The server's address, or nothing when there is none yet.
     pub server: String,
     /// The machine's name.
@@ -122,6 +124,10 @@ impl View {
                 let still = work.map_or_else(String::new, |work| format!("; still {work}"));
                 format!("not connected: {why}, next try in {seconds} s{still}")
             }
+            Connection::Connected if self.finishing => match work {
+                None => "stopping".into(),
+                Some(work) => format!("finishing: still {work}, and then it stops"),
+            },
             Connection::Connected => match (self.paused, work) {
                 (true, None) => "paused: press start".into(),
                 (true, Some(work)) => format!("paused: still {work}, and then nothing new"),
@@ -168,6 +174,7 @@ mod tests {
         View {
             connection,
             paused: false,
+            finishing: false,
             server: "http://a".into(),
             name: "desk".into(),
             slots: 2,
@@ -221,6 +228,18 @@ mod tests {
         assert_eq!(words(on(), false, &jobs), "computing 2 chunks of 2 jobs");
         let fetching = [chunk("a", Phase::Fetching)];
         assert_eq!(words(on(), false, &fetching), "fetching 1 chunk of Cell picture a");
+    }
+
+    #[test]
+    fn an_agent_that_will_end_says_what_it_waits_for() {
+        let mut view = view(Connection::Connected);
+        view.finishing = true;
+        assert_eq!(view.in_words(Instant::now()), "stopping");
+        view.chunks.insert("1".into(), chunk("a", Phase::Running(Instant::now())));
+        assert_eq!(
+            view.in_words(Instant::now()),
+            "finishing: still computing 1 chunk of Cell picture a, and then it stops"
+        );
     }
 
     #[test]

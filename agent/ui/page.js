@@ -63,6 +63,7 @@ function show(state) {
   byId("state").dataset.tone = state.tone;
   byId("switch").dataset.paused = state.paused;
   setText(byId("switch"), state.paused ? "Start" : "Pause");
+  byId("finish").disabled = state.finishing;
   byId("enrol").hidden = !state.enrol;
   if (state.enrol) {
     setText(byId("code"), state.enrol.code);
@@ -96,6 +97,11 @@ function follow() {
     await post(button.dataset.paused === "true" ? "/start" : "/pause");
     await refresh();
     button.disabled = false;
+  });
+  byId("finish").addEventListener("click", async () => {
+    byId("finish").disabled = true;
+    await post("/finish");
+    await refresh();
   });
   byId("again").addEventListener("click", async () => {
     await post("/enrol");

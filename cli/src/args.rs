@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use medusa_api::{MergeRule, Priority, Split};
+use medusa_api::{ChunkState, MergeRule, Priority, Split};
 use medusa_tlog::{CosignerKey, Verifier};
 use medusa_types::{Credits, JobId};
 
@@ -116,6 +116,9 @@ pub(crate) enum Command {
         /// List its chunks too.
         #[arg(long)]
         chunks: bool,
+        /// List those that are in this state: waiting, leased, verified, unverified or failed.
+        #[arg(long, value_name = "STATE", value_parser = flags::chunk_state)]
+        only: Option<ChunkState>,
     },
     /// Pause a job: nothing more is handed out; what is under way is finished and paid.
     Pause {
@@ -225,8 +228,10 @@ Splits:  by=lines,lines=1000   by=bytes,bytes=1000000   by=files[,group=N]
          by=csv_rows,size=1000   by=jsonl,size=1000   by=grid[,per_chunk=N]
          by=range,from=0,to=64,step=1   by=tiles,width=128,height=128,overlap=48
          lines, csv_rows and jsonl also by bytes=N or seconds=N, range also by seconds=N
+         or --split-by a module of your own
 Merges:  how=concat|zip|csv|sum|mean|json|tiles,to=NAME[,file=NAME][,sort=COLUMNS]
          Without file= standard output is merged. Without --merge it becomes one file, result.
+         With --merge-by, they go by what the last run of that module wrote.
 
 Examples:
   medusa submit --example cells --wait
@@ -253,9 +258,26 @@ pub(crate) struct Submit {
     /// How to cut the input into chunks.
     #[arg(long, value_name = "SPLIT", value_parser = flags::split)]
     pub(crate) split: Option<Split>,
+    /// A WASI module of your own that says what the chunks are; the server runs it once, for the
+    /// quote.
+    #[arg(long, value_name = "MODULE", conflicts_with = "split")]
+    pub(crate) split_by: Option<PathBuf>,
+    /// An argument of that module; can be given several times.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "split_by")]
+    pub(crate) split_arg: Vec<String>,
     /// A result file; can be given several times.
     #[arg(long, value_name = "MERGE", value_parser = flags::merge)]
     pub(crate) merge: Vec<MergeRule>,
+    /// A WASI module of your own that puts results together, in runs on agents.
+    #[arg(long, value_name = "MODULE")]
+    pub(crate) merge_by: Option<PathBuf>,
+    /// An argument of that module; can be given several times.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "merge_by")]
+    pub(crate) merge_arg: Vec<String>,
+    /// Results that one run of that module puts together at most, 2 to 64.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "merge_by")]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub(crate) fan_in: u32,
     /// An argument of the program; can be given several times.
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,

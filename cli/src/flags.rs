@@ -5,15 +5,18 @@
 
 use std::time::Duration;
 
-use medusa_api::{MergeRule, Priority, Split};
+use medusa_api::{ChunkState, MergeRule, Priority, Split};
 use medusa_types::Credits;
 use serde_json::{Map, Value};
 
 /// Reads a split like `by=tiles,width=128,height=128,overlap=48` or `by=csv_rows,seconds=10`.
 pub(crate) fn split(text: &str) -> Result<Split, String> {
-    let mut pairs = pairs(text, &["by"])?;
+    let mut pairs = pairs(text, &["by", "program"])?;
     if !pairs.contains_key("by") {
-        return Err("say how: by=lines, csv_rows, jsonl, bytes, files, tiles, grid or range".into());
+        return Err(
+            "say how: by=lines, csv_rows, jsonl, bytes, files, tiles, grid, range or program"
+                .into(),
+        );
     }
     // A job file says `"size": {"seconds": 10}`; one splitter has a number of that name itself.
     let units = ["count", "bytes", "seconds"];
@@ -56,6 +59,13 @@ fn pairs(text: &str, words: &[&str]) -> Result<Map<String, Value>, String> {
         }
     }
     Ok(pairs)
+}
+
+/// The state of a chunk by its word.
+pub(crate) fn chunk_state(text: &str) -> Result<ChunkState, String> {
+    let words = ChunkState::ALL.map(ChunkState::as_str);
+    let found = ChunkState::ALL.into_iter().find(|state| state.as_str() == text);
+    found.ok_or_else(|| format!("a chunk is one of {}", words.join(", ")))
 }
 
 /// Reads a priority: `economy`, `standard` or `urgent`.
@@ -102,6 +112,14 @@ mod tests {
             ("by=grid,per_chunk=2", Split::Grid { per_chunk: 2 }),
             ("by=files,group=3", Split::Files { group: 3 }),
             ("by=files", Split::Files { group: 1 }),
+            (
+                "by=program,program=prg_00000000000000000000000000000000",
+                Split::Program {
+                    program: medusa_types::ProgramId(medusa_types::Uuid::nil()),
+                    args: Vec::new(),
+                    module: None,
+                },
+            ),
             (
                 "by=tiles,width=128,height=64,overlap=48",
                 Split::Tiles { width: 128, height: 64, overlap: 48 },

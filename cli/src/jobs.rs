@@ -47,9 +47,13 @@ pub(crate) async fn list(app: &App, limit: u32) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(crate) async fn show(app: &App, id: JobId, with_chunks: bool) -> anyhow::Result<Exit> {
+pub(crate) async fn show(
+    app: &App,
+    id: JobId,
+    (with_chunks, only): (bool, Option<ChunkState>),
+) -> anyhow::Result<Exit> {
     let job = app.client.job(id).await?;
-    let chunks = if with_chunks { all_chunks(app, id).await? } else { Vec::new() };
+    let chunks = if with_chunks { all_chunks(app, id, only).await? } else { Vec::new() };
     if app.out.json() {
         if with_chunks {
             app.out.value(&serde_json::json!({ "job": job, "chunks": chunks }))?;
@@ -88,6 +92,9 @@ fn facts(app: &App, job: &Job) -> Vec<(&'static str, String)> {
         ("cost", costs),
         ("submitted", job.created_at.to_string()),
     ];
+    facts.extend(job.spec.script.as_ref().map(|script| {
+        ("script", format!("{}, run by {} {}", script.sha256, script.runtime, script.version))
+    }));
     facts.extend(job.finished_at.map(|at| ("finished", at.to_string())));
     facts.extend(job.kept_until.map(|at| ("kept until", minute(&at.to_string()))));
     facts.extend(job.files_deleted.map(|deleted| ("files", deleted.in_words())));
@@ -103,11 +110,11 @@ fn facts(app: &App, job: &Job) -> Vec<(&'static str, String)> {
     facts
 }
 
-async fn all_chunks(app: &App, id: JobId) -> anyhow::Result<Vec<Chunk>> {
+async fn all_chunks(app: &App, id: JobId, only: Option<ChunkState>) -> anyhow::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut after = None;
     loop {
-        let page = app.client.chunks(id, CHUNK_PAGE, after.as_deref()).await?;
+        let page = app.client.chunks(id, only, (CHUNK_PAGE, after.as_deref())).await?;
         chunks.extend(page.items);
         after = page.next;
         if after.is_none() {
@@ -117,13 +124,7 @@ async fn all_chunks(app: &App, id: JobId) -> anyhow::Result<Vec<Chunk>> {
 }
 
 fn chunk_row(app: &App, chunk: &Chunk) -> Vec<String> {
-    let state = match chunk.state {
-        ChunkState::Waiting => "waiting",
-        ChunkState::Leased => "leased",
-        ChunkState::Verified => "verified",
-        ChunkState::Unverified => "unverified",
-        ChunkState::Failed => "failed",
-    };
+    let state = chunk.state.as_str();
     let outcome = chunk.outcome.map(|outcome| outcome.in_words()).unwrap_or_default();
     let said = chunk.stderr.lines().last().map(|line| format!(": {line}"));
     vec![

@@ -112,7 +112,9 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
         Command::Report { id, out } => report::report(&app, id, &out).await,
         Command::Compare { left, right } => compare::compare(&app, left, right).await,
         Command::Jobs { limit } => jobs::list(&app, limit).await,
-        Command::Job { id, chunks } => jobs::show(&app, id, chunks).await,
+        Command::Job { id, chunks, only } => {
+            jobs::show(&app, id, (chunks || only.is_some(), only)).await
+        }
         Command::Pause { id } => control::pause(&app, id).await,
         Command::Resume { id } => control::resume(&app, id).await,
         Command::Budget { id, add } => control::budget(&app, id, add).await,

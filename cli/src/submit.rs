@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use medusa_api::{
-    Job, JobSpec, JobSubmit, Priority, ProgramUpload, Quote, QuoteRequest, Runtime, SpecError,
-    Split,
+    Job, JobSpec, JobSubmit, MergeBy, Priority, ProgramUpload, Quote, QuoteRequest, Runtime,
+    SpecError, Split,
 };
 use medusa_client::operation_id;
-use medusa_types::{Credits, ProgramId, Sha256Hash};
+use medusa_types::{Credits, ProgramId, Sha256Hash, Uuid};
 
 use crate::exit::{Exit, Fail};
 use crate::output::{ask, can_ask, seconds_in_words};
@@ -31,8 +31,15 @@ struct Plan {
     /// What runs the program, where it is a script.
     runtime: Option<String>,
     input: Option<Source<Sha256Hash>>,
+    /// The module that splits, where it is still to be uploaded.
+    splitter: Option<PathBuf>,
+    /// The module that merges, likewise.
+    merger: Option<PathBuf>,
     spec: JobSpec,
 }
+
+/// Stands in a spec for a module that is not uploaded yet.
+const NOT_YET: ProgramId = ProgramId(Uuid::nil());
 
 pub(crate) async fn submit(app: &App, args: args::Submit) -> anyhow::Result<Exit> {
     let base = match (&args.example, &args.job) {
@@ -89,6 +96,8 @@ async fn of_example(app: &App, name: &str) -> anyhow::Result<Plan> {
         program: Source::There(example.program),
         runtime: None,
         input: example.input.map(Source::There),
+        splitter: None,
+        merger: None,
         spec: example.spec.clone(),
     })
 }
@@ -100,7 +109,8 @@ fn of_file(path: &Path) -> anyhow::Result<Plan> {
     of_text(&text, folder).with_context(|| format!("{} is not a job", path.display()))
 }
 
-/// A job file is a spec with four more fields: `program`, `runtime`, `input` and `about`.
+/// A job file is a spec with more fields: `program`, `runtime`, `input`, `about`, and the files of
+/// modules that split and merge, `splitter` and `merger`.
 fn of_text(text: &str, folder: &Path) -> anyhow::Result<Plan> {
     let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
     fields.remove("about");
@@ -116,16 +126,31 @@ fn of_text(text: &str, folder: &Path) -> anyhow::Result<Plan> {
     };
     let program = file("program")?.context("it names no program")?;
     let input = file("input")?.map(Source::File);
+    let (splitter, merger) = (file("splitter")?, file("merger")?);
+    if splitter.is_some() {
+        name_module(fields.entry("split").or_insert_with(|| serde_json::json!({"by": "program"})));
+    }
+    if merger.is_some() {
+        name_module(fields.entry("merge_by").or_insert_with(|| serde_json::json!({})));
+    }
     let spec = serde_json::from_value(serde_json::Value::Object(fields))?;
-    Ok(Plan { program: Source::File(program), runtime, input, spec })
+    Ok(Plan { program: Source::File(program), runtime, input, splitter, merger, spec })
+}
+
+/// Lets a part of a job file that names no program read as a part of a spec.
+fn name_module(part: &mut serde_json::Value) {
+    if let Some(part) = part.as_object_mut() {
+        part.insert("program".into(), NOT_YET.to_string().into());
+    }
 }
 
 fn of_flags(args: &args::Submit) -> anyhow::Result<Plan> {
     let program = args.program.clone().context("no program was given")?;
-    let split = args.split.clone().or_else(|| natural_split(args.input.as_deref()?));
+    let split = own_split(args).or_else(|| args.split.clone());
+    let split = split.or_else(|| natural_split(args.input.as_deref()?));
     let split = split.ok_or_else(|| {
         Fail::new(Exit::Usage, "it is not clear how to cut the job into chunks")
-            .next("say it with --split, like --split by=lines,lines=1000")
+            .next("say it with --split, like --split by=lines,lines=1000, or with --split-by")
     })?;
     let spec = JobSpec {
         name: stem(&program),
@@ -140,7 +165,14 @@ fn of_flags(args: &args::Submit) -> anyhow::Result<Plan> {
         merge_by: None,
         script: None,
     };
-    Ok(Plan { program: Source::File(program), runtime: None, input: None, spec })
+    let (splitter, merger) = (None, None);
+    Ok(Plan { program: Source::File(program), runtime: None, input: None, splitter, merger, spec })
+}
+
+/// The split by a module of one's own.
+fn own_split(args: &args::Submit) -> Option<Split> {
+    args.split_by.as_ref()?;
+    Some(Split::Program { program: NOT_YET, args: args.split_arg.clone(), module: None })
 }
 
 /// An archive has one natural split; nothing else has.
@@ -161,8 +193,15 @@ fn changed(mut plan: Plan, args: &args::Submit) -> anyhow::Result<Plan> {
     if let Some(name) = &args.name {
         spec.name.clone_from(name);
     }
-    if let Some(split) = &args.split {
-        spec.split.clone_from(split);
+    if let Some(split) = own_split(args).or_else(|| args.split.clone()) {
+        spec.split = split;
+        plan.splitter.clone_from(&args.split_by);
+    }
+    if args.merge_by.is_some() {
+        let (args_of, fan_in) = (args.merge_arg.clone(), args.fan_in);
+        let by = MergeBy { program: NOT_YET, args: args_of, fan_in, module: None };
+        spec.merge_by = Some(by);
+        plan.merger.clone_from(&args.merge_by);
     }
     if !args.args.is_empty() {
         spec.args.clone_from(&args.args);
@@ -179,7 +218,7 @@ fn changed(mut plan: Plan, args: &args::Submit) -> anyhow::Result<Plan> {
         (Split::Range { .. }, Some(_)) => {
             Err(Fail::new(Exit::Usage, "a range needs no input: leave out --input").into())
         }
-        (Split::Range { .. }, None) | (_, Some(_)) => Ok(plan),
+        (Split::Range { .. } | Split::Program { .. }, None) | (_, Some(_)) => Ok(plan),
         (_, None) => {
             Err(Fail::new(Exit::Usage, "there is nothing to cut into chunks: give --input").into())
         }
@@ -194,22 +233,30 @@ fn unsound(errors: &[SpecError]) -> Fail {
 async fn quote(app: &App, plan: &Plan) -> anyhow::Result<Quote> {
     let program = match &plan.program {
         Source::There(id) => *id,
-        Source::File(path) => {
-            let runtime = runtime(app, plan, path).await?;
-            let blob = send(app, path).await?;
-            app.out.say("checking the program");
-            let upload = ProgramUpload { sha256: blob.sha256, name: stem(path), runtime };
-            app.client.add_program(&upload).await?.id
-        }
+        Source::File(path) => add_program(app, path, runtime(app, plan, path).await?).await?,
     };
+    let mut spec = plan.spec.clone();
+    if let (Some(path), Split::Program { program, .. }) = (&plan.splitter, &mut spec.split) {
+        *program = add_program(app, path, None).await?;
+    }
+    if let (Some(path), Some(by)) = (&plan.merger, &mut spec.merge_by) {
+        by.program = add_program(app, path, None).await?;
+    }
     let input = match &plan.input {
         None => None,
         Some(Source::There(blob)) => Some(*blob),
         Some(Source::File(path)) => Some(send(app, path).await?.sha256),
     };
     app.out.say("running a sample chunk for the quote");
-    let request = QuoteRequest { program, input, spec: plan.spec.clone() };
-    Ok(app.client.quote(&request).await?)
+    Ok(app.client.quote(&QuoteRequest { program, input, spec }).await?)
+}
+
+/// Uploads a module or a script and makes it a program.
+async fn add_program(app: &App, path: &Path, runtime: Option<String>) -> anyhow::Result<ProgramId> {
+    let blob = send(app, path).await?;
+    app.out.say(&format!("checking {}", path.display()));
+    let upload = ProgramUpload { sha256: blob.sha256, name: stem(path), runtime };
+    Ok(app.client.add_program(&upload).await?.id)
 }
 
 /// What runs the program: what was said, else the runtime for files that end so.
@@ -303,6 +350,34 @@ mod tests {
         let line = "cells.py --runtime python --split by=range,from=0,to=9,step=1";
         let plan = changed(of_flags(&flags(line)).unwrap(), &flags(line)).unwrap();
         assert_eq!((plan.runtime.as_deref(), plan.spec.name.as_str()), (Some("python"), "cells"));
+    }
+
+    #[test]
+    fn modules_that_split_and_merge_come_from_the_file_or_the_command_line() {
+        let file = FILE
+            .replace(r#""split":{"by":"tiles","width":96,"height":96,"overlap":72}"#, r#""x":0"#)
+            .replace(r#""x":0"#, r#""splitter":"cut.wasm","merger":"join.wasm""#);
+        let plan = of_text(&file, Path::new("a")).unwrap();
+        assert_eq!(plan.splitter, Some("a/cut.wasm".into()));
+        assert_eq!(plan.merger, Some("a/join.wasm".into()));
+        let by = MergeBy { program: NOT_YET, args: Vec::new(), fan_in: 8, module: None };
+        assert_eq!(plan.spec.merge_by.as_ref(), Some(&by));
+        let cut = |args| Split::Program { program: NOT_YET, args, module: None };
+        assert_eq!(plan.spec.split, cut(Vec::new()));
+        let with = r#""split":{"by":"program","args":["--files"]},"splitter":"#;
+        let plan = of_text(&file.replace(r#""splitter":"#, with), Path::new("")).unwrap();
+        assert_eq!(plan.spec.split, cut(vec!["--files".into()]));
+
+        let line = "a.wasm --split-by cut.wasm --split-arg --files --merge-by join.wasm --fan-in 4";
+        let plan = changed(of_flags(&flags(line)).unwrap(), &flags(line)).unwrap();
+        assert_eq!(plan.splitter, Some("cut.wasm".into()));
+        assert_eq!(plan.spec.split, cut(vec!["--files".into()]));
+        assert_eq!(plan.merger, Some("join.wasm".into()));
+        assert_eq!(plan.spec.merge_by, Some(MergeBy { fan_in: 4, ..by }));
+        // Another split on the command line puts the file's module aside.
+        let line = "--job job.json --split by=lines,lines=5";
+        let plan = changed(of_text(&file, Path::new("")).unwrap(), &flags(line)).unwrap();
+        assert_eq!((plan.splitter, plan.merger), (None, Some("join.wasm".into())));
     }
 
     #[test]

@@ -89,6 +89,7 @@ const fn chunks_word(split: &Split) -> &'static str {
         | Split::Jsonl { .. }
         | Split::Bytes { .. }
         | Split::Grid { .. }
+        | Split::Program { .. }
         | Split::Range { .. } => "chunks",
     }
 }

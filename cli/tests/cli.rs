@@ -194,13 +194,20 @@ fn submit_rows() -> Vec<Row> {
         tariff: medusa_api::Tariff {
             meter: "wt48-1".into(),
             per_gfuel: Credits::from_micros(28),
+            per_gfuel_gib: Credits::from_micros(3),
+            memory_free: 512 << 20,
+            per_gib: Credits::from_micros(100_000),
+            transfer_free: 1 << 20,
             per_start: Credits::from_micros(3),
             fee_permille: 150,
         },
         sample_fuel: Fuel(5),
+        sample_output: 7,
         sample_stderr: String::new(),
         breakdown: Breakdown {
-            compute: credits("0.6"),
+            compute: credits("0.5"),
+            memory: credits("0.07"),
+            transfer: credits("0.03"),
             start: credits("0.1"),
             verification: credits("0.7"),
             fee: credits("0.1"),
@@ -363,6 +370,7 @@ fn a_job_is_run_again_only_when_its_price_is_agreed_to() {
     let (exit, stdout, stderr) = server.run(&format!("rerun {JOB}"));
     assert_eq!((exit, stdout.as_str()), (1, ""), "there is nobody to agree");
     assert!(stderr.contains("likely 1.50") && stderr.contains("--yes"), "{stderr}");
+    assert!(stderr.contains("memory          0.07\n  transfer        0.03\n"), "{stderr}");
     assert!(stderr.contains("checking        0.70 (about 4 % of the chunks twice)"), "{stderr}");
     assert_eq!(server.run(&format!("rerun {JOB} --yes --budget 1")).0, 4);
     assert!(!server.asked().iter().any(|asked| asked.starts_with("POST /v1/jobs ")));

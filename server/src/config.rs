@@ -1,5 +1,6 @@
 //! Settings of a server: flags before environment before defaults; secrets are files.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use medusa_accounts::MailConfig;
+use medusa_api::Tariff;
+use medusa_billing::BillingConfig;
 use medusa_jobs::domain::TrustRules;
 use medusa_platform::Random;
 
@@ -30,6 +33,10 @@ pub(crate) struct ServeArgs {
     /// Address to listen on
     #[arg(long, env = "MEDUSA_LISTEN", default_value = "127.0.0.1:7700")]
     pub(crate) listen: SocketAddr,
+    /// Address at which other server processes reach this one, as <host>:<port>; needed where it
+    /// differs from --listen
+    #[arg(long, env = "MEDUSA_ADVERTISE", value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub(crate) advertise: Option<String>,
     /// Address that people use
     #[arg(long, env = "MEDUSA_PUBLIC_URL", default_value = "http://127.0.0.1:7700")]
     pub(crate) public_url: String,
@@ -52,6 +59,15 @@ pub(crate) struct ServeArgs {
     /// Credits that a new person gets
     #[arg(long, env = "MEDUSA_WELCOME", default_value = "100")]
     pub(crate) welcome: medusa_types::Credits,
+    /// Prices that differ from the usual ones, as <name>=<number>,…: see docs/operations.md
+    #[arg(
+        long,
+        env = "MEDUSA_TARIFF",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = BillingConfig::tariff_with
+    )]
+    pub(crate) tariff: Tariff,
     /// Milliseconds that a lost agent may take to come back
     #[arg(long, env = "MEDUSA_AGENT_GRACE_MS", default_value_t = 5_000)]
     pub(crate) agent_grace_ms: u64,
@@ -67,6 +83,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "MEDUSA_FILES_SWEEP_S", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) files_sweep_s: u64,
+    /// Seconds that chunks under way may take to be reported when this process is told to end
+    #[arg(long, env = "MEDUSA_DRAIN_S", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub(crate) drain_s: u64,
     /// Rules of trust that differ from the usual ones, as <name>=<number>,…: see docs/trust.md
     #[arg(long, env = "MEDUSA_TRUST", default_value = "", hide_default_value = true)]
     pub(crate) trust: TrustRules,
@@ -89,6 +109,11 @@ pub(crate) struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// Where other processes reach this one.
+    pub(crate) fn reached_at(&self) -> String {
+        self.advertise.clone().unwrap_or_else(|| self.listen.to_string())
+    }
+
     /// How mail leaves the house.
     pub(crate) fn mail(&self, data: &DataDir) -> Result<MailConfig> {
         Ok(match self.mail.as_str() {
@@ -135,26 +160,46 @@ impl DataDir {
     }
 }
 
+fn host_and_port(text: &str) -> Result<String, &'static str> {
+    let parts = text.rsplit_once(':').filter(|(host, port)| {
+        !host.is_empty() && !host.contains(['/', '@', ' ']) && port.parse::<u16>().is_ok()
+    });
+    let wrong = "an address has a host and a port and nothing else, like 10.0.0.7:7700";
+    parts.map(|_| text.to_owned()).ok_or(wrong)
+}
+
 /// A name that signatures can bear.
 pub(crate) fn key_name(text: &str) -> Result<String, &'static str> {
     let wrong = "a name has no spaces and no plus sign, like medusa.example/log";
     if medusa_tlog::is_key_name(text) { Ok(text.to_owned()) } else { Err(wrong) }
 }
 
-/// The secret of 32 bytes in this file, drawn if there is none yet.
+/// The secret of 32 bytes in this file, drawn if there is none yet. Processes that draw it at the
+/// same moment end up with the same one: a file gets its name only when it is whole.
 pub(crate) fn secret(path: &Path, random: &Random) -> Result<[u8; 32]> {
     let context = || format!("could not use the key {}", path.display());
     match std::fs::read(path) {
         Ok(bytes) => bytes.try_into().ok().with_context(context),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let secret = random.secret();
-            let mut options = std::fs::OpenOptions::new();
-            let file = options.write(true).create_new(true).mode(0o600).open(path);
-            std::io::Write::write_all(&mut file.with_context(context)?, &secret)
-                .with_context(context)?;
-            Ok(secret)
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            draw(path, random).with_context(context)?;
+            std::fs::read(path).with_context(context)?.try_into().ok().with_context(context)
         }
         Err(error) => Err(error).with_context(context),
+    }
+}
+
+/// Draws a secret, unless somebody was faster.
+fn draw(path: &Path, random: &Random) -> std::io::Result<()> {
+    let draft = path.with_extension(format!("{}.draft", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    std::io::Write::write_all(&mut file, &random.secret())?;
+    file.sync_all()?;
+    let named = std::fs::hard_link(&draft, path);
+    std::fs::remove_file(&draft)?;
+    match named {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        named => named,
     }
 }
 

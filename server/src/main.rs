@@ -4,7 +4,11 @@
 mod admin;
 mod config;
 mod dev;
+mod drain;
+mod ends;
 mod examples;
+mod forward;
+mod forwarded;
 mod http;
 mod invariants;
 mod rebuild;

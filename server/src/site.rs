@@ -6,10 +6,10 @@ use medusa_accounts::Accounts;
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
     AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
-    ChunkPage, Comparison, Currency, DeviceApproval, EventFilter, EventPage, EventSummaryPage,
-    Example, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment, NewWebhook,
-    NewWebhookSecret, Notices, Program, Projections, Quote, SignUp, StatementPage, Tariff,
-    Timeline, TrialBalance, Wallet,
+    ChunkPage, ChunkState, Comparison, Currency, DeviceApproval, EventFilter, EventPage,
+    EventSummaryPage, Example, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment,
+    NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp, StatementPage,
+    Tariff, Timeline, TrialBalance, Wallet,
 };
 use medusa_billing::Billing;
 use medusa_eventlog::desk::Desk as Books;
@@ -236,6 +236,10 @@ impl Steer for House {
         Box::pin(async move { Ok(self.jobs.rerun(who.user, id).await?) })
     }
 
+    fn quoted<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Option<Quote>> {
+        Box::pin(async move { Ok(self.jobs.quoted(who, id).await?) })
+    }
+
     fn accept<'a>(&'a self, who: &'a Principal, key: String, quote: String) -> Answer<'a, Job> {
         Box::pin(async move { Ok(self.jobs.submit(who.user, &key, &quote).await?) })
     }
@@ -288,11 +292,17 @@ impl Data for House {
         Box::pin(async move { Ok(self.jobs.job(who.user, id).await?) })
     }
 
-    fn chunks<'a>(&'a self, who: &'a Principal, id: JobId, page: Paging) -> Answer<'a, ChunkPage> {
+    fn chunks<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: JobId,
+        state: Option<ChunkState>,
+        page: Paging,
+    ) -> Answer<'a, ChunkPage> {
         Box::pin(async move {
             let from = page.after.map(|text| text.parse::<u32>()).transpose();
             let from = ChunkIndex(from.map_err(|_| bad_cursor())?.unwrap_or_default());
-            Ok(self.jobs.chunks(who.user, id, page.limit.into(), from).await?)
+            Ok(self.jobs.chunks(who.user, id, state, (page.limit.into(), from)).await?)
         })
     }
 

@@ -1,47 +1,86 @@
-//! Waiting for the log: while another process writes it, this one says so to whoever asks, and
-//! takes over when that one ends or falls silent.
+//! Waiting for the log: while another process writes it, this one forwards to it whatever it is
+//! asked, and takes over when that one ends or falls silent.
 
-use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::time::Duration;
 
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::web::{Data, get, head, resource, to};
+use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Result;
-use medusa_eventlog::{EventLog, LogConfig};
-use medusa_platform::ApiError;
-use tokio_util::sync::CancellationToken;
+use medusa_eventlog::{EventLog, LogConfig, Signs};
 
-/// Seconds after which a caller is told to try again: a standby takes over within three.
-const RETRY_S: u64 = 3;
+use crate::config::ServeArgs;
+use crate::ends::Ends;
+use crate::forward::{self, Forwarder};
+use crate::forwarded::Notes;
 
-/// Becomes the writer of the log. Meanwhile every request but the one for health is answered with
-/// 503; where the address is taken, as by the writer on the same machine, nothing is answered.
+/// Threads that forward.
+const WORKERS: usize = 2;
+/// Seconds that requests under way get when this process is told to end.
+const SHUTDOWN_S: u64 = 5;
+/// How long the head of a request may take, as at the writer.
+const REQUEST_MAX: Duration = Duration::from_secs(15);
+/// Most of the time nobody else writes, and there is nothing to forward to.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// A process that writes the log, or will.
+pub(crate) struct Taken {
+    /// The log.
+    pub(crate) log: EventLog,
+    /// Where this process listens already, if it stood by: connections that come meanwhile wait.
+    pub(crate) door: Option<TcpListener>,
+}
+
+/// Becomes the writer of the log. Meanwhile every request but the one for health is forwarded to
+/// the writer, or answered with 503 while none is known. Where the address is taken, as by the
+/// writer on the same machine, nothing is answered. `None` when it is told to end before.
 pub(crate) async fn become_writer(
     config: LogConfig,
-    listen: SocketAddr,
-    stop: &CancellationToken,
-) -> Result<EventLog> {
-    let mut waits = std::pin::pin!(medusa_eventlog::start(config, stop.clone()));
-    // Most of the time nobody else writes, and there is nothing to tell.
-    let at_once = tokio::time::timeout(std::time::Duration::from_millis(500), &mut waits).await;
-    if let Ok(log) = at_once {
-        return Ok(log?);
+    args: &ServeArgs,
+    notes: Notes,
+    signs: Signs,
+    ends: &mut Ends,
+) -> Result<Option<Taken>> {
+    let seen = signs.writer.subscribe();
+    let stop = ends.stop().clone();
+    let waits = medusa_eventlog::start_with(config, stop, signs);
+    let mut waits = std::pin::pin!(async {
+        tokio::select! {
+            log = waits => log.map(Some),
+            _ = ends.next() => Ok(None),
+        }
+    });
+    if let Ok(log) = tokio::time::timeout(AT_ONCE, &mut waits).await {
+        return Ok(log?.map(|log| Taken { log, door: None }));
     }
-    let bound = HttpServer::new(|| {
+    let Ok(door) = TcpListener::bind(args.listen) else {
+        return Ok(waits.await?.map(|log| Taken { log, door: None }));
+    };
+    let forwarder = Data::new(Forwarder::new(notes, seen)?);
+    let server = HttpServer::new(move || {
         App::new()
-            .route("/healthz", web::get().to(HttpResponse::Ok))
-            .default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::busy(RETRY_S)) }))
+            .app_data(forwarder.clone())
+            .service(resource("/healthz").route(get().to(alive)).route(head().to(alive)))
+            .default_service(to(forward::forward))
     })
-    .workers(1)
+    .workers(WORKERS)
+    .client_request_timeout(REQUEST_MAX)
+    .shutdown_timeout(SHUTDOWN_S)
     .disable_signals()
-    .bind(listen);
-    let Ok(server) = bound else { return Ok(waits.await?) };
-    let server = server.run();
+    .listen(door.try_clone()?)?
+    .run();
     let handle = server.handle();
     let told = async {
         let log = waits.await;
-        handle.stop(false).await;
+        // Who takes over does not wait: what is under way was for the writer before.
+        handle.stop(matches!(log, Ok(None))).await;
         log
     };
     let (served, log) = tokio::join!(server, told);
     served?;
-    Ok(log?)
+    Ok(log?.map(|log| Taken { log, door: Some(door) }))
+}
+
+async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "alive", "role": "standby" }))
 }

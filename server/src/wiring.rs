@@ -1,8 +1,10 @@
 //! Puts the house together: pools, log, services, projections, HTTP; and takes it apart again.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use anyhow::{Context as _, Result, bail};
 use medusa_accounts::{Accounts, AccountsConfig, AccountsLimits, Welcome};
@@ -11,7 +13,7 @@ use medusa_api::Tariff;
 use medusa_billing::{Billing, BillingConfig};
 use medusa_eventlog::desk::Desk;
 use medusa_eventlog::{
-    Auditor, EventLog, LogConfig, Progress, Tiles, invariants, project, start_checkpoints,
+    Auditor, EventLog, LogConfig, Progress, Signs, Tiles, invariants, project, start_checkpoints,
 };
 use medusa_events::Fact;
 use medusa_jobs::port::{Agents, EnrolledAgent, Escrows};
@@ -29,14 +31,18 @@ use medusa_tlog::Signer;
 use medusa_types::UserId;
 use medusa_web::Site;
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::OPERATOR_KEY;
 use crate::config::{DataDir, ServeArgs};
+use crate::ends::{End, Ends};
+use crate::forwarded::{FORWARD_KEY, Notes};
 use crate::http::Operator;
 use crate::runner::ServerRunner;
 use crate::site::House;
-use crate::{examples, http, standby, witness};
+use crate::standby::Taken;
+use crate::{drain, examples, forwarded, http, standby, witness};
 
 /// Seconds that open connections get at the end.
 const SHUTDOWN_S: u64 = 1;
@@ -111,55 +117,34 @@ async fn open_database(args: &ServeArgs) -> Result<PgPool> {
 
 async fn run(args: ServeArgs) -> Result<()> {
     let stop = CancellationToken::new();
+    let mut ends = Ends::listen(args.exit_with_stdin, &stop)?;
     let (clock, random) = (Clock::system(), Random::system());
     let data = DataDir::open(&args.data)?;
     let pool = open_database(&args).await?;
     let config = LogConfig { pool: pool.clone(), clock: clock.clone() };
-    let log = standby::become_writer(config, args.listen, &stop).await?;
+    let notes = Notes::new(data.secret(FORWARD_KEY, &random)?, clock.clone());
+    let (reached_at, own) = watch::channel(None);
+    let signs = Signs { own, writer: watch::Sender::new(None) };
+    let taken = standby::become_writer(config, &args, notes.clone(), signs, &mut ends).await?;
+    let Some(Taken { log, door }) = taken else { return Ok(()) };
     let house = build(&args, &data, &log, &clock, &random, &stop).await?;
-    let ads = Ads::start(AdsConfig::default(), log.clone(), clock.clone(), random.clone()).await?;
+    let jobs = house.jobs.clone();
     if let Some(folder) = &args.examples {
-        examples::offer(&house.jobs, folder).await?;
+        examples::offer(&jobs, folder).await?;
     }
+    let operator = Operator::new(&data.secret(OPERATOR_KEY, &random)?);
     let hub = start_live(&args, &log, &stop).await?;
-    let authenticator: Arc<dyn Authenticator> = Arc::new(house.accounts.clone());
-    let secure = args.public_url.starts_with("https:");
-    let site = web::Data::new(Site::new(Arc::new(house.clone()), secure));
-    let gallery = web::Data::new(examples::Gallery(args.examples.clone()));
-    let operator = web::Data::new(Operator::new(&data.secret(OPERATOR_KEY, &random)?));
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::from(Arc::clone(&authenticator)))
-            .app_data(web::Data::new(house.accounts.clone()))
-            .app_data(web::Data::new(house.jobs.clone()))
-            .app_data(web::Data::new(house.billing.clone()))
-            .app_data(web::Data::new(ads.clone()))
-            .app_data(web::Data::new(house.auditor.clone()))
-            .app_data(web::Data::new(house.books.clone()))
-            .app_data(web::Data::new(log.clone()))
-            .app_data(web::Data::new(hub.clone()))
-            .app_data(operator.clone())
-            .app_data(gallery.clone())
-            .app_data(site.clone())
-            .wrap(actix_web::middleware::from_fn(http::tell_position))
-            .wrap(http::default_headers())
-            .wrap(actix_web::middleware::Compress::default())
-            .wrap(tracing_actix_web::TracingLogger::default())
-            .wrap(actix_web::middleware::from_fn(http::head_as_get))
-            .configure(http::configure)
-    })
-    .workers(HTTP_WORKERS)
-    .client_request_timeout(Duration::from_secs(15))
-    .shutdown_timeout(SHUTDOWN_S)
-    .disable_signals()
-    .bind(args.listen)
-    .with_context(|| format!("could not listen on {}", args.listen))?
-    .run();
+    let ads = Ads::start(AdsConfig::default(), log.clone(), clock, random).await?;
+    let server = answer(&args, door, house, (ads, hub, operator, notes))?;
+    reached_at.send_replace(Some(args.reached_at()));
     tracing::info!(listen = %args.listen, "serving {}", args.public_url);
     let handle = server.handle();
     let ended = async {
-        wait_for_end(args.exit_with_stdin, &stop).await;
+        if ends.next().await == End::Asked {
+            drain::drain(&jobs, &mut ends, Duration::from_secs(args.drain_s)).await;
+        }
         tracing::info!("stopping");
+        reached_at.send_replace(None);
         handle.stop(true).await;
     };
     let (served, ()) = tokio::join!(server, ended);
@@ -174,6 +159,52 @@ async fn run(args: ServeArgs) -> Result<()> {
     Ok(())
 }
 
+/// Answers people, agents and programs, where it listens already or from now on.
+fn answer(
+    args: &ServeArgs,
+    door: Option<TcpListener>,
+    house: House,
+    (ads, hub, operator, notes): (Ads, Hub, Operator, Notes),
+) -> Result<Server> {
+    let authenticator: Arc<dyn Authenticator> = Arc::new(house.accounts.clone());
+    let secure = args.public_url.starts_with("https:");
+    let site = web::Data::new(Site::new(Arc::new(house.clone()), secure));
+    let gallery = web::Data::new(examples::Gallery(args.examples.clone()));
+    let (operator, notes) = (web::Data::new(operator), web::Data::new(notes));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::from(Arc::clone(&authenticator)))
+            .app_data(web::Data::new(house.accounts.clone()))
+            .app_data(web::Data::new(house.jobs.clone()))
+            .app_data(web::Data::new(house.billing.clone()))
+            .app_data(web::Data::new(ads.clone()))
+            .app_data(web::Data::new(house.auditor.clone()))
+            .app_data(web::Data::new(house.books.clone()))
+            .app_data(web::Data::new(house.log.clone()))
+            .app_data(web::Data::new(hub.clone()))
+            .app_data(operator.clone())
+            .app_data(gallery.clone())
+            .app_data(site.clone())
+            .app_data(notes.clone())
+            .wrap(actix_web::middleware::from_fn(http::tell_position))
+            .wrap(http::default_headers())
+            .wrap(actix_web::middleware::Compress::default())
+            .wrap(tracing_actix_web::TracingLogger::default())
+            .wrap(actix_web::middleware::from_fn(http::head_as_get))
+            .wrap(actix_web::middleware::from_fn(forwarded::believe))
+            .configure(http::configure)
+    })
+    .workers(HTTP_WORKERS)
+    .client_request_timeout(Duration::from_secs(15))
+    .shutdown_timeout(SHUTDOWN_S)
+    .disable_signals();
+    let server = match door {
+        Some(door) => server.listen(door),
+        None => server.bind(args.listen),
+    };
+    Ok(server.with_context(|| format!("could not listen on {}", args.listen))?.run())
+}
+
 async fn build(
     args: &ServeArgs,
     data: &DataDir,
@@ -183,7 +214,7 @@ async fn build(
     stop: &CancellationToken,
 ) -> Result<House> {
     let pool = log.pool();
-    let config = BillingConfig { welcome: args.welcome, ..BillingConfig::default() };
+    let config = BillingConfig { welcome: args.welcome, tariff: args.tariff.clone() };
     let billing = Billing::start(config, log.clone(), clock.clone()).await?;
     medusa_billing::project_regularly(&billing, stop.clone());
     let accounts = Accounts::new(
@@ -272,34 +303,4 @@ async fn start_live(args: &ServeArgs, log: &EventLog, stop: &CancellationToken) 
         medusa_billing::projection::live::run(wallet_log.clone(), url.clone())
     });
     Ok(hub)
-}
-
-pub(crate) async fn wait_for_end(with_stdin: bool, stop: &CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    let (input_ended, input_end) = tokio::sync::oneshot::channel();
-    if with_stdin {
-        // A thread of its own: a blocked read must not hold up the end of the runtime.
-        std::thread::spawn(move || {
-            let read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            let _nobody_waits = input_ended.send(read.is_ok());
-        });
-    }
-    let stdin_ends = async {
-        if with_stdin {
-            let _end = input_end.await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-        () = stdin_ends => {}
-        () = stop.cancelled() => {}
-    }
 }

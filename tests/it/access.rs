@@ -30,7 +30,7 @@ async fn a_foreign_job_looks_like_one_that_is_not_there() {
         let to = folder.path().join("out");
         let refused = [
             status(client.job(id).await),
-            status(client.chunks(id, 10, None).await),
+            status(client.chunks(id, None, (10, None)).await),
             status(client.cancel_job(id, operation_id()).await),
             status(client.download_result(id, &file, &to, no_progress()).await),
         ];

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use medusa_api::{Job, JobState, JobSubmit, PauseWhy};
+use medusa_api::{Chunk, ChunkState, Job, JobState, JobSubmit, PauseWhy};
 use medusa_client::{ClientError, operation_id};
 use medusa_protocol::Lease;
 use medusa_types::{Bundle, Credits, Outcome};
 
 use crate::harness::{
-    House, Person, ScriptedAgent, add_up, broken_invariants, echo, ended, range, request,
+    House, Person, ScriptedAgent, add_up, broken_invariants, chunks, echo, ended, range, request,
     slow_echo, submit, until,
 };
 
@@ -157,6 +157,13 @@ async fn failed_chunks_wait_for_a_decision_and_a_retry_gives_them_more_fuel() {
     };
     let job = work_until(&mut agents, rule, paused(&consumer, &job)).await;
     assert_eq!((job.paused, job.counts.failed), (Some(PauseWhy::ChunksFailed), 1));
+    for state in ChunkState::ALL {
+        let found = consumer.client.chunks(job.id, Some(state), (200, None)).await.unwrap().items;
+        let wanted: Vec<Chunk> = chunks(&consumer, job.id).await;
+        let wanted: Vec<Chunk> = wanted.into_iter().filter(|c| c.state == state).collect();
+        assert_eq!(found, wanted, "{}", state.as_str());
+        assert_eq!(u32::try_from(found.len()).unwrap(), job.counts.of(state));
+    }
     let answer = consumer.client.resume_job(job.id, operation_id()).await;
     assert_eq!(code(answer), "jobs.chunks_failed");
     // Three times the fuel is more than what is left of the hold.

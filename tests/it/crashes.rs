@@ -132,3 +132,28 @@ async fn a_job_does_not_notice_that_redis_was_flushed_and_pages_know_everything_
     ends_well(&house, &consumer, &[&lena, &luis], job.id).await;
     drop(agents);
 }
+
+/// Somebody with the database changes which part of the input a chunk reads: the hash in the log is
+/// of another plan, so nobody computes by this one and nobody pays for it.
+#[tokio::test]
+async fn a_job_whose_plan_was_changed_ends_and_costs_nothing() {
+    let mut house = House::open().await;
+    let consumer = house.person("carla").await;
+    let job = submit(&consumer, &long(&consumer).await).await.unwrap();
+    house.kill9();
+    let change = "update plan set json = replace(encode(json, 'escape'), '24', '23')::bytea";
+    let changed = sqlx::query(change).execute(&house.db.pool).await.unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    house.restart().await;
+    let lender = house.person("lena").await;
+    let _agent = house.agent(&lender).await;
+    let job = ended(&consumer, job.id).await;
+    assert_eq!((job.state, job.counts.done()), (JobState::Failed, 0));
+    assert!(job.reason.unwrap().contains("not the one that you agreed to"));
+    until("the hold given back", async || {
+        let job = consumer.client.job(job.id).await.ok()?;
+        (job.cost.released == job.cost.held).then_some(())
+    })
+    .await;
+    add_up(&house, &consumer, &[&lender], &[job.id]).await;
+}

@@ -40,6 +40,8 @@ mod million;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod own_splitter;
+#[cfg(test)]
 mod python;
 #[cfg(test)]
 mod replay;
@@ -52,11 +54,15 @@ mod splits;
 #[cfg(test)]
 mod standby;
 #[cfg(test)]
+mod standby_forwards;
+#[cfg(test)]
 mod tamper;
 #[cfg(test)]
 mod tamper_database;
 #[cfg(test)]
 mod tamper_evidence;
+#[cfg(test)]
+mod tariff;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]

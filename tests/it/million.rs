@@ -88,14 +88,19 @@ async fn a_million_numbers_are_a_job_in_seconds() {
     assert!(submitted < SUBMIT_LIMIT, "the submission took {submitted:?}");
     assert_eq!((job.counts.total, job.counts.waiting), (MILLION, MILLION));
 
-    let first = consumer.client.chunks(job.id, 200, None).await.unwrap();
+    let first = consumer.client.chunks(job.id, None, (200, None)).await.unwrap();
     assert_eq!((first.items.len(), first.next.as_deref()), (200, Some("200")));
     for chunk in &first.items {
         assert_eq!((chunk.state, chunk.attempts), (ChunkState::Waiting, 0));
         assert!(chunk.waiting.as_deref().is_some_and(|why| why.contains("no agent has taken it")));
     }
-    let last = consumer.client.chunks(job.id, 200, Some("999990")).await.unwrap();
-    assert_eq!((last.items.len(), last.next), (10, None));
+    let last = consumer.client.chunks(job.id, None, (200, Some("999990"))).await.unwrap();
+    assert_eq!((last.items.len(), last.next.as_deref()), (10, None));
+    let waiting = Some(ChunkState::Waiting);
+    let late = consumer.client.chunks(job.id, waiting, (200, Some("999990"))).await.unwrap();
+    assert_eq!(late.items, last.items);
+    let failed = consumer.client.chunks(job.id, Some(ChunkState::Failed), (200, None)).await;
+    assert!(failed.unwrap().items.is_empty());
     let run = consumer.client.chunk_run(job.id, ChunkIndex(MILLION - 1)).await.unwrap();
     assert_eq!(consumer.client.chunk_input(&run, 0).await.unwrap(), b"999999 1\n");
     assert!(consumer.client.chunk_run(job.id, ChunkIndex(MILLION)).await.is_err());
@@ -106,7 +111,7 @@ async fn a_million_numbers_are_a_job_in_seconds() {
     let grown = grown(&mut house, before);
     assert!(grown < WAITING_BYTES_MAX, "{grown} bytes for a chunk that waits");
     cancelled(&consumer, &job).await;
-    let page = consumer.client.chunks(job.id, 5, Some("500000")).await.unwrap();
+    let page = consumer.client.chunks(job.id, None, (5, Some("500000"))).await.unwrap();
     assert!(page.items.iter().all(|chunk| chunk.waiting.is_none()));
 }
 
@@ -146,7 +151,7 @@ async fn what_is_done_of_a_million_chunks_can_be_taken() {
     .await;
     drop(agent);
 
-    let page = client.chunks(job, 200, None).await.unwrap().items;
+    let page = client.chunks(job, None, (200, None)).await.unwrap().items;
     let indexes: Vec<u32> = page.iter().map(|chunk| chunk.index.0).collect();
     assert_eq!(indexes, (0..200).collect::<Vec<_>>(), "with a row and without");
     assert_eq!((page[0].state, page[199].state), (ChunkState::Verified, ChunkState::Waiting));

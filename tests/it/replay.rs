@@ -223,6 +223,8 @@ async fn two_runs_compare_and_a_report_names_where_the_log_has_them() {
         decided.output.to_string(),
         format!("<td class=\"n\">{}</td>", decided.position.unwrap()),
         events[0].leaf.to_string(),
+        "Made of: transfer".to_owned(),
+        "0.10 for a GiB of input and result beyond 1048576 bytes of a copy".to_owned(),
     ] {
         assert!(html.contains(&part), "the report lacks {part}");
     }

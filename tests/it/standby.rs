@@ -1,5 +1,5 @@
-//! Several servers over one database: one writes the log, the others say so and take over. And a
-//! server that cannot write now refuses instead of piling up.
+//! Several servers over one database: one writes the log, the others forward to it and take over.
+//! And a server that cannot write now refuses instead of piling up.
 
 use std::time::{Duration, Instant};
 
@@ -41,9 +41,9 @@ async fn writer(house: &House, name: &str) -> Twin {
     server
 }
 
-async fn standby(house: &House, name: &str) -> Twin {
+pub(crate) async fn standby(house: &House, name: &str) -> Twin {
     let server = house.twin(name);
-    until("a standby", || server.stands_by()).await;
+    until("a standby that forwards", || server.forwards()).await;
     server
 }
 
@@ -74,10 +74,6 @@ async fn taken_over(desk: &Desk, order: &Order) -> (Entry, Duration) {
 async fn a_standby_serves_within_three_seconds_after_the_writer_is_killed() {
     let (house, cast) = house_and_cast().await;
     let (first, second) = (writer(&house, "first").await, standby(&house, "second").await);
-    for path in ["/", "/v1/wallet", "/v1/audit/head"] {
-        assert_eq!(second.ask(path).await, Some((503, Some(3))), "{path}");
-    }
-    assert_eq!(second.ask("/healthz").await, Some((200, None)));
     let mut journal = Journal::begin(&house).await;
     let load = at_work(&cast, &first, &second).await;
     let order = cast.adjustments(1).remove(0);
@@ -196,7 +192,7 @@ async fn of_two_servers_that_start_at_the_same_moment_one_writes() {
         // Longer than a silence of the writer may be.
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(2) {
-            assert_eq!(twins[writer].ask("/readyz").await.map(|(status, _)| status), Some(200));
+            assert!(twins[writer].writes().await.is_some());
             assert!(twins[standby].stands_by().await.is_some());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
     AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
-    ChunkPage, Comparison, DeviceApproval, EventEntry, EventFilter, EventPage, EventSummaryPage,
-    Example, InclusionProof, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment,
-    NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp, StatementPage,
-    Tariff, Timeline, TrialBalance, Wallet,
+    ChunkPage, ChunkState, Comparison, DeviceApproval, EventEntry, EventFilter, EventPage,
+    EventSummaryPage, Example, InclusionProof, Invariants, Job, JobPage, Login, MailChoice, Moved,
+    NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp,
+    StatementPage, Tariff, Timeline, TrialBalance, Wallet,
 };
 use medusa_platform::auth::BoxFuture;
 use medusa_platform::{ApiError, Principal};
@@ -203,6 +203,8 @@ pub trait Steer: Send + Sync {
     ) -> Answer<'a, Job>;
     /// What the same job would cost once more.
     fn rerun<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Quote>;
+    /// The quote that a job was made of.
+    fn quoted<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Option<Quote>>;
     /// Makes a job of a quote; the same quote makes one job.
     fn accept<'a>(&'a self, who: &'a Principal, key: String, quote: String) -> Answer<'a, Job>;
 }
@@ -224,8 +226,14 @@ pub trait Data: Desk + Told + Steer {
     fn jobs<'a>(&'a self, who: &'a Principal, page: Paging) -> Answer<'a, JobPage>;
     /// One job.
     fn job<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Job>;
-    /// Its chunks.
-    fn chunks<'a>(&'a self, who: &'a Principal, id: JobId, page: Paging) -> Answer<'a, ChunkPage>;
+    /// Its chunks, or those in one state.
+    fn chunks<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: JobId,
+        state: Option<ChunkState>,
+        page: Paging,
+    ) -> Answer<'a, ChunkPage>;
     /// Which agent worked on it when.
     fn timeline<'a>(&'a self, who: &'a Principal, id: JobId) -> Answer<'a, Timeline>;
     /// What happened to it, oldest first.

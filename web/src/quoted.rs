@@ -26,7 +26,14 @@ pub(crate) struct Parts(pub(crate) Vec<Part>);
 
 impl Parts {
     pub(crate) fn of(breakdown: &Breakdown) -> Self {
-        let classes = ["part-compute", "part-start", "part-verification", "part-fee"];
+        let classes = [
+            "part-compute",
+            "part-memory",
+            "part-transfer",
+            "part-start",
+            "part-verification",
+            "part-fee",
+        ];
         let whole = u64::try_from(breakdown.sum().micros()).unwrap_or_default().max(1);
         let (mut parts, mut before) = (Vec::new(), Credits::ZERO);
         for ((name, amount), class) in breakdown.parts().into_iter().zip(classes) {
@@ -72,13 +79,15 @@ mod tests {
     fn the_parts_fill_the_bar_in_their_order() {
         let micros = Credits::from_micros;
         let breakdown = Breakdown {
-            compute: micros(500),
+            compute: micros(300),
+            memory: micros(0),
+            transfer: micros(200),
             start: micros(1),
             verification: micros(0),
             fee: micros(166),
         };
         let places: Vec<_> = Parts::of(&breakdown).0.iter().map(|p| (p.x, p.width)).collect();
-        assert_eq!(places, [(0, 749), (749, 2), (751, 0), (751, 249)]);
+        assert_eq!(places, [(0, 449), (449, 0), (449, 300), (749, 2), (751, 0), (751, 249)]);
         assert!(Parts::of(&Breakdown::default()).0.iter().all(|part| part.width == 0));
     }
 

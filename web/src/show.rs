@@ -194,6 +194,7 @@ pub(crate) fn split(split: &Split) -> String {
         Split::Bytes { bytes: n } => format!("{} in a chunk", bytes(n)),
         Split::Files { group: 1 } => "one file in a chunk".into(),
         Split::Files { group } => format!("{} files in a chunk", count(group)),
+        Split::Program { .. } => "chunks cut by a splitter of your own".into(),
         Split::Grid { per_chunk: 1 } => "one combination in a chunk".into(),
         Split::Grid { per_chunk } => format!("{} combinations in a chunk", count(per_chunk)),
         Split::Tiles { width, height, overlap } => {

@@ -1,6 +1,7 @@
 // A new job: choose, upload, see the split, see the price, run. Nothing is paid before the last step.
 import { get, post, sentence, showRefusal, upload } from './api.js';
 import { dropZone } from './drop.js';
+import { moduleField } from './modules.js';
 import { showQuote } from './quote.js';
 import { SpecForm, likelySplit } from './spec.js';
 import { bytes, el, write } from './words.js';
@@ -25,11 +26,14 @@ function changed() {
   const by = document.getElementById('by').value;
   const range = by === 'range';
   const written = by === 'grid' && grid.value.trim() !== '';
+  // A splitter of one's own may make its chunks of nothing.
+  const own = by === 'program';
   inputPart.hidden = range;
   summary('program', state.programName || '–');
-  summary('input', range ? 'none' : written ? 'the parameters below' : state.inputName || '–');
+  summary('input', range ? 'none' : written ? 'the parameters below' : state.inputName || (own ? 'none' : '–'));
   summary('split', state.program ? spec.inWords(state.inputWords) : '–');
-  ask.disabled = !state.program || (!range && !written && !state.input);
+  const cut = own ? document.getElementById('splitter').value : range || written || state.input;
+  ask.disabled = !state.program || !cut;
   ask.hidden = false;
   run.hidden = true;
   refused.hidden = true;
@@ -146,6 +150,8 @@ dropZone('input', {
     return `Looks like: ${preview.in_words}.`;
   },
 });
+
+for (const name of ['splitter', 'merger']) moduleField(name, (file, blob) => addProgram(file, blob));
 
 async function busy(button, work) {
   button.disabled = true;

@@ -44,7 +44,8 @@ export function showQuote(box, quote, available) {
 }
 
 const PARTS = [
-  ['compute', 'computing'], ['start', 'starting chunks'], ['verification', 'checking'], ['fee', 'fee'],
+  ['compute', 'computing'], ['memory', 'memory'], ['transfer', 'transfer'], ['start', 'starting chunks'],
+  ['verification', 'checking'], ['fee', 'fee'],
 ];
 
 /** What the likely price is made of: a stacked bar, and the same in figures. */

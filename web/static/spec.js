@@ -1,15 +1,17 @@
 // The form of a job's specification, and the same as JSON: each follows the other.
+import { pick } from './modules.js';
 import { count, el } from './words.js';
 
 const field = (id) => document.getElementById(id);
 const number = (id) => Math.trunc(Number(field(id).value)) || 0;
 const chosen = (name) => document.querySelector(`#new [name="${name}"]:checked`).value;
+const lines = (id) => field(id).value.split('\n').filter((line) => line !== '');
 const choose = (name, value) => { document.querySelector(`#new [name="${name}"][value="${value}"]`).checked = true; };
 
 // What each splitter takes beside a size.
 const NUMBERS = {
   lines: [], csv_rows: [], jsonl: [], bytes: ['bytes'], files: ['group'], tiles: ['width', 'height', 'overlap'],
-  grid: ['per_chunk'], range: ['from', 'to'],
+  grid: ['per_chunk'], range: ['from', 'to'], program: [],
 };
 // Where the size of a chunk stands, and what it counts.
 const SIZES = { lines: 'lines', csv_rows: 'size', jsonl: 'size', range: 'step' };
@@ -23,6 +25,7 @@ const HINTS = {
   tiles: 'From a PNG, TIFF, PGM or PPM picture, as grey PGM on standard input.',
   grid: 'Every combination once, as a JSON object on a line of standard input.',
   range: 'The program reads the first number and how many there are.',
+  program: 'A module reads the whole input once, on the server and for nothing, and says what the chunks are: files in /out, or lines with offset and length on standard output.',
 };
 const MERGES = {
   concat: 'one after the other', csv: 'rows under one header', sum: 'numbers added by key', mean: 'means by key',
@@ -37,6 +40,7 @@ const PRESETS = {
   tiles: [{ file: '', how: 'concat', to: 'result.txt' }],
   grid: [{ file: '', how: 'json', to: 'results.json' }],
   range: [{ file: '', how: 'sum', to: 'result.csv' }],
+  program: [{ file: '', how: 'concat', to: 'result.txt' }],
 };
 
 /** What an input looks like, by its name and in the server's words, as the likely splitter. */
@@ -129,6 +133,10 @@ export class SpecForm {
       field('unit').value = unit;
       field('amount').value = amount;
     }
+    const own = spec.split.by === 'program' ? spec.split : {};
+    pick(field('splitter'), own.program);
+    field('split-args').value = (own.args ?? []).join('\n');
+    this.#merger(spec.merge_by);
     field('args').value = (spec.args ?? []).join('\n');
     this.#rules(spec.merge ?? []);
     choose('copies', spec.copies ?? 2);
@@ -144,6 +152,8 @@ export class SpecForm {
   clear() {
     this.#rulesTouched = false;
     field('args').value = '';
+    field('split-args').value = '';
+    this.#merger();
     field('name').value = '';
     choose('copies', 1);
     choose('priority', 'standard');
@@ -157,13 +167,19 @@ export class SpecForm {
     const split = { by };
     for (const key of NUMBERS[by]) split[key] = number(key);
     if (by === 'files' && split.group === 1) delete split.group;
+    if (by === 'program') {
+      split.program = field('splitter').value;
+      if (lines('split-args').length) split.args = lines('split-args');
+    }
+    const merger = field('merger').value;
     const unit = field('unit').value;
     if (SIZES[by]) split[SIZES[by]] = unit === 'count' ? number('amount') : { [unit]: number('amount') };
     return {
       name: field('name').value.trim(),
-      args: field('args').value.split('\n').filter((line) => line !== ''),
+      args: lines('args'),
       split,
       merge: [...document.querySelectorAll('.rule')].map(readRule),
+      ...(merger && { merge_by: { program: merger, args: lines('merge-args'), fan_in: number('fan_in') } }),
       copies: Number(chosen('copies')),
       memory_mib: number('memory'),
       strict: field('strict').checked,
@@ -182,13 +198,22 @@ export class SpecForm {
       files: split.group ? `${count(split.group)} files each` : 'one file each',
       tiles: `tiles of ${split.width} × ${split.height}`,
       grid: `${count(split.per_chunk ?? 0)} combination${split.per_chunk === 1 ? '' : 's'} each`,
+      program: 'by your splitter; the quote says into how many chunks',
     }[split.by] ?? sized(size, item);
     const chunks = chunksOf(split, words);
     const range = split.by === 'range' ? `${count(split.from)} to ${count(split.to)}, ` : '';
     return `${range}${each}${chunks > 0 ? `: ${count(chunks)} chunk${chunks === 1 ? '' : 's'}` : ''}`;
   }
 
+  /** The module that puts results together; without one, none. */
+  #merger(by) {
+    pick(field('merger'), by?.program);
+    field('merge-args').value = (by?.args ?? []).join('\n');
+    field('fan_in').value = by?.fan_in ?? 8;
+  }
+
   #told() {
+    for (const node of document.querySelectorAll('[data-merging]')) node.hidden = !field('merger').value;
     this.#json.value = JSON.stringify(this.get(), null, 2);
     field('grid-hint').textContent = gridInWords(field('grid').value);
     document.querySelector('[data-wrong="spec"]').textContent = '';
@@ -199,7 +224,7 @@ export class SpecForm {
     const wrong = document.querySelector('[data-wrong="spec"]');
     try {
       const spec = JSON.parse(this.#json.value);
-      if (!NUMBERS[spec?.split?.by]) throw new Error('"split" needs "by": lines, csv_rows, jsonl, bytes, files, tiles, grid or range');
+      if (!NUMBERS[spec?.split?.by]) throw new Error('"split" needs "by": lines, csv_rows, jsonl, bytes, files, tiles, grid, range or program');
       const { value, selectionStart } = this.#json;
       this.set(spec);
       // What is being typed stays as it is typed.

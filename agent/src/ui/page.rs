@@ -27,6 +27,7 @@ pub(crate) struct State {
     /// `busy`, `idle`, `paused` or `trouble`, for the colour and shape beside the words.
     pub(crate) tone: &'static str,
     pub(crate) paused: bool,
+    pub(crate) finishing: bool,
     pub(crate) enrol: Option<Enrol>,
     pub(crate) revoked: bool,
     pub(crate) name: String,
@@ -68,6 +69,7 @@ impl State {
             words: view.in_words(now),
             tone: tone(&view),
             paused: view.paused,
+            finishing: view.finishing,
             enrol: enrol(&view.connection),
             revoked: view.connection == Connection::Revoked,
             chunks: view.chunks.values().map(|chunk| row(chunk, now)).collect(),

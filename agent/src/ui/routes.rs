@@ -20,6 +20,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
         .service(web::resource("/session").post(session))
         .service(web::resource("/start").post(start))
         .service(web::resource("/pause").post(pause))
+        .service(web::resource("/finish").post(finish))
         .service(web::resource("/enrol").post(enrol))
         .service(web::resource("/page.css").get(style))
         .service(web::resource("/page.js").get(script));
@@ -68,6 +69,12 @@ async fn start(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
 
 async fn pause(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
     shown.board.set_paused(true);
+    HttpResponse::NoContent().finish()
+}
+
+/// Ends the program when what is under way is done.
+async fn finish(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
+    shown.board.finish();
     HttpResponse::NoContent().finish()
 }
 

@@ -99,6 +99,12 @@ async fn the_link_opens_the_page_once_and_the_switch_works() {
     assert!(page.is_paused());
     start[0] = "POST /enrol HTTP/1.1";
     assert_eq!(page.status(&start).await, 409, "it is enrolled");
+
+    start[0] = "POST /finish HTTP/1.1";
+    assert_eq!(page.status(&start).await, 204);
+    soon("the word to end", page.agent.farewell().asked()).await;
+    let state = page.ask(&["GET /state.json HTTP/1.1", HOST, &cookie], "").await;
+    assert!(state.contains(r#""finishing":true"#), "{state}");
 }
 
 #[tokio::test]
@@ -122,7 +128,7 @@ async fn nobody_sees_or_changes_the_state_without_the_secret() {
     let wrong = format!("Cookie: medusa-agent-{}={}", page.port, "0".repeat(64));
     for cookie in ["X-None: 1", &wrong] {
         assert_eq!(page.status(&["GET /state.json HTTP/1.1", HOST, cookie]).await, 401);
-        for path in ["/start", "/pause", "/enrol"] {
+        for path in ["/start", "/pause", "/finish", "/enrol"] {
             let line = format!("POST {path} HTTP/1.1");
             let mut lines = vec![line.as_str(), cookie];
             lines.extend(OWN);

@@ -233,6 +233,33 @@ async fn pulses_say_what_runs_and_whether_the_agent_is_paused() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_told_to_end_finishes_its_chunk_first() {
+    let home = Home::new();
+    let (server, agent, mut link) = linked(&home).await;
+    server.open.send_replace(false);
+    link.lease(&lease("lse_1", &server.blob(&wasm(NOOP))), "").await;
+    until(&agent, "a chunk", |view| view.chunks.len() == 1).await;
+    let farewell = agent.farewell();
+    let mut finished = Box::pin(farewell.finished());
+    let told = async { while !link.pulse().await.0 {} };
+    tokio::select! {
+        () = &mut finished => panic!("it left its chunk behind"),
+        () = soon("a pulse that asks for nothing", told) => {}
+    }
+    // What the server had given before it heard of the end is done, too.
+    link.lease(&lease("lse_2", &server.blob(&wasm(NOOP))), "").await;
+    server.open.send_replace(true);
+    let reports = async {
+        let (first, second) = (link.report().await.0, link.report().await.0);
+        let mut leases = [first.lease, second.lease];
+        leases.sort();
+        assert_eq!(leases, ["lse_1", "lse_2"]);
+    };
+    soon("both reports and the end", async { tokio::join!(finished, reports) }).await;
+    assert!(!agent.watch().borrow().paused, "the next start is as before");
+}
+
+#[tokio::test]
 async fn many_small_chunks_all_come_back() {
     const CHUNKS: usize = 2_000;
     let home = Home::new();

@@ -60,6 +60,7 @@ fn submitted(n: u32, chunks: u32) -> Submitted {
             per_gfuel: Credits::from_micros(100),
             per_start: Credits::from_micros(10),
             fee_permille: 150,
+            ..Prices::default()
         },
         merge: None,
     }

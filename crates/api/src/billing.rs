@@ -62,6 +62,18 @@ pub struct Tariff {
     pub meter: String,
     /// For 1,000,000,000 units of fuel.
     pub per_gfuel: Credits,
+    /// For each GiB of memory that a run may use beyond `memory_free`, in addition to `per_gfuel`.
+    #[serde(default)]
+    pub per_gfuel_gib: Credits,
+    /// Memory that is free, in bytes.
+    #[serde(default)]
+    pub memory_free: u64,
+    /// For 1 GiB of a copy's input and output beyond `transfer_free`.
+    #[serde(default)]
+    pub per_gib: Credits,
+    /// Bytes of each copy's input and output that are free.
+    #[serde(default)]
+    pub transfer_free: u64,
     /// For starting one copy of one chunk.
     pub per_start: Credits,
     /// The platform's part of every price, in thousandths.
@@ -76,7 +88,13 @@ impl Tariff {
             let micros = price.micros().saturating_mul(i64::from(permille));
             Credits::from_micros(micros.saturating_add(999).checked_div(1_000).unwrap_or_default())
         };
-        Self { per_gfuel: times(self.per_gfuel), per_start: times(self.per_start), ..self }
+        Self {
+            per_gfuel: times(self.per_gfuel),
+            per_gfuel_gib: times(self.per_gfuel_gib),
+            per_gib: times(self.per_gib),
+            per_start: times(self.per_start),
+            ..self
+        }
     }
 }
 

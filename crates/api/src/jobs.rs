@@ -121,6 +121,18 @@ impl Counts {
     pub const fn done(&self) -> u32 {
         self.verified.saturating_add(self.unverified)
     }
+
+    /// Chunks in one state.
+    #[must_use]
+    pub const fn of(&self, state: ChunkState) -> u32 {
+        match state {
+            ChunkState::Waiting => self.waiting,
+            ChunkState::Leased => self.leased,
+            ChunkState::Verified => self.verified,
+            ChunkState::Unverified => self.unverified,
+            ChunkState::Failed => self.failed,
+        }
+    }
 }
 
 /// A file of the result.
@@ -237,6 +249,22 @@ pub enum ChunkState {
 }
 
 impl ChunkState {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Waiting, Self::Leased, Self::Verified, Self::Unverified, Self::Failed];
+
+    /// The word in addresses and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Leased => "leased",
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+            Self::Failed => "failed",
+        }
+    }
+
     /// One byte for the chunk map: `0` waiting, `1` leased, `2` verified, `3` unverified, `4`
     /// failed.
     #[must_use]

@@ -61,6 +61,9 @@ pub struct Quote {
     pub tariff: Tariff,
     /// Fuel of the sample chunk.
     pub sample_fuel: Fuel,
+    /// Bytes of its result.
+    #[serde(default)]
+    pub sample_output: u64,
     /// Standard error of the sample chunk.
     pub sample_stderr: String,
     /// How long it takes with the agents that are online; none are: absent.
@@ -85,6 +88,12 @@ pub struct JobSubmit {
 pub struct Breakdown {
     /// Fuel of one copy of every chunk.
     pub compute: Credits,
+    /// Memory beyond what is free, while that is computed.
+    #[serde(default)]
+    pub memory: Credits,
+    /// Input and output of one copy of every chunk, beyond what is free.
+    #[serde(default)]
+    pub transfer: Credits,
     /// Starting one copy of every chunk.
     pub start: Credits,
     /// The second copies that are expected.
@@ -96,9 +105,11 @@ pub struct Breakdown {
 impl Breakdown {
     /// Each part with its name, in the order in which they are shown.
     #[must_use]
-    pub const fn parts(&self) -> [(&'static str, Credits); 4] {
+    pub const fn parts(&self) -> [(&'static str, Credits); 6] {
         [
             ("computing", self.compute),
+            ("memory", self.memory),
+            ("transfer", self.transfer),
             ("starting chunks", self.start),
             ("checking", self.verification),
             ("fee", self.fee),
@@ -128,4 +139,7 @@ pub struct MergePreview {
     pub nodes: u32,
     /// Fuel of a sample run, over copies of the sample chunk's result.
     pub sample_fuel: Fuel,
+    /// Bytes that it read and wrote.
+    #[serde(default)]
+    pub sample_bytes: u64,
 }

@@ -68,6 +68,20 @@ pub enum Split {
         #[serde(default = "one_long")]
         per_chunk: u64,
     },
+    /// A program of the consumer's own says what the chunks are. The server runs it once, for the
+    /// quote. It reads the input, where there is one, on standard input and in `/in/input`, and
+    /// writes either files to `/out`, each a chunk in the order of their names, or JSON lines
+    /// `{"offset": …, "length": …, "name": …}` to standard output, each a chunk of the input.
+    Program {
+        /// The program.
+        program: ProgramId,
+        /// Its arguments.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        args: Vec<String>,
+        /// Its module. The server sets it from the program; what a request says is not looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        module: Option<BlobInfo>,
+    },
 }
 
 /// How one result file comes from the chunks' files.
@@ -264,6 +278,7 @@ impl Split {
                 *from < *to && step.is_sound() && !matches!(step, Size::Bytes(_))
             }
             Self::Grid { per_chunk } => *per_chunk > 0,
+            Self::Program { args, .. } => are_arguments(args),
         }
     }
 
@@ -280,13 +295,14 @@ impl Split {
                 "from is below to, and a chunk has at least 1 number or aims at 1 to 600 seconds"
             }
             Self::Grid { .. } => "a chunk has at least 1 combination",
+            Self::Program { .. } => ARGUMENTS,
         }
     }
 
-    /// Whether it cuts an input; only a range makes its chunks of nothing.
+    /// Whether it cuts an input; a range makes its chunks of nothing, and a program may.
     #[must_use]
     pub const fn needs_input(&self) -> bool {
-        !matches!(self, Self::Range { .. })
+        !matches!(self, Self::Range { .. } | Self::Program { .. })
     }
 }
 
@@ -314,7 +330,7 @@ impl JobSpec {
             || self.merge.iter().all(|r| r.how != MergeHow::Tiles);
         let problems: Vec<SpecError> = [
             (name_ok, "/name", "a name has 1 to 100 characters without control characters"),
-            (args_ok, "/args", "at most 100 arguments of at most 4,096 bytes each, without NUL"),
+            (args_ok, "/args", ARGUMENTS),
             (self.split.is_sound(), "/split", self.split.limits()),
             (self.merge.len() <= 20, "/merge", "at most 20 result files"),
             (
@@ -331,7 +347,7 @@ impl JobSpec {
             (
                 self.merge_by.as_ref().is_none_or(|by| are_arguments(&by.args)),
                 "/merge_by/args",
-                "at most 100 arguments of at most 4,096 bytes each, without NUL",
+                ARGUMENTS,
             ),
             ((1..=2).contains(&self.copies), "/copies", "copies is 1 or 2"),
             (self.memory_mib <= 4096, "/memory_mib", "at most 4,096 MiB"),
@@ -343,6 +359,9 @@ impl JobSpec {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
+
+/// The limits of arguments, in words.
+const ARGUMENTS: &str = "at most 100 arguments of at most 4,096 bytes each, without NUL";
 
 fn are_arguments(args: &[String]) -> bool {
     args.len() <= 100 && args.iter().all(|a| a.len() <= 4096 && !a.contains('\0'))
@@ -365,6 +384,11 @@ mod tests {
         let spec: JobSpec = serde_json::from_str(text).unwrap();
         assert_eq!(spec.check(), Ok(()));
         assert_eq!((spec.copies, spec.memory_bytes()), (2, 512 << 20));
+    }
+
+    fn by_program(args: Vec<String>) -> Split {
+        let program = "prg_00000000000000000000000000000007".parse().unwrap();
+        Split::Program { program, args, module: None }
     }
 
     #[test]
@@ -392,6 +416,11 @@ mod tests {
                 r#"{"by":"csv_rows","size":3}"#,
             ),
             (r#"{"by":"grid"}"#, Split::Grid { per_chunk: 1 }, r#"{"by":"grid","per_chunk":1}"#),
+            (
+                r#"{"by":"program","program":"prg_00000000000000000000000000000007","args":[]}"#,
+                by_program(Vec::new()),
+                r#"{"by":"program","program":"prg_00000000000000000000000000000007"}"#,
+            ),
         ] {
             assert_eq!(serde_json::from_str::<Split>(text).unwrap(), split, "{text}");
             assert_eq!(serde_json::to_string(&split).unwrap(), written);
@@ -412,6 +441,7 @@ mod tests {
             (Split::Range { from: 0, to: 9, step: Size::Bytes(1) }, "at least 1 number"),
             (Split::Range { from: 9, to: 9, step: Size::Count(1) }, "from is below to"),
             (Split::Grid { per_chunk: 0 }, "at least 1 combination"),
+            (by_program(vec!["a\0".into()]), "without NUL"),
         ] {
             assert!(!split.is_sound(), "{split:?}");
             assert!(split.limits().contains(part), "{split:?}: {}", split.limits());

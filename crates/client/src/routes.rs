@@ -4,9 +4,10 @@
 #![expect(clippy::missing_errors_doc, reason = "they are the same for every route: see above")]
 
 use medusa_api::{
-    Agent, ChunkPage, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Example,
-    InputPreview, Job, JobBudget, JobPage, JobRetry, JobSubmit, Login, Me, Program, ProgramUpload,
-    Quote, QuoteRequest, Refresh, Runtime, SignUp, StatementPage, Tariff, Tokens, Wallet,
+    Agent, ChunkPage, ChunkState, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest,
+    DeviceToken, Example, InputPreview, Job, JobBudget, JobPage, JobRetry, JobSubmit, Login, Me,
+    Program, ProgramUpload, Quote, QuoteRequest, Refresh, Runtime, SignUp, StatementPage, Tariff,
+    Tokens, Wallet,
 };
 use medusa_types::{Credits, JobId, OperationId, Sha256Hash};
 use reqwest::Method;
@@ -136,8 +137,16 @@ impl Client {
     }
 
     /// `GET /v1/jobs/{id}/chunks`, in chunk order.
-    pub async fn chunks(&self, job: JobId, limit: u32, after: Option<&str>) -> Answer<ChunkPage> {
-        self.page(&["v1", "jobs", &job.to_string(), "chunks"], limit, after).await
+    pub async fn chunks(
+        &self,
+        job: JobId,
+        state: Option<ChunkState>,
+        (limit, after): (u32, Option<&str>),
+    ) -> Answer<ChunkPage> {
+        let call = self.call(Method::GET, &["v1", "jobs", &job.to_string(), "chunks"]);
+        let call = call.query("state", state.map(ChunkState::as_str));
+        let call = call.query("limit", Some(&limit.to_string()));
+        self.json(call.query("after", after)).await
     }
 
     /// `GET /v1/runtimes`: what scripts may be run by.

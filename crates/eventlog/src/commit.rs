@@ -11,6 +11,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::error::LogError;
 use crate::loaded;
 use crate::read::{StoredEvent, read_events};
+use crate::standby::WriterSign;
 use crate::state::{Decided, Found, Outcome, State};
 
 /// Any number that only this log uses.
@@ -22,8 +23,8 @@ const READ_MAX: i64 = 5_000;
 pub(crate) enum Sight {
     /// It has the lock now: nobody writes.
     Free,
-    /// The writer's epoch and last sign of life. One that stays the same is from a silent writer.
-    Written(i64, time::OffsetDateTime),
+    /// The writer, and its last sign of life. One that stays the same is from a silent writer.
+    Written(WriterSign, time::OffsetDateTime),
 }
 
 /// Tries to get the writer's lock.
@@ -31,8 +32,9 @@ pub(crate) async fn look(db: &mut PgConnection) -> Result<Sight, LogError> {
     if lock(db).await? {
         return Ok(Sight::Free);
     }
-    let sign = sqlx::query!("select epoch, alive_at from log_writer").fetch_one(db).await?;
-    Ok(Sight::Written(sign.epoch, sign.alive_at))
+    let sign =
+        sqlx::query!("select epoch, alive_at, address from log_writer").fetch_one(db).await?;
+    Ok(Sight::Written(WriterSign { epoch: sign.epoch, address: sign.address }, sign.alive_at))
 }
 
 /// The epoch that may write now.
@@ -52,7 +54,7 @@ pub(crate) async fn take_over(
     epoch: i64,
     now: Timestamp,
 ) -> Result<State, LogError> {
-    keep_alive(lock, epoch, true).await?;
+    keep_alive(lock, epoch, true, None).await?;
     evict(lock).await;
     let head = sqlx::query!("select position, batch, frontier, root, at from log_head")
         .fetch_one(pool)
@@ -94,17 +96,19 @@ pub(crate) async fn lock(db: &mut PgConnection) -> Result<bool, LogError> {
         .await?)
 }
 
-/// Says that the writer of this epoch lives; `false` when another has taken over.
+/// Says that the writer of this epoch lives, and where; `false` when another has taken over.
 pub(crate) async fn keep_alive(
     db: &mut PgConnection,
     epoch: i64,
     first: bool,
+    address: Option<&str>,
 ) -> Result<bool, LogError> {
     let kept = sqlx::query!(
-        "update log_writer set alive_at = clock_timestamp(), epoch = $1
+        "update log_writer set alive_at = clock_timestamp(), epoch = $1, address = $3
          where epoch = $1 or ($2 and epoch < $1)",
         epoch,
-        first
+        first,
+        address
     )
     .execute(db)
     .await?;

@@ -20,7 +20,7 @@ use crate::committer::Committer;
 use crate::error::{AppendError, LogError};
 use crate::operation::Operation;
 use crate::projector::{Progress, project};
-use crate::standby::{Writer, live, stand_by};
+use crate::standby::{Signs, Writer, live, stand_by};
 use crate::state::{Decided, State, operations_to_read};
 use crate::tail::Latest;
 
@@ -58,13 +58,25 @@ pub struct LogConfig {
 /// [`LogError::Corrupt`] when head and events disagree, [`LogError::Database`], and
 /// [`LogError::Stopped`] when `stop` was called before.
 pub async fn start(config: LogConfig, stop: CancellationToken) -> Result<EventLog, LogError> {
+    start_with(config, stop, Signs::none()).await
+}
+
+/// The same, and tells the other processes where this one is, and this one where the writer is.
+///
+/// # Errors
+/// As of [`start`].
+pub async fn start_with(
+    config: LogConfig,
+    stop: CancellationToken,
+    signs: Signs,
+) -> Result<EventLog, LogError> {
     let pool = config.pool.clone();
     // Connections of its own: whatever else goes on, the log never waits for one.
     let own = pool.options().clone().max_connections(OWN_CONNECTIONS);
     let own = own.connect_lazy_with((*pool.connect_options()).clone());
     let config = LogConfig { pool: own.clone(), ..config };
     let mut epoch = None;
-    let writer = stand_by(&config, &stop, &mut epoch).await?;
+    let writer = stand_by(&config, &stop, &mut epoch, &signs.writer).await?;
     let (queue, requests) = mpsc::channel(QUEUE_MAX);
     let latest = Arc::<Latest>::default();
     let (head_tx, head) = watch::channel(writer.state.position);
@@ -88,6 +100,7 @@ pub async fn start(config: LogConfig, stop: CancellationToken) -> Result<EventLo
             latest: Arc::clone(&latest),
             head: head_tx.clone(),
             books: books.clone(),
+            signs: signs.clone(),
         };
         run.until_fenced(Arc::clone(&shared), ended.clone())
     });
@@ -156,6 +169,7 @@ struct Run {
     latest: Arc<Latest>,
     head: watch::Sender<i64>,
     books: Progress,
+    signs: Signs,
 }
 
 impl Run {
@@ -171,7 +185,7 @@ impl Run {
                 let epoch = state.epoch;
                 let result = tokio::select! {
                     result = self.run(&mut shared.requests, state, &committer) => result,
-                    result = live(lock, epoch) => result,
+                    result = live(lock, epoch, self.signs.own.clone()) => result,
                 };
                 end.cancel();
                 result
@@ -196,7 +210,7 @@ impl Run {
             return Ok(writer);
         }
         let Shared { requests, epoch, .. } = shared;
-        let again = stand_by(&self.config, ended, epoch);
+        let again = stand_by(&self.config, ended, epoch, &self.signs.writer);
         // Nothing of what comes meanwhile was begun: whoever asks may ask again.
         let busy = async {
             while let Some(request) = requests.recv().await {

@@ -1,10 +1,12 @@
 //! Who writes: waiting for the writer to end or to fall silent, taking over, and telling the others
-//! that this one lives. The fence against two writers is the epoch; the rest is only about time.
+//! that this one lives, and where. The fence against two writers is the epoch; the rest is only
+//! about time.
 
 use std::time::Duration;
 
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +25,31 @@ const SILENCE_MAX: Duration = Duration::from_millis(1_500);
 /// Between two signs of life of the writer.
 const ALIVE_EVERY: Duration = Duration::from_millis(300);
 
+/// The writer, as its sign of life tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriterSign {
+    /// Its epoch: another one is another writer.
+    pub epoch: i64,
+    /// Where other processes reach it, `host:port`; nothing until it answers.
+    pub address: Option<String>,
+}
+
+/// What the processes over one log tell each other.
+#[derive(Clone, Debug)]
+pub struct Signs {
+    /// Where other processes reach this one, once it writes and answers.
+    pub own: watch::Receiver<Option<String>>,
+    /// The writer that this one stands by for.
+    pub writer: watch::Sender<Option<WriterSign>>,
+}
+
+impl Signs {
+    /// Of a process that nobody else reaches, and that wants to know of nobody.
+    pub(crate) fn none() -> Self {
+        Self { own: watch::channel(None).1, writer: watch::Sender::new(None) }
+    }
+}
+
 /// The state and the connection that holds the lock and tells that the writer lives.
 pub(crate) struct Writer {
     pub(crate) state: State,
@@ -36,9 +63,10 @@ pub(crate) async fn stand_by(
     config: &LogConfig,
     stop: &CancellationToken,
     wrote: &mut Option<i64>,
+    seen: &watch::Sender<Option<WriterSign>>,
 ) -> Result<Writer, LogError> {
     loop {
-        match try_stand_by(config, stop, wrote).await {
+        match try_stand_by(config, stop, wrote, seen).await {
             Err(LogError::Database(error)) => tracing::warn!(%error, "the database is away"),
             ended => return ended,
         }
@@ -54,6 +82,7 @@ async fn try_stand_by(
     config: &LogConfig,
     stop: &CancellationToken,
     wrote: &mut Option<i64>,
+    seen: &watch::Sender<Option<WriterSign>>,
 ) -> Result<Writer, LogError> {
     let mut lock = config.pool.acquire().await?;
     // The connection must not return to the pool with the lock on it.
@@ -63,10 +92,12 @@ async fn try_stand_by(
     loop {
         match commit::look(&mut lock).await? {
             Sight::Free => break,
-            Sight::Written(epoch, at) => {
+            Sight::Written(sign, at) => {
+                let epoch = sign.epoch;
                 if last_sign.is_none() {
                     tracing::info!(epoch, "another process writes the log; standing by");
                 }
+                seen.send_if_modified(|last| last.replace(sign.clone()) != Some(sign));
                 if last_sign.replace((epoch, at)) != Some((epoch, at)) {
                     since = Instant::now();
                 } else if since.elapsed() >= SILENCE_MAX {
@@ -82,6 +113,7 @@ async fn try_stand_by(
         }
     }
     check_epoch(config, *wrote).await?;
+    seen.send_replace(None);
     let epoch = commit::begin_epoch(&mut lock).await?;
     *wrote = Some(epoch);
     let state = commit::take_over(&config.pool, &mut lock, epoch, config.clock.now()).await?;
@@ -103,14 +135,23 @@ async fn check_epoch(config: &LogConfig, wrote: Option<i64>) -> Result<(), LogEr
     }
 }
 
-/// Tells that the writer lives, until another has taken over.
-pub(crate) async fn live(mut lock: PoolConnection<Postgres>, epoch: i64) -> Result<(), LogError> {
+/// Tells that the writer lives and where it is, until another has taken over.
+pub(crate) async fn live(
+    mut lock: PoolConnection<Postgres>,
+    epoch: i64,
+    mut own: watch::Receiver<Option<String>>,
+) -> Result<(), LogError> {
     let mut locked = false;
+    own.mark_changed();
     loop {
-        tokio::time::sleep(ALIVE_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(ALIVE_EVERY) => {}
+            Ok(()) = own.changed() => {}
+        }
         // Who took over from a silent process may have to wait for the lock.
         locked = locked || commit::lock(&mut lock).await?;
-        if !commit::keep_alive(&mut lock, epoch, false).await? {
+        let address = own.borrow_and_update().clone();
+        if !commit::keep_alive(&mut lock, epoch, false, address.as_deref()).await? {
             return Err(LogError::Fenced);
         }
     }

@@ -52,6 +52,26 @@ facts! {
         /// The platform's part, in thousandths.
         fee_permille: u32,
     }
+    /// The prices that new quotes are made of, every one of them. In their stream the last event
+    /// holds, of whatever kind; after `billing.tariff_set` memory and transfer cost nothing.
+    PricesListed "billing.prices_listed" {
+        /// The meter that the fuel prices are for.
+        meter: String,
+        /// For 1,000,000,000 units of fuel.
+        per_gfuel: Credits,
+        /// For each GiB of memory beyond what is free, in addition to `per_gfuel`.
+        per_gfuel_gib: Credits,
+        /// Memory that is free, in bytes.
+        memory_free: u64,
+        /// For 1 GiB of input and output of a copy beyond what is free.
+        per_gib: Credits,
+        /// Bytes of input and output of each copy that are free.
+        transfer_free: u64,
+        /// For starting one copy of one chunk.
+        per_start: Credits,
+        /// The platform's part, in thousandths.
+        fee_permille: u32,
+    }
     /// The upper bound of a job's price moved from the wallet to its escrow.
     EscrowHeld "billing.escrow_held" {
         /// The job.
@@ -209,6 +229,22 @@ facts! {
         /// How many nodes there are.
         nodes: u32,
     }
+    /// Memory or transfer costs something in this job too. In one chain with the submission, and
+    /// as little changed afterwards.
+    ResourcesPriced "jobs.resources_priced" {
+        /// The job.
+        job: JobId,
+        /// Memory that is charged for, in bytes: what a run may use beyond what is free.
+        memory_bytes: u64,
+        /// For 1,000,000,000 units of fuel and each GiB of that.
+        per_gfuel_gib: Credits,
+        /// For 1 GiB of input and output of a copy beyond what is free.
+        per_gib: Credits,
+        /// Bytes of input and output of each copy that are free.
+        transfer_free: u64,
+        /// Bytes of input and output of a copy that are charged at most, the free ones among them.
+        transfer_max: u64,
+    }
     /// One agent got the right to run one copy of a chunk.
     ChunkLeased "jobs.chunk_leased" {
         /// The job.
@@ -299,6 +335,18 @@ facts! {
         right: Vec<LeaseId>,
         /// Leases that did not.
         wrong: Vec<LeaseId>,
+    }
+    /// What a copy of a chunk moves was counted, because it is charged for. In one chain with the
+    /// verdict.
+    TransferCounted "jobs.transfer_counted" {
+        /// The job.
+        job: JobId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Bytes of its input.
+        input_bytes: u64,
+        /// Bytes of the result that is believed.
+        output_bytes: u64,
     }
     /// A job hands out no chunks until it is resumed; what is under way goes on.
     JobPaused "jobs.job_paused" {

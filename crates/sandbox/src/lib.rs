@@ -2,8 +2,8 @@
 //!
 //! [`inspect`] says whether a module may run here at all. [`Modules`] compiles it once and keeps
 //! the result. A [`Worker`] is a process that runs it, as often as a job has chunks, and that can
-//! be killed; [`Slots`] keep it between chunks of one job. Guests are never compiled or run in the process that calls this crate: the engine
-//! works in [`worker_main`] only.
+//! be killed; [`Slots`] keep it between chunks of one job. Guests are never compiled or run in the
+//! process that calls this crate: the engine works in [`worker_main`] only.
 //!
 //! The same program with the same [`Task`] gives the same output, outcome and fuel on every
 //! machine, whatever its cores, cache or system. The exceptions are the outcomes that are no

@@ -20,14 +20,14 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(paths(healthz, readyz, document))]
 struct Document;
 
-/// The process answers.
+/// The process answers: `role` is `writer`, or `standby` of one that forwards to the writer.
 #[utoipa::path(tag = "health", responses((status = 200)))]
 #[get("/healthz")]
 async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({ "status": "alive" }))
+    HttpResponse::Ok().json(serde_json::json!({ "status": "alive", "role": "writer" }))
 }
 
-/// The log can be written: the database answers and this server is its writer.
+/// The log can be written: the database answers and this server is its writer, or reaches it.
 #[utoipa::path(tag = "health", responses((status = 200), (status = 503, body = medusa_api::Problem)))]
 #[get("/readyz")]
 async fn readyz(log: Data<EventLog>) -> Result<HttpResponse, ApiError> {

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::store::Store;
 use crate::config::{key_name, secret};
-use crate::wiring::wait_for_end;
+use crate::ends::Ends;
 
 /// Connections at the same time.
 const CONNECTIONS_MAX: usize = 256;
@@ -128,6 +128,7 @@ pub(crate) fn serve(args: &WitnessArgs) -> Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the key is what logs are told of this witness")]
 async fn run(args: &WitnessArgs, desk: Arc<Desk>, key: String) -> Result<()> {
+    let mut ends = Ends::listen(args.exit_with_stdin, &CancellationToken::new())?;
     let desk = Data::from(desk);
     let server = HttpServer::new(move || {
         App::new()
@@ -147,7 +148,7 @@ async fn run(args: &WitnessArgs, desk: Arc<Desk>, key: String) -> Result<()> {
     tracing::info!(listen = %args.listen, "witnessing as {}", args.name);
     let handle = server.handle();
     let ended = async {
-        wait_for_end(args.exit_with_stdin, &CancellationToken::new()).await;
+        ends.next().await;
         handle.stop(true).await;
     };
     let (served, ()) = tokio::join!(server, ended);

@@ -131,7 +131,7 @@ impl From<JobsError> for ApiError {
             JobsError::Spec(fields) => spec_problem(&fields),
             JobsError::Split(split) => match split.code() {
                 "platform.internal" => Self::internal(&split),
-                code => Self::field(code, "/input", &split.to_string()),
+                code => Self::field(code, split.pointer(), &split.to_string()),
             },
             JobsError::Merge(merge) => match merge.code() {
                 "platform.internal" => Self::internal(&merge),

@@ -146,9 +146,15 @@ pub(crate) async fn asked(
     Ok(Asked { program: program.clone(), args, more_env, resolved })
 }
 
+/// A turn to run something in the server's own sandbox. It comes before input is loaded: inputs of
+/// all who wait would fill the memory.
+pub(crate) async fn turn() -> Result<tokio::sync::SemaphorePermit<'static>, JobsError> {
+    TURNS.acquire().await.map_err(|_| JobsError::Busy)
+}
+
 /// A run that is not of a job's chunk, in the server's own sandbox.
 pub(crate) async fn try_out(runner: &dyn Runner, run: Run) -> Result<Ran, JobsError> {
-    let _turn = TURNS.acquire().await.map_err(|_| JobsError::Busy)?;
+    let _turn = turn().await?;
     Ok(runner.run(run).await?)
 }
 
@@ -161,8 +167,7 @@ impl Orders {
         fuel: Fuel,
         wall_ms: Option<u64>,
     ) -> Result<Ran, JobsError> {
-        // The turn comes before the input is loaded: inputs of all who wait would fill the memory.
-        let _turn = TURNS.acquire().await.map_err(|_| JobsError::Busy)?;
+        let _turn = turn().await?;
         let asked = self.asked(chunk, below).await?;
         let seed = seed(self.job, chunk);
         let env = asked.env(chunk, self.chunks, seed);

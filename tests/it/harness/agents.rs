@@ -60,6 +60,11 @@ impl House {
 }
 
 impl RealAgent {
+    /// Its process.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Ends it with SIGKILL, in the middle of whatever it does.
     pub(crate) fn kill9(mut self) {
         self.process.kill9();

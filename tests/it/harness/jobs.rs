@@ -71,7 +71,7 @@ pub(crate) async fn run(person: &Person, request: &QuoteRequest) -> Job {
 pub(crate) async fn chunks(person: &Person, job: JobId) -> Vec<Chunk> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = person.client.chunks(job, 200, after.as_deref()).await.unwrap();
+        let page = person.client.chunks(job, None, (200, after.as_deref())).await.unwrap();
         all.extend(page.items);
         after = page.next;
         if after.is_none() {

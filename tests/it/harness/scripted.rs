@@ -70,6 +70,17 @@ impl ScriptedAgent {
         }
     }
 
+    /// The code with which the server closes the link; nothing when it only hangs up.
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("the server is silent") {
+                Some(Ok(WsMessage::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
     /// Says that a lease ended well with this output.
     pub(crate) async fn report(&mut self, lease: &Lease, output: Vec<u8>, fuel: u64) {
         self.say(lease, Outcome::Done, output, fuel).await;

@@ -36,14 +36,26 @@ impl Twin {
 
     /// Something once it writes the log.
     pub(crate) async fn writes(&self) -> Option<()> {
-        (self.ask("/readyz").await?.0 == 200).then_some(())
+        let writes = self.is("writer").await? && self.ask("/readyz").await?.0 == 200;
+        writes.then_some(())
     }
 
-    /// Something while it lives and says that another one writes.
+    /// Something while it stands by.
     pub(crate) async fn stands_by(&self) -> Option<()> {
-        let alive = self.ask("/healthz").await?.0 == 200;
-        let (status, after) = self.ask("/readyz").await?;
-        (alive && status == 503 && after.is_some()).then_some(())
+        self.is("standby").await?.then_some(())
+    }
+
+    /// Something while it stands by and reaches the writer.
+    pub(crate) async fn forwards(&self) -> Option<()> {
+        let forwards = self.is("standby").await? && self.ask("/readyz").await?.0 == 200;
+        forwards.then_some(())
+    }
+
+    /// Whether it says that this is its role.
+    async fn is(&self, role: &str) -> Option<bool> {
+        let answer = self.http.get(format!("{}/healthz", self.url)).send().await.ok()?;
+        let said: serde_json::Value = answer.json().await.ok()?;
+        Some(said["role"] == role)
     }
 }
 

@@ -54,6 +54,10 @@ mod tests {
             let tariff = Tariff {
                 meter: "wt48-1".into(),
                 per_gfuel: Credits::from_micros(per_gfuel),
+                per_gfuel_gib: Credits::from_micros(30),
+                memory_free: 512 << 20,
+                per_gib: Credits::from_micros(100_000),
+                transfer_free: 1 << 20,
                 per_start: Credits::from_micros(20),
                 fee_permille: 150,
             };

@@ -58,7 +58,12 @@ fn samples(tariff: &Tariff) -> Vec<Sample> {
         .collect()
 }
 
-/// What one copy of each chunk costs.
+/// Bytes as the tariff counts them.
+fn mib(bytes: &u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+/// What one copy of each chunk costs, where memory and transfer are free.
 fn price(tariff: &Tariff, chunks: u64, mfuel: u64) -> Option<Credits> {
     let chunk = tariff.per_gfuel.share_floor(mfuel, 1_000)?.checked_add(tariff.per_start)?;
     chunk.checked_mul(i64::try_from(chunks).ok()?)
@@ -73,6 +78,10 @@ mod tests {
         let tariff = Tariff {
             meter: "wt48-1".into(),
             per_gfuel: Credits::from_micros(500),
+            per_gfuel_gib: Credits::from_micros(30),
+            memory_free: 512 << 20,
+            per_gib: Credits::from_micros(100_000),
+            transfer_free: 1 << 20,
             per_start: Credits::from_micros(50),
             fee_permille: 100,
         };

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use medusa_api::{Chunk, Example, Job, JobState, Program, Wallet};
+use medusa_api::{Chunk, ChunkState, Example, Job, JobState, Program, Wallet};
 use medusa_platform::ApiError;
 use medusa_types::{Credits, JobId};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::control::mode;
 use crate::ask::{Ask, Refusal};
 use crate::port::{Paging, Totals};
+use crate::quoted::Parts;
 use crate::show;
 use crate::timeline::Drawing;
 
@@ -127,6 +128,8 @@ struct JobPage<'a> {
     missing: Credits,
     rest: Credits,
     available: Credits,
+    /// The likely price that it was quoted, and what that was made of.
+    quoted: Option<(Credits, Parts)>,
 }
 
 pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
@@ -138,7 +141,9 @@ pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
         let available = ask.visitor.as_ref().map(|visitor| visitor.available).unwrap_or_default();
         let (missing, rest) = (job.cost.missing(&job.counts), job.cost.left());
         let mode = mode(&job);
-        ask.page(&JobPage { ask: &ask, job, spec, time, mode, missing, rest, available })
+        let quoted = ask.data().quoted(who, id).await?;
+        let quoted = quoted.map(|quote| (quote.likely, Parts::of(&quote.breakdown)));
+        ask.page(&JobPage { ask: &ask, job, spec, time, mode, missing, rest, available, quoted })
     })
     .await
 }
@@ -148,20 +153,42 @@ pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
 struct Chunks<'a> {
     ask: &'a Ask,
     job: Job,
+    state: Option<ChunkState>,
     chunks: Vec<Chunk>,
     next: Option<String>,
+}
+
+impl Chunks<'_> {
+    /// The states that chunks of this job are in, with their numbers.
+    fn states(&self) -> impl Iterator<Item = (ChunkState, u32)> {
+        let counts = self.job.counts;
+        let states = ChunkState::ALL.into_iter().map(move |state| (state, counts.of(state)));
+        states.filter(|(state, count)| *count > 0 || self.shows(state))
+    }
+
+    fn shows(&self, state: &ChunkState) -> bool {
+        self.state.as_ref() == Some(state)
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    state: Option<ChunkState>,
+    after: Option<String>,
 }
 
 pub(crate) async fn chunks(
     ask: Ask,
     id: web::Path<String>,
-    cursor: web::Query<Cursor>,
+    which: web::Query<Which>,
 ) -> HttpResponse {
     ask.show(async {
         let (who, id) = (ask.who()?, read_id(&id)?);
+        let Which { state, after } = which.into_inner();
         let job = ask.data().job(who, id).await?;
-        let page = ask.data().chunks(who, id, cursor.into_inner().paging(CHUNKS)).await?;
-        ask.page(&Chunks { ask: &ask, job, chunks: page.items, next: page.next })
+        let paging = Cursor { after }.paging(CHUNKS);
+        let page = ask.data().chunks(who, id, state, paging).await?;
+        ask.page(&Chunks { ask: &ask, job, state, chunks: page.items, next: page.next })
     })
     .await
 }

@@ -24,7 +24,14 @@ async fn a_page_says_in_which_mode_its_job_is_and_what_is_needed() {
             assert!(html.contains(&format!("action=\"/app/jobs/{id}/{act}\"")), "{mode} {act}");
         }
     }
+    let (_, html) = get(&format!("/app/jobs/{RUNNING}"), Some(PERSON)).await;
+    for words in
+        ["Quoted: about 1.00 cr", "<span>memory</span><b>0.06</b>", "<span>transfer</span>"]
+    {
+        assert!(html.contains(words), "{words}");
+    }
     let (_, html) = get(&format!("/app/jobs/{PAUSED}"), Some(PERSON)).await;
+    assert!(!html.contains("Quoted:"), "its quote is not known any more");
     assert!(html.contains("Raise the budget to go on, or stop the job."));
     // 0.59231 for 35 of 48 chunks; 0.66769 is left: four times a chunk's mean is there already.
     assert!(html.contains("<span data-part=\"rest\">0.66769</span>"));

@@ -205,7 +205,13 @@ impl Data for MadeUp {
         if [RUNNING, DONE, PAUSED].contains(&id) { yes(job(id)) } else { missing("job") }
     }
 
-    fn chunks<'a>(&'a self, _: &'a Principal, _: JobId, _: Paging) -> Answer<'a, ChunkPage> {
+    fn chunks<'a>(
+        &'a self,
+        _: &'a Principal,
+        _: JobId,
+        _: Option<ChunkState>,
+        _: Paging,
+    ) -> Answer<'a, ChunkPage> {
         let states = [
             ChunkState::Verified,
             ChunkState::Unverified,
@@ -371,8 +377,16 @@ impl Data for MadeUp {
     }
 
     fn tariff(&self) -> Answer<'_, Tariff> {
-        let (per_gfuel, per_start) = (cr(250), cr(20));
-        yes(Tariff { meter: "wt48-1".into(), per_gfuel, per_start, fee_permille: 100 })
+        yes(Tariff {
+            meter: "wt48-1".into(),
+            per_gfuel: cr(250),
+            per_gfuel_gib: cr(30),
+            memory_free: 512 << 20,
+            per_gib: cr(100_000),
+            transfer_free: 1 << 20,
+            per_start: cr(20),
+            fee_permille: 100,
+        })
     }
 
     fn head(&self) -> Answer<'_, AuditHead> {

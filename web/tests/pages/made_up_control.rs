@@ -12,7 +12,9 @@ pub(crate) const QUOTE: &str = "quo_01";
 
 fn quote() -> Quote {
     let breakdown = Breakdown {
-        compute: cr(800_000),
+        compute: cr(700_000),
+        memory: cr(60_000),
+        transfer: cr(40_000),
         start: cr(2_000),
         verification: cr(48_000),
         fee: cr(150_000),
@@ -31,10 +33,15 @@ fn quote() -> Quote {
         tariff: Tariff {
             meter: "wt48-1".into(),
             per_gfuel: cr(250),
+            per_gfuel_gib: cr(30),
+            memory_free: 512 << 20,
+            per_gib: cr(100_000),
+            transfer_free: 1 << 20,
             per_start: cr(20),
             fee_permille: 150,
         },
         sample_fuel: Fuel(5),
+        sample_output: 7,
         sample_stderr: SHARP.into(),
         time: Some(TimeRange { low: 30, high: 400 }),
         agents: 5,
@@ -64,6 +71,10 @@ impl Steer for MadeUp {
 
     fn rerun<'a>(&'a self, _: &'a Principal, id: JobId) -> Answer<'a, Quote> {
         if id == DONE { yes(quote()) } else { missing("job") }
+    }
+
+    fn quoted<'a>(&'a self, _: &'a Principal, id: JobId) -> Answer<'a, Option<Quote>> {
+        yes((id == RUNNING).then(quote))
     }
 
     fn accept<'a>(&'a self, who: &'a Principal, _: String, quote: String) -> Answer<'a, Job> {

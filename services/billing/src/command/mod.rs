@@ -15,7 +15,7 @@ use medusa_types::{JobId, Sha256Hash, UserId};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BillingConfig;
-use crate::domain::moves;
+use crate::domain::{moves, tariff};
 use crate::error::BillingError;
 use crate::projection::escrow::BillingProjection;
 use crate::store::{balances, statement};
@@ -63,19 +63,18 @@ impl Billing {
     }
 
     async fn set_tariff(&self) -> Result<(), BillingError> {
-        let Tariff { meter, per_gfuel, per_start, fee_permille } = self.config.tariff.clone();
-        let stream = format!("tariff-{meter}");
-        let fact = Fact::TariffSet { meter, per_gfuel, per_start, fee_permille };
+        let stream = format!("tariff-{}", self.config.tariff.meter);
         let (mut version, mut in_force) = (0, None);
         loop {
             let events = read_stream(self.log.pool(), &stream, version, READ_MAX).await?;
             let Some(last) = events.last() else { break };
             version = last.envelope.version;
-            in_force = Some(last.envelope.fact.clone());
+            in_force = tariff::listed(&last.envelope.fact);
         }
-        if in_force.as_ref() == Some(&fact) {
+        if in_force.as_ref() == Some(&self.config.tariff) {
             return Ok(());
         }
+        let fact = tariff::fact(&self.config.tariff);
         // The version is part of the key: a tariff that comes back later is a new event.
         let text = format!("{version}:{fact:?}");
         let request = Sha256Hash::of(text.as_bytes());

@@ -2,6 +2,7 @@
 
 mod adjust;
 mod moves;
+pub(crate) mod tariff;
 mod wallet;
 mod words;
 

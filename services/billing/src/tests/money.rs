@@ -1,7 +1,8 @@
 //! Gifts, wallets, statements, books and prices.
 
-use medusa_api::Wallet;
-use medusa_eventlog::read_stream;
+use medusa_api::{Tariff, Wallet};
+use medusa_eventlog::{NewEvent, read_stream};
+use medusa_events::Fact;
 use medusa_types::{Credits, METER};
 
 use super::world::{World, job, micros, user};
@@ -142,23 +143,46 @@ async fn a_tariff_is_put_into_the_log_when_it_changes() {
     let world = World::new().await;
     let usual = BillingConfig::default();
     let mut dear = usual.clone();
-    dear.tariff.per_start = micros(99);
+    dear.tariff.per_gib = micros(99);
     for config in [&usual, &dear, &dear, &usual, &usual] {
         let started = Billing::start(config.clone(), world.log.clone(), world.clock.clone());
         started.await.unwrap();
     }
+    let usual_price = usual.tariff.per_gib.micros();
+    assert_eq!(listed(&world).await, [Some(usual_price), Some(99), Some(usual_price)]);
+    assert_eq!(world.billing.tariff(), usual.tariff);
+}
+
+/// The prices of a GiB that the log tells of, in order; nothing where it is of before there was
+/// one.
+async fn listed(world: &World) -> Vec<Option<i64>> {
     let stream = format!("tariff-{METER}");
     let events = read_stream(&world.db.pool, &stream, 0, 100).await.unwrap();
-    let starts: Vec<i64> = events
-        .iter()
-        .map(|event| match &event.envelope.fact {
-            medusa_events::Fact::TariffSet { per_start, .. } => per_start.micros(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    let start = usual.tariff.per_start.micros();
-    assert_eq!(starts, [start, 99, start]);
-    assert_eq!(world.billing.tariff(), usual.tariff);
+    let price = |event: &medusa_eventlog::StoredEvent| match &event.envelope.fact {
+        Fact::PricesListed { per_gib, .. } => Some(per_gib.micros()),
+        Fact::TariffSet { .. } => None,
+        other => panic!("{other:?}"),
+    };
+    events.iter().map(|event| price(event)).collect()
+}
+
+#[tokio::test]
+async fn a_tariff_of_before_memory_and_transfer_had_a_price_stands_until_they_get_one() {
+    let world = World::new().await;
+    let meter = "wt1-1".to_owned();
+    let (per_gfuel, per_start) = (micros(28), micros(3));
+    let old = Fact::TariffSet { meter: meter.clone(), per_gfuel, per_start, fee_permille: 150 };
+    let event = NewEvent::new(format!("tariff-{meter}"), old);
+    world.log.append_one(None, event).await.unwrap();
+    let free = "per_gfuel_gib=0,memory_free=0,per_gib=0,transfer_free=0";
+    let free = Tariff { meter: meter.clone(), ..BillingConfig::tariff_with(free).unwrap() };
+    let dear = Tariff { meter: meter.clone(), ..BillingConfig::default().tariff };
+    for (tariff, events) in [(&free, 1), (&dear, 2), (&dear, 2), (&free, 3)] {
+        let config = BillingConfig { tariff: tariff.clone(), ..BillingConfig::default() };
+        Billing::start(config, world.log.clone(), world.clock.clone()).await.unwrap();
+        let found = read_stream(&world.db.pool, &format!("tariff-{meter}"), 0, 100).await.unwrap();
+        assert_eq!(found.len(), events, "{tariff:?}");
+    }
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ pub(crate) struct JobActor {
     pub(super) context: JobContext,
     pub(super) orders: Arc<Orders>,
     pub(super) plan: Arc<Plan>,
+    /// It is the plan that was agreed.
+    sound: bool,
     pub(super) spec: JobSpec,
     pub(super) job: Job,
     /// Version of the job's stream once all facts that were handed over are written. The log
@@ -84,15 +86,17 @@ impl JobActor {
     pub(crate) fn new(
         context: JobContext,
         orders: Orders,
-        plan: Arc<Plan>,
+        (plan, sound): (Arc<Plan>, bool),
         spec: JobSpec,
         (mut job, version): (Job, i64),
     ) -> Self {
         job.decide_by(context.rules, spec.memory_bytes(), spec.keep_going);
+        job.measure_by(Arc::<Plan>::clone(&plan));
         Self {
             context,
             orders: Arc::new(orders),
             plan,
+            sound,
             spec,
             job,
             version,
@@ -238,6 +242,16 @@ impl JobActor {
         }));
     }
 
+    /// Ends a job whose plan somebody has changed: what was agreed is known no more.
+    fn give_up(&mut self, ctx: &mut Context<Self>) {
+        tracing::error!(job = %self.id(), "the stored plan of a job is not the one in the log");
+        self.last_words = "the plan of its chunks is not the one that you agreed to, so nothing \
+                           more is computed; tell the operator, and submit it again"
+            .into();
+        let facts = self.job.end(EndState::Failed, Some("jobs.plan_changed"));
+        self.record_and_withdraw(facts, None, ctx);
+    }
+
     /// Tells agents to stop what is not needed any more.
     pub(super) fn withdraw_freed(&mut self) {
         for (agent, lease) in self.job.take_freed() {
@@ -343,7 +357,11 @@ impl Actor for JobActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
-        self.wake(ctx);
+        if self.sound {
+            self.wake(ctx);
+        } else {
+            self.give_up(ctx);
+        }
     }
 }
 
@@ -439,6 +457,7 @@ impl Handler<Refold> for JobActor {
                 act.job = folded.job;
                 let (rules, spec) = (act.context.rules, &act.spec);
                 act.job.decide_by(rules, spec.memory_bytes(), spec.keep_going);
+                act.job.measure_by(Arc::<Plan>::clone(&act.plan));
                 act.version = folded.version;
                 start::revive(&mut act.job, act.context.clock.now());
                 if act.job.ended().is_some() {

@@ -11,7 +11,7 @@ mod worker;
 
 pub(crate) use job::{JobActor, JobContext};
 pub(crate) use message::{Control, ControlJob, FuelLimit, WhyWaiting};
-pub(crate) use scheduler::{Scheduler, SchedulerHandle, Standings};
+pub(crate) use scheduler::{Drain, Scheduler, SchedulerHandle, Standings};
 pub(crate) use summary::{FleetSummary, Summary};
 pub(crate) use worker::{Inbound, Replaced as Hangup, WorkerActor, WorkerConfig};
 

@@ -92,6 +92,11 @@ pub(crate) struct Withdraw {
     pub(crate) lease: LeaseId,
 }
 
+/// Hand out nothing more. The answer is how many leases are under way.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub(crate) struct Drain;
+
 /// Changes of who is there are gathered for so long before the jobs are told.
 const GATHER: Duration = Duration::from_millis(10);
 /// Runs of one agent at the same time.
@@ -114,6 +119,8 @@ pub(crate) struct Scheduler {
     fleet: Arc<Fleet>,
     /// The jobs will be told who is there.
     announcing: bool,
+    /// Another process will hand out leases.
+    draining: bool,
     rules: TrustRules,
     clock: Clock,
     grace: Duration,
@@ -138,6 +145,7 @@ impl Scheduler {
             ties: Arc::default(),
             fleet: Arc::new(Fleet { gathering: true, ..Fleet::default() }),
             announcing: false,
+            draining: false,
             rules,
             clock,
             grace,
@@ -193,6 +201,9 @@ impl Scheduler {
 
     /// Asks the jobs for all agents with room, as far as they have anything to give.
     fn ask_all(&mut self, ctx: &mut Context<Self>) {
+        if self.draining {
+            return;
+        }
         while let Some(ask) = self.hall.next_ask(self.clock.now()) {
             let Some(job) = self.jobs.get(&ask.job).cloned() else {
                 self.hall.withdraw(ask.job);
@@ -288,7 +299,8 @@ impl Handler<WorkerDown> for Scheduler {
         }
         // It may come back in a moment and go on with its leases.
         ctx.run_later(self.grace, move |act, ctx| {
-            if !act.workers.contains_key(&agent) {
+            // At a handover it comes back elsewhere.
+            if !act.draining && !act.workers.contains_key(&agent) {
                 act.missed.remove(&agent);
                 act.tell_jobs(|| JobEvent::AgentGone(agent));
                 act.announce_soon(ctx);
@@ -391,6 +403,15 @@ impl Handler<Withdraw> for Scheduler {
             self.revoke(msg.agent, msg.lease);
             self.ask_all(ctx);
         }
+    }
+}
+
+impl Handler<Drain> for Scheduler {
+    type Result = usize;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> usize {
+        self.draining = true;
+        self.hall.under_way()
     }
 }
 

@@ -37,8 +37,9 @@ impl JobActor {
         let (limit, below) = (self.job.fuel_limit(), self.job.below(chunk));
         let run = async move {
             let ran = orders.run(context.runner.as_ref(), (chunk, &below), limit, None).await?;
+            let output_bytes = u64::try_from(ran.output.len()).unwrap_or(u64::MAX);
             let output = context.blobs.put(ran.output).await?;
-            let refereed = Refereed { outcome: ran.outcome, output, fuel: ran.fuel };
+            let refereed = Refereed { outcome: ran.outcome, output, output_bytes, fuel: ran.fuel };
             Ok::<_, JobsError>((refereed, ran.stderr))
         };
         ctx.spawn(run.into_actor(self).map(move |result, act, ctx| {

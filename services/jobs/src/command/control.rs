@@ -3,7 +3,8 @@
 
 use medusa_api::{Job as JobView, JobState, Quote, QuoteRequest};
 use medusa_eventlog::Operation;
-use medusa_types::{Credits, Fuel, JobId, Sha256Hash, UserId};
+use medusa_platform::Principal;
+use medusa_types::{Credits, Fuel, JobId, Role, Sha256Hash, UserId};
 
 use super::Jobs;
 use super::retention::kept;
@@ -119,5 +120,19 @@ impl Jobs {
         drop(db);
         let program = program.ok_or(JobsError::Missing("program"))?;
         self.quote(user, QuoteRequest { program, input: view.input, spec: view.spec }).await
+    }
+
+    /// The quote that a job was made of; jobs from before quotes were kept have none.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] also when the job is somebody else's.
+    pub async fn quoted(&self, who: &Principal, id: JobId) -> Result<Option<Quote>, JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        let owner = store::record::owner(&mut db, id).await?;
+        let mine = owner.is_some_and(|owner| owner == who.user || who.has(Role::Admin));
+        if !mine {
+            return Err(JobsError::Missing("job"));
+        }
+        store::record::quote(&mut db, id).await
     }
 }

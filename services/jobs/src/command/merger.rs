@@ -7,7 +7,7 @@ use medusa_types::{Fuel, UserId};
 use sqlx::PgConnection;
 
 use super::Jobs;
-use super::sizing::done;
+use super::sizing::{done, len};
 use crate::domain::Tree;
 use crate::error::JobsError;
 use crate::split::Plan;
@@ -46,8 +46,9 @@ impl Jobs {
         let chunks = u32::try_from(plan.count()).unwrap_or(u32::MAX);
         let tree = Tree::new(chunks, by.fan_in);
         let (leaf, _) = self.try_plan(program, request, plan, &[]).await?;
-        let output = self.parts.blobs.put(done(leaf)?.output).await?;
-        let children = tree.children(chunks).len();
+        let output = done(leaf)?.output;
+        let (read, children) = (len(&output), tree.children(chunks).len());
+        let output = self.parts.blobs.put(output).await?;
         let (node, _) = self.try_plan(program, request, plan, &vec![output; children]).await?;
         let mut db = self.parts.log.pool().acquire().await?;
         store::retention::set_aside(&mut db, &[output], self.parts.clock.now()).await?;
@@ -56,6 +57,11 @@ impl Jobs {
             JobsError::Sample(how) => JobsError::Sample(format!("putting results together: {how}")),
             other => other,
         })?;
-        Ok(Some(MergePreview { nodes: tree.nodes(), sample_fuel: Fuel(ran.fuel.0.max(1)) }))
+        let read = read.saturating_mul(u64::try_from(children).unwrap_or(u64::MAX));
+        Ok(Some(MergePreview {
+            nodes: tree.nodes(),
+            sample_fuel: Fuel(ran.fuel.0.max(1)),
+            sample_bytes: read.saturating_add(len(&ran.output)),
+        }))
     }
 }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod control;
+mod drain;
 mod files;
 mod history;
 mod merger;
@@ -11,6 +12,7 @@ mod retention;
 mod run;
 mod runtime;
 mod sizing;
+mod splitter;
 mod submit;
 mod timeline;
 mod trust;
@@ -32,6 +34,7 @@ use medusa_eventlog::{EventLog, Progress};
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{BlobStore, Clock, Random};
 use medusa_types::{JobId, UserId};
+use tokio_util::sync::CancellationToken;
 
 use crate::actor::{JobActor, JobContext, Scheduler, SchedulerHandle};
 use crate::config::JobsConfig;
@@ -78,6 +81,8 @@ pub struct Jobs {
     pub(crate) scheduler: SchedulerHandle,
     registry: Arc<std::sync::Mutex<std::collections::HashMap<JobId, Addr<JobActor>>>>,
     arbiter: actix::ArbiterHandle,
+    /// Another process will serve the agents.
+    pub(crate) leaving: CancellationToken,
     /// People whose sample chunk is running.
     sampling: Arc<std::sync::Mutex<std::collections::HashSet<UserId>>>,
 }
@@ -96,7 +101,8 @@ impl Jobs {
         let scheduler =
             actix::Actor::start_in_arbiter(&arbiter, move |_| Scheduler::new(clock, grace, rules));
         let (registry, sampling) = Default::default();
-        let jobs = Self { parts, scheduler, registry, arbiter, sampling };
+        let leaving = CancellationToken::new();
+        let jobs = Self { parts, scheduler, registry, arbiter, leaving, sampling };
         // The read model must know every job that the log knows.
         jobs.parts.progress.reached(jobs.parts.log.head()).await;
         let mut db = jobs.parts.log.pool().acquire().await?;
@@ -139,6 +145,8 @@ impl Jobs {
         let Folded { job, at, version } = folded;
         let id = job.submitted().id;
         let parts = &self.parts;
+        let agreed = job.submitted().plan;
+        let sound = submission.plan_hash.is_none_or(|hash| hash == agreed);
         let plan = Arc::new(submission.plan);
         let orders = Orders {
             job: id,
@@ -166,7 +174,7 @@ impl Jobs {
         registry.retain(|_, addr| addr.connected());
         registry.entry(id).or_insert_with(|| {
             actix::Actor::start_in_arbiter(&self.arbiter, move |_| {
-                JobActor::new(context, orders, plan, spec, (job, version))
+                JobActor::new(context, orders, (plan, sound), spec, (job, version))
             })
         });
     }

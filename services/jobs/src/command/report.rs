@@ -58,6 +58,7 @@ impl Jobs {
                         placed.entry(*chunk).or_default().settled = Some(position);
                     }
                     Fact::JobSubmitted { .. }
+                    | Fact::ResourcesPriced { .. }
                     | Fact::EscrowHeld { .. }
                     | Fact::EscrowRaised { .. }
                     | Fact::JobPaused { .. }
@@ -74,7 +75,7 @@ impl Jobs {
         let mut db = self.parts.log.pool().acquire().await?;
         let quote = store::record::quote(&mut db, id).await?;
         let work = store::record::work(&mut db, id).await?;
-        let chunks = store::job::chunks(&mut db, id, 0, CHUNKS_MAX).await?;
+        let chunks = store::chunk::list(&mut db, id, 0, CHUNKS_MAX).await?;
         drop(db);
         let place = |chunk: Chunk| {
             let placed = placed.get(&chunk.index).copied().unwrap_or_default();

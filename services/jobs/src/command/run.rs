@@ -46,7 +46,7 @@ impl Jobs {
         let mut accepted = accepted.ok_or(JobsError::Missing("chunk"))?;
         let attempts = store::record::attempts(&mut db, id, chunk.0).await?;
         let index = i32::try_from(chunk.0).unwrap_or(i32::MAX);
-        let stderr = store::attempt::of_chunks(&mut db, id, index, index.saturating_add(1)).await?;
+        let stderr = store::attempt::of_chunks(&mut db, id, &[index]).await?;
         drop(db);
         let (job_limit, meter) = self.asked(id).await?;
         let agreed = attempts.iter().filter(|attempt| attempt.verified_position.is_some());

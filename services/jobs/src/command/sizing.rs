@@ -26,6 +26,8 @@ pub(super) struct Sample {
     pub(super) fuel: Fuel,
     /// Bytes of its input.
     pub(super) bytes: u64,
+    /// Bytes of its result.
+    pub(super) output: u64,
     /// Processor time in milliseconds.
     pub(super) cpu_ms: u64,
     pub(super) stderr: String,
@@ -42,9 +44,8 @@ impl Jobs {
         plan: &Arc<Plan>,
     ) -> Result<Sample, JobsError> {
         let (ran, bytes) = self.try_plan(program, request, plan, &[]).await?;
-        let ran = done(ran)?;
-        let Ran { fuel, cpu_ms, stderr, .. } = ran;
-        Ok(Sample { fuel, bytes, cpu_ms, stderr, seconds: None })
+        let Ran { fuel, cpu_ms, stderr, output, .. } = done(ran)?;
+        Ok(Sample { fuel, bytes, output: len(&output), cpu_ms, stderr, seconds: None })
     }
 
     /// Finds out what an item costs, where the chunks' size is given in seconds, and puts the count
@@ -68,7 +69,8 @@ impl Jobs {
                 break;
             }
             let ran = done(ran)?;
-            points.push(Point { items: pilot.items, fuel: ran.fuel.0, ms: ran.cpu_ms });
+            let (fuel, output) = (ran.fuel.0, len(&ran.output));
+            points.push(Point { items: pilot.items, fuel, ms: ran.cpu_ms, output });
             stderr = ran.stderr;
             if ran.cpu_ms >= ENOUGH_MS {
                 break;
@@ -125,9 +127,11 @@ const fn size_of(split: &mut Split) -> Option<&mut Size> {
         | Split::CsvRows { size }
         | Split::Jsonl { size }
         | Split::Range { step: size, .. } => Some(size),
-        Split::Bytes { .. } | Split::Files { .. } | Split::Tiles { .. } | Split::Grid { .. } => {
-            None
-        }
+        Split::Bytes { .. }
+        | Split::Files { .. }
+        | Split::Tiles { .. }
+        | Split::Grid { .. }
+        | Split::Program { .. } => None,
     }
 }
 
@@ -144,6 +148,8 @@ struct Point {
     items: u64,
     fuel: u64,
     ms: u64,
+    /// Bytes of its result.
+    output: u64,
 }
 
 /// What items cost: so much to begin with, and so much for each.
@@ -157,6 +163,8 @@ pub(super) struct Pace {
     items: u64,
     /// So much fuel in a second of processor time.
     per_second: u64,
+    /// So many bytes of result of so many items.
+    output: (u64, u64),
     stderr: String,
 }
 
@@ -172,7 +180,8 @@ impl Pace {
         let (fuel, items) = difference.unwrap_or((last.fuel, last.items));
         let start = last.fuel.saturating_sub(share(fuel, last.items, items));
         let per_second = share(last.fuel, 1000, last.ms.max(1));
-        Some(Self { seconds, start, fuel, items, per_second, stderr })
+        let output = (last.output, last.items);
+        Some(Self { seconds, start, fuel, items, per_second, output, stderr })
     }
 
     /// Items that a chunk gets.
@@ -193,15 +202,21 @@ impl Pace {
             _ => 1,
         };
         let fuel = self.start.saturating_add(share(self.fuel, items, self.items));
+        let (output, of) = self.output;
         Sample {
             fuel: Fuel(fuel),
             bytes: plan.bytes_of_chunk(chunks >> 1),
+            output: share(output, items, of),
             cpu_ms: share(fuel, 1000, self.per_second.max(1)),
             stderr: self.stderr.clone(),
             // One chunk of everything may be much shorter than was asked for.
             seconds: (chunks > 1).then_some(self.seconds),
         }
     }
+}
+
+pub(super) fn len(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// `whole * part / of`, rounded down.
@@ -222,7 +237,12 @@ mod tests {
     fn pace(points: &[(u64, u64, u64)], seconds: u64) -> Pace {
         let points: Vec<Point> = points
             .iter()
-            .map(|(items, fuel, ms)| Point { items: *items, fuel: *fuel, ms: *ms })
+            .map(|(items, fuel, ms)| Point {
+                items: *items,
+                fuel: *fuel,
+                ms: *ms,
+                output: 10 * *items,
+            })
             .collect();
         Pace::of(&points, seconds, String::new()).unwrap()
     }
@@ -265,6 +285,7 @@ mod tests {
         let plan = Plan::of(vec![chunk.clone(), chunk]);
         let sample = pace.sample(&mut split, &plan);
         assert_eq!((sample.fuel, sample.cpu_ms, sample.bytes), (Fuel(50_000), 5_000, 6));
+        assert_eq!(sample.output, 4_900, "ten bytes of each item");
         assert_eq!(sample.seconds, Some(5));
     }
 }

@@ -3,11 +3,12 @@
 use medusa_api::{Job as JobView, JobSpec, MergePreview, Quote, QuoteRequest, TimeRange};
 use medusa_eventlog::{Append, AppendError, Expect, NewEvent, Operation};
 use medusa_events::Fact;
-use medusa_types::{Fuel, JobId, Sha256Hash, UserId, Uuid};
+use medusa_types::{Credits, Fuel, JobId, Sha256Hash, UserId, Uuid};
 
 use crate::actor::{FleetSummary, Summary};
 use crate::domain::{MergeTree, Prices, Submitted, Work, quote_price};
 use crate::error::JobsError;
+use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX};
 use crate::split::Planned;
 use crate::store::quote::{PlanFigures, StoredQuote};
 use crate::{split, start, store};
@@ -15,10 +16,13 @@ use crate::{split, start, store};
 use super::Jobs;
 use super::sizing::Sample;
 
-/// A run may use so many times the fuel of the sample (scaled by input size).
-const FUEL_MARGIN: u64 = 4;
-/// And at least this much.
+/// A run may use so many times the fuel of the sample (scaled by input size), and be paid for a
+/// result so many times as large.
+const MARGIN: u64 = 4;
+/// And at least this much fuel,
 const FUEL_MIN: u64 = 200_000_000;
+/// and so many bytes.
+const OUTPUT_MIN: u64 = 1 << 20;
 /// The last run of a merge may have so many times as much to do as the first.
 const MERGE_GROWTH_MAX: u64 = 100;
 /// Everything, in millionths.
@@ -47,11 +51,12 @@ impl Jobs {
         {
             return Err(JobsError::Missing("input"));
         }
+        self.take_splitter(&mut db, user, &mut request).await?;
         self.take_merger(&mut db, user, &mut request).await?;
         drop(db);
         let _turn = self.take_sample_turn(user)?;
         let pace = self.size(&program, &mut request).await?;
-        let planned = split::plan(&parts.blobs, &request.spec.split, request.input).await?;
+        let planned = self.planned(&request.spec, request.input).await?;
         let sample = match pace {
             Some(pace) => pace.sample(&mut request.spec.split, &planned.plan),
             None => self.sample(&program, &request, &planned.plan).await?,
@@ -84,10 +89,10 @@ impl Jobs {
         let chunks = u32::try_from(planned.plan.count()).unwrap_or(u32::MAX);
         let id = parts.random.id();
         let tariff = parts.escrows.tariff().times(request.spec.priority.price_permille());
-        let prices = Prices::from(&tariff);
         let (bytes, largest) = (planned.measure.bytes, planned.measure.largest);
-        let limit = fuel_limit(sample.fuel, largest, (bytes, chunks)).max(merge_limit(merging));
-        let summary = Summary { without: Some(user), price: prices.copy(limit) };
+        let limits = Limits::of((sample.fuel, sample.output), largest, (bytes, chunks), merging);
+        let prices = Prices::of(&tariff, request.spec.memory_bytes(), limits.transfer);
+        let summary = Summary { without: Some(user), price: prices.copy_max(limits.fuel) };
         let fleet = self.scheduler.send(summary).await?;
         let twice_ppm = match request.spec.copies {
             // As far as those who are online have earned it; nobody is: all twice.
@@ -100,7 +105,9 @@ impl Jobs {
             bytes,
             chunks,
             merges: merging.map_or((0, Fuel(0)), |merging| (merging.nodes, merging.sample_fuel)),
+            transfer: transfer(&prices, (&planned.plan, largest), &sample, merging),
             twice_ppm,
+            limit: limits.fuel,
         };
         let priced = quote_price(&prices, &work);
         Ok(Quote {
@@ -120,6 +127,7 @@ impl Jobs {
             merging,
             tariff,
             sample_fuel: sample.fuel,
+            sample_output: sample.output,
             sample_stderr: sample.stderr,
             time: time(sample.cpu_ms, chunks, &request.spec, &fleet),
             agents: fleet.connected.saturating_sub(fleet.paused),
@@ -172,7 +180,7 @@ impl Jobs {
     /// The plan of a quote from before plans were kept.
     async fn plan_again(&self, stored: &StoredQuote) -> Result<PlanFigures, JobsError> {
         let parts = &self.parts;
-        let planned = split::plan(&parts.blobs, &stored.spec.split, stored.input).await?;
+        let planned = self.planned(&stored.spec, stored.input).await?;
         let mut db = parts.log.pool().acquire().await?;
         store::quote::insert_plan(&mut db, stored.id, &planned).await?;
         Ok(PlanFigures { sha256: planned.sha256, largest: planned.measure.largest })
@@ -202,7 +210,8 @@ impl Jobs {
     ) -> Result<Submitted, JobsError> {
         let quote = &stored.quote;
         let whole = (quote.split.bytes, quote.split.chunks);
-        let limit = fuel_limit(quote.sample_fuel, plan.largest, whole);
+        let sample = (quote.sample_fuel, quote.sample_output);
+        let limits = Limits::of(sample, plan.largest, whole, quote.merging);
         let nodes = quote.merging.map_or(0, |merging| merging.nodes);
         let module = stored.spec.merge_by.as_ref();
         let module = module.and_then(|by| Some((by.fan_in, by.module.as_ref()?.sha256)));
@@ -215,9 +224,9 @@ impl Jobs {
             plan: plan.sha256,
             chunks: quote.split.chunks.saturating_add(nodes),
             copies: stored.spec.copies,
-            fuel_limit: limit.max(merge_limit(quote.merging)),
+            fuel_limit: limits.fuel,
             hold: quote.hold,
-            prices: Prices::from(&quote.tariff),
+            prices: Prices::of(&quote.tariff, stored.spec.memory_bytes(), limits.transfer),
             merge: module.map(|(fan_in, program)| MergeTree { program, fan_in, nodes }),
         })
     }
@@ -232,9 +241,8 @@ impl Jobs {
         let moves = self.parts.escrows.moves(&held);
         let begin = NewEvent::new(stream.clone(), submitted.fact()).by(owner);
         let mut events = vec![NewEvent { expect: Expect::Version(0), ..begin }];
-        events.extend(
-            submitted.merge_fact().map(|fact| NewEvent::new(stream.clone(), fact).by(owner)),
-        );
+        let more = submitted.merge_fact().into_iter().chain(submitted.resources_fact());
+        events.extend(more.map(|fact| NewEvent::new(stream.clone(), fact).by(owner)));
         events.push(NewEvent::new(stream, held).by(owner).moving(moves));
         let request = Sha256Hash::of(format!("submit {quote}").as_bytes());
         let operation = Operation::client(owner, key, request);
@@ -245,13 +253,6 @@ impl Jobs {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Fuel that a run of a merge may use: towards the root there is more to put together.
-fn merge_limit(merging: Option<MergePreview>) -> Fuel {
-    let Some(MergePreview { nodes, sample_fuel }) = merging else { return Fuel(0) };
-    let more = u64::from(nodes).clamp(1, MERGE_GROWTH_MAX);
-    Fuel(sample_fuel.0.saturating_mul(FUEL_MARGIN).saturating_mul(more))
 }
 
 fn parse_quote(text: &str) -> Option<Uuid> {
@@ -268,11 +269,60 @@ fn preview(plan: &split::Plan, request: &QuoteRequest, sample: &Sample) -> Strin
     }
 }
 
-/// The fuel that one run may use: some times that of the sample, more where chunks are larger.
-fn fuel_limit(sample: Fuel, largest: u64, (bytes, chunks): (u64, u32)) -> Fuel {
-    let average = bytes.checked_div(u64::from(chunks)).unwrap_or(1);
-    let scale = largest.div_ceil(average.max(1)).clamp(1, 1_000);
-    Fuel(sample.0.saturating_mul(FUEL_MARGIN).saturating_mul(scale).max(FUEL_MIN))
+/// What one run may use, and is paid for at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    fuel: Fuel,
+    /// Bytes of input and output.
+    transfer: u64,
+}
+
+impl Limits {
+    /// Some times what the sample took and gave, more where chunks are larger or where results are
+    /// put together; inputs are known.
+    fn of(
+        (fuel, output): (Fuel, u64),
+        largest: u64,
+        (bytes, chunks): (u64, u32),
+        merging: Option<MergePreview>,
+    ) -> Self {
+        let average = bytes.checked_div(u64::from(chunks)).unwrap_or(1);
+        let scale = largest.div_ceil(average.max(1)).clamp(1, 1_000);
+        let times = |sample: u64, scale: u64| sample.saturating_mul(MARGIN).saturating_mul(scale);
+        let output = times(output, scale).clamp(OUTPUT_MIN, OUTPUT_BYTES_MAX + BUNDLE_BYTES_MAX);
+        // Towards the root there is more to put together.
+        let more = merging.map_or(1, |merging| u64::from(merging.nodes));
+        let more = more.clamp(1, MERGE_GROWTH_MAX);
+        let (merge_fuel, merge_bytes) =
+            merging.map_or((0, 0), |merging| (merging.sample_fuel.0, merging.sample_bytes));
+        Self {
+            fuel: Fuel(times(fuel.0, scale).max(FUEL_MIN).max(times(merge_fuel, more))),
+            transfer: largest.saturating_add(output).max(times(merge_bytes, more)),
+        }
+    }
+}
+
+/// What moving input and output of one copy of every run costs. Results are taken to grow with the
+/// input, as fuel is.
+fn transfer(
+    prices: &Prices,
+    (plan, largest): (&split::Plan, u64),
+    sample: &Sample,
+    merging: Option<MergePreview>,
+) -> Credits {
+    let nodes = merging.map_or(Some(Credits::ZERO), |merging| {
+        prices.transfer(merging.sample_bytes).checked_mul(merging.nodes.into())
+    });
+    let output = |input: u64| {
+        let scaled = u128::from(sample.output).saturating_mul(input.into());
+        let scaled = scaled.div_ceil(sample.bytes.max(1).into());
+        u64::try_from(scaled).unwrap_or(u64::MAX).max(sample.output)
+    };
+    let price = |input: u64| prices.transfer(input.saturating_add(output(input)));
+    // Where the largest costs nothing, a million others need not be looked at.
+    let dear = price(largest).is_positive();
+    let chunks = dear.then(|| plan.sizes().map(price).fold(Credits::ZERO, Credits::saturating_add));
+    nodes.unwrap_or_default().saturating_add(chunks.unwrap_or_default())
 }
 
 /// How long the job takes with who is online, from the processor time of one chunk. At best all
@@ -294,7 +344,7 @@ fn time(sample_ms: u64, chunks: u32, spec: &JobSpec, fleet: &FleetSummary) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Rivals;
+    use crate::domain::{Resources, Rivals};
 
     #[test]
     fn the_time_depends_on_who_is_there_and_who_else_wants_them() {
@@ -324,10 +374,51 @@ mod tests {
     }
 
     #[test]
-    fn larger_chunks_may_use_more_fuel_than_the_sample() {
-        let sample = Fuel(1_000_000_000);
-        assert_eq!(fuel_limit(sample, 10, (100, 10)), Fuel(4_000_000_000));
-        assert_eq!(fuel_limit(sample, 30, (100, 10)), Fuel(12_000_000_000));
-        assert_eq!(fuel_limit(Fuel(5), 0, (0, 4)), Fuel(FUEL_MIN));
+    fn larger_chunks_may_use_and_move_more_than_the_sample() {
+        let sample = (Fuel(1_000_000_000), 500_000);
+        let of = |largest| Limits::of(sample, largest, (100, 10), None);
+        assert_eq!((of(10).fuel, of(30).fuel), (Fuel(4_000_000_000), Fuel(12_000_000_000)));
+        assert_eq!((of(10).transfer, of(30).transfer), (10 + 2_000_000, 30 + 6_000_000));
+        let idle = Limits::of((Fuel(5), 0), 0, (0, 4), None);
+        assert_eq!(idle, Limits { fuel: Fuel(FUEL_MIN), transfer: OUTPUT_MIN });
+        let most = Limits::of((Fuel(5), u64::MAX), 7, (7, 1), None).transfer;
+        assert_eq!(most, 7 + (80 << 20), "no run gives more");
+        let merging =
+            MergePreview { nodes: 3, sample_fuel: Fuel(1 << 40), sample_bytes: 1_000_000 };
+        let merging = Limits::of(sample, 10, (100, 10), Some(merging));
+        assert_eq!(merging, Limits { fuel: Fuel(12 << 40), transfer: 12_000_000 });
+    }
+
+    #[test]
+    fn what_is_moved_is_reckoned_chunk_by_chunk() {
+        const MIB: u64 = 1 << 20;
+        let micros = Credits::from_micros;
+        let resources = Resources {
+            per_gib: micros(1024),
+            transfer_free: MIB,
+            transfer_max: 20 * MIB,
+            ..Resources::default()
+        };
+        let prices = Prices { resources, ..Prices::default() };
+        let chunk = |size| {
+            let (name, sha256) = ("a".to_owned(), Sha256Hash([1; 32]));
+            split::ChunkInput::File { name, sha256, size }
+        };
+        let sizes = [0, MIB, 2 * MIB, 6 * MIB, 60 * MIB];
+        let plan = split::Plan::of(sizes.map(chunk).to_vec());
+        let sample = Sample {
+            fuel: Fuel(1),
+            bytes: 2 * MIB,
+            output: MIB,
+            cpu_ms: 1,
+            stderr: String::new(),
+            seconds: None,
+        };
+        let of = |largest, merging| transfer(&prices, (&plan, largest), &sample, merging);
+        // 1, 2, 3, 9 and 90 MiB with their results, of which one is free and 20 are charged.
+        assert_eq!(of(60 * MIB, None), micros(1 + 2 + 8 + 19));
+        let merging = MergePreview { nodes: 4, sample_fuel: Fuel(1), sample_bytes: 3 * MIB };
+        assert_eq!(of(60 * MIB, Some(merging)), micros(30 + 4 * 2));
+        assert_eq!(of(0, None), micros(0), "nothing is looked at where the largest is free");
     }
 }

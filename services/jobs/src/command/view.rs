@@ -94,14 +94,17 @@ impl Jobs {
         &self,
         user: UserId,
         id: JobId,
-        limit: i64,
-        from: ChunkIndex,
+        state: Option<ChunkState>,
+        (limit, from): (i64, ChunkIndex),
     ) -> Result<ChunkPage, JobsError> {
         let job = self.job(user, id).await?;
         let limit = limit.clamp(1, PAGE_MAX);
         let mut db = self.parts.log.pool().acquire().await?;
         let from = i32::try_from(from.0).unwrap_or(i32::MAX);
-        let mut items = store::job::chunks(&mut db, id, from, limit).await?;
+        let mut items = match state {
+            Some(state) => store::chunk::in_state(&mut db, id, state, (from, limit)).await?,
+            None => store::chunk::list(&mut db, id, from, limit).await?,
+        };
         drop(db);
         if job.state == JobState::Running {
             self.explain(user, id, &mut items).await?;

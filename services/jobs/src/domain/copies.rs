@@ -141,7 +141,7 @@ impl Job {
         if self.submitted.copies > 1 {
             return None;
         }
-        let price = self.submitted.prices.copy(limit);
+        let price = self.submitted.prices.copy_max(limit);
         let (standing, exposed) = (&worker.standing, worker.exposed);
         let drawn = draw(standing, (price, exposed), dice, self.rules())?;
         Some(Fact::CopiesDrawn {
@@ -161,7 +161,7 @@ impl Job {
     pub fn at_risk(&self, lease: LeaseId) -> Credits {
         let Some(lease) = self.leases.get(&lease) else { return Credits::ZERO };
         match self.chunk(lease.chunk).map(|chunk| chunk.copies) {
-            Some(Copies::Single) => self.submitted.prices.copy(lease.fuel_limit),
+            Some(Copies::Single) => self.submitted.prices.copy_max(lease.fuel_limit),
             _ => Credits::ZERO,
         }
     }

@@ -2,7 +2,7 @@
 
 use medusa_api::PauseWhy;
 use medusa_events::Fact;
-use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash};
+use medusa_types::{Credits, LeaseId, Outcome, Sha256Hash};
 
 use super::chunk::Chunk;
 use super::job::{Job, LEASE_MS};
@@ -40,32 +40,19 @@ impl Job {
                 self.drop_lease(chunk.0, *lease);
                 self.refresh(chunk.0);
             }
-            Fact::AttemptReported { chunk, lease, outcome, output, fuel, .. } => {
+            Fact::AttemptReported { chunk, lease, outcome, output, output_bytes, fuel, .. } => {
                 let Some(found) = self.leases.get(lease).cloned() else { return };
-                // Running out of less fuel than usual says nothing about the program.
-                let short = *outcome == Outcome::FuelOut && found.fuel_limit < self.fuel_limit;
-                if !outcome.is_verdict() {
-                    self.mark_faulted(chunk.0, *lease);
-                }
-                if let (Outcome::AgentFault, Some(chunk)) = (outcome, self.chunk_mut(chunk.0)) {
-                    chunk.broken.insert(found.lender);
-                }
-                self.drop_lease(chunk.0, *lease);
                 let attempt = Attempt {
                     lease: found.id,
                     agent: found.agent,
                     lender: found.lender,
                     outcome: *outcome,
                     output: *output,
+                    output_bytes: *output_bytes,
                     fuel: *fuel,
+                    reserved: self.price_of(chunk.0, *output_bytes, *fuel),
                 };
-                if outcome.is_verdict() && !short {
-                    self.reserve(attempt.fuel);
-                    if let Some(chunk) = self.chunk_mut(chunk.0) {
-                        chunk.attempts.push(attempt);
-                    }
-                }
-                self.refresh(chunk.0);
+                self.attempted(chunk.0, &found, attempt);
             }
             Fact::ChunkVerified { chunk, outcome, output, .. } => {
                 self.close(chunk.0, *outcome, *output);
@@ -76,6 +63,10 @@ impl Job {
                 self.submitted.merge = Some(MergeTree { program, fan_in, nodes });
                 self.tree = self.submitted.tree();
             }
+            Fact::ResourcesPriced { .. } => self.submitted.price_resources(fact),
+            Fact::TransferCounted { chunk, output_bytes, .. } if self.tree.is_some() => {
+                self.output_bytes.insert(chunk.0, *output_bytes);
+            }
             Fact::EscrowRaised { amount, .. } => self.raised = self.raised.saturating_add(*amount),
             Fact::JobPaused { why, .. } => self.paused = Some(PauseWhy::of_word(why)),
             Fact::JobResumed { .. } => self.paused = None,
@@ -84,6 +75,26 @@ impl Job {
             Fact::JobEnded { state, .. } => self.ended = Some(*state),
             _ => {}
         }
+    }
+
+    fn attempted(&mut self, index: u32, lease: &Lease, attempt: Attempt) {
+        let outcome = attempt.outcome;
+        // Running out of less fuel than usual says nothing about the program.
+        let short = outcome == Outcome::FuelOut && lease.fuel_limit < self.fuel_limit;
+        if !outcome.is_verdict() {
+            self.mark_faulted(index, lease.id);
+        }
+        if let (Outcome::AgentFault, Some(chunk)) = (outcome, self.chunk_mut(index)) {
+            chunk.broken.insert(lease.lender);
+        }
+        self.drop_lease(index, lease.id);
+        if outcome.is_verdict() && !short {
+            self.reserve(attempt.reserved);
+            if let Some(chunk) = self.chunk_mut(index) {
+                chunk.attempts.push(attempt);
+            }
+        }
+        self.refresh(index);
     }
 
     fn grant(&mut self, lease: Lease) {
@@ -96,14 +107,13 @@ impl Job {
             chunk.live.push(lease.id);
             chunk.leases = chunk.leases.saturating_add(1);
         }
-        self.reserve(lease.fuel_limit);
+        self.reserve(self.submitted.prices.copy_max(lease.fuel_limit));
         self.leases.insert(lease.id, lease);
         self.refresh(index);
     }
 
     fn close(&mut self, index: u32, outcome: Outcome, output: Sha256Hash) {
-        let reported: Vec<Fuel> = self.attempts(index).iter().map(|a| a.fuel).collect();
-        reported.into_iter().for_each(|fuel| self.unreserve(fuel));
+        self.unreserve(self.reserved_for(index));
         // It may be one that nobody had touched here.
         self.chunk_mut(index);
         let chunk = self.touched.remove(&index).unwrap_or(Chunk::PRISTINE);
@@ -137,17 +147,23 @@ impl Job {
         }
     }
 
-    fn reserve(&mut self, fuel: Fuel) {
-        self.reserved = self.reserved.saturating_add(self.submitted.prices.copy(fuel));
+    pub(super) fn reserve(&mut self, amount: Credits) {
+        self.reserved = self.reserved.saturating_add(amount);
     }
 
-    pub(super) fn unreserve(&mut self, fuel: Fuel) {
-        self.reserved = self.reserved.saturating_sub(self.submitted.prices.copy(fuel));
+    pub(super) fn unreserve(&mut self, amount: Credits) {
+        self.reserved = self.reserved.saturating_sub(amount);
+    }
+
+    /// What is set aside for the reports of a chunk.
+    pub(super) fn reserved_for(&self, index: u32) -> Credits {
+        let each = self.attempts(index).iter().map(|attempt| attempt.reserved);
+        each.fold(Credits::ZERO, Credits::saturating_add)
     }
 
     fn drop_lease(&mut self, chunk: u32, lease: LeaseId) {
         if let Some(lease) = self.leases.remove(&lease) {
-            self.unreserve(lease.fuel_limit);
+            self.unreserve(self.submitted.prices.copy_max(lease.fuel_limit));
         }
         if let Some(chunk) = self.touched.get_mut(&chunk) {
             chunk.live.retain(|id| *id != lease);

@@ -67,6 +67,16 @@ impl Hall {
         })
     }
 
+    /// Leases of those who are there, and questions that may become some.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        let of = |seat: &Seat| {
+            let asking = usize::try_from(seat.asking).unwrap_or(usize::MAX);
+            seat.leases.len().saturating_add(asking)
+        };
+        self.seats.values().map(of).fold(0, usize::saturating_add)
+    }
+
     /// Who else wants a share.
     #[must_use]
     pub fn rivals(&self, consumer: UserId) -> Rivals {

@@ -6,6 +6,7 @@
 //! the facts, the actor drops this state and folds the log again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use medusa_api::PauseWhy;
 use medusa_events::{AttemptShare, EndState, Fact, FileRef};
@@ -16,6 +17,7 @@ use super::chunk::{Chunk, ChunkStatus, Wanting};
 use super::kin::Fleet;
 use super::lease::{Attempt, Lease};
 use super::submitted::Submitted;
+use super::transfer::{InputBytes, Moved};
 use super::tree::Tree;
 use super::trust::TrustRules;
 use super::verdict::{Refereed, Verdict, judge_by};
@@ -56,6 +58,9 @@ pub struct Job {
     /// The tree of merges, and how many results each of its nodes still lacks.
     pub(super) tree: Option<Tree>,
     pub(super) lacking: BTreeMap<u32, u32>,
+    /// Bytes of the results that its nodes read, where these are charged for.
+    pub(super) output_bytes: BTreeMap<u32, u64>,
+    pub(super) inputs: Option<Arc<dyn InputBytes>>,
     pub(super) ended: Option<EndState>,
     /// Leases that were ended by a decision, whose agents need not go on.
     freed: Vec<(AgentId, LeaseId)>,
@@ -88,6 +93,8 @@ impl Job {
             merging: false,
             tree: submitted.tree(),
             lacking: BTreeMap::new(),
+            output_bytes: BTreeMap::new(),
+            inputs: None,
             ended: None,
             freed: Vec::new(),
             rules: TrustRules::default(),
@@ -294,10 +301,12 @@ impl Job {
 
     fn believe(&mut self, index: u32, verdict: Verdict) -> Vec<Fact> {
         let mut facts = Vec::new();
-        let Verdict::Believed { why, outcome, output, fuel, right, wrong } = verdict else {
+        let Verdict::Believed { why, outcome, output, output_bytes, fuel, right, wrong } = verdict
+        else {
             return facts;
         };
-        let settled = self.settle(index, fuel, &right);
+        let moved = self.charged_transfer(index, output_bytes, !right.is_empty());
+        let settled = self.settle(index, (fuel, moved.map_or(0, Moved::bytes)), &right);
         let live = self.chunk(index).map(|c| c.live.clone()).unwrap_or_default();
         let verified = Fact::ChunkVerified {
             job: self.submitted.id,
@@ -310,8 +319,9 @@ impl Job {
             wrong,
         };
         self.fold(&mut facts, verified);
-        if let Some(settled) = settled {
-            self.fold(&mut facts, settled);
+        let counted = moved.map(|moved| moved.fact(self.submitted.id, index));
+        for fact in counted.into_iter().chain(settled) {
+            self.fold(&mut facts, fact);
         }
         for lease in live {
             let ended = self.lease_ended(lease, index, "not_needed");
@@ -323,11 +333,11 @@ impl Job {
         facts
     }
 
-    fn settle(&self, index: u32, fuel: Fuel, right: &[LeaseId]) -> Option<Fact> {
+    fn settle(&self, index: u32, (fuel, bytes): (Fuel, u64), right: &[LeaseId]) -> Option<Fact> {
         let paid: Vec<&Attempt> =
             self.attempts(index).iter().filter(|a| right.contains(&a.lease)).collect();
         let copies = i64::try_from(paid.len()).unwrap_or_default();
-        let price = self.submitted.prices.copy(fuel).checked_mul(copies)?;
+        let price = self.submitted.prices.copy(fuel, bytes).checked_mul(copies)?;
         if paid.is_empty() || !price.is_positive() {
             return None;
         }

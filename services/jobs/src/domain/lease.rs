@@ -36,8 +36,12 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// The result.
     pub output: Sha256Hash,
+    /// Its length in bytes.
+    pub output_bytes: u64,
     /// Fuel used.
     pub fuel: Fuel,
+    /// What is set aside for it until its chunk is settled.
+    pub reserved: Credits,
 }
 
 impl Attempt {

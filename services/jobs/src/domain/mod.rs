@@ -16,6 +16,7 @@ mod price;
 #[cfg(test)]
 mod simulation;
 mod submitted;
+mod transfer;
 mod tree;
 mod trust;
 mod verdict;
@@ -27,8 +28,9 @@ pub use kin::{Fleet, Tie, network};
 pub use lease::{Attempt, Lease, Worker};
 pub use marks::{leases_told, marks};
 pub use pace::Pace;
-pub use price::{Priced, Prices, Work, quote_price};
+pub use price::{Priced, Prices, Resources, Work, quote_price};
 pub use submitted::{MergeTree, Submitted};
+pub use transfer::InputBytes;
 pub use tree::Tree;
 pub use trust::{ALLOWANCE_START, Copies, Drawn, Mark, Standing, TrustRules, draw};
 pub use verdict::{Refereed, Verdict};

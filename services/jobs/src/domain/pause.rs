@@ -121,8 +121,7 @@ impl Job {
         let exhausted = exhausted.map(|(index, chunk)| (*index, chunk.leases));
         let again: Vec<(u32, u32)> = again.chain(exhausted).collect();
         for (index, leases) in again {
-            let told = self.attempts(index).iter().map(|a| a.fuel).collect::<Vec<_>>();
-            told.into_iter().for_each(|fuel| self.unreserve(fuel));
+            self.unreserve(self.reserved_for(index));
             self.touched.insert(index, Chunk::pardoned(leases));
             self.refresh(index);
         }

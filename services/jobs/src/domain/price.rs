@@ -1,10 +1,13 @@
-//! What computing costs. A price is agreed when the job is submitted, and paid by exact fuel.
+//! What computing costs. A price is agreed when the job is submitted, and paid by exact fuel and
+//! exact bytes.
 
 use medusa_api::{Breakdown, Tariff};
 use medusa_types::{Credits, Fuel};
 
 /// Units of fuel that the fuel price is for.
 const GFUEL: u128 = 1_000_000_000;
+/// Bytes that the prices of memory and transfer are for.
+const GIB: u128 = 1 << 30;
 /// A hold is so much more than the likely price, in tenths: chunks differ.
 const HOLD_TENTHS: i64 = 20;
 /// Copies of each chunk that a hold covers: agents who have earned less may turn up.
@@ -14,8 +17,9 @@ const WHOLE_PPM: u32 = 1_000_000;
 /// The low end of a quote, in tenths of the likely price.
 const LOW_TENTHS: u64 = 7;
 
-/// The prices that a job is settled by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The prices that a job is settled by, and what of its copies is charged for. Those of jobs from
+/// before memory and transfer had a price have zeros there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
     /// For 1,000,000,000 units of fuel.
     pub per_gfuel: Credits,
@@ -23,27 +27,99 @@ pub struct Prices {
     pub per_start: Credits,
     /// The platform's part, in thousandths.
     pub fee_permille: u32,
+    /// What of memory and transfer is charged for, and how.
+    pub resources: Resources,
 }
 
-impl From<&Tariff> for Prices {
-    fn from(tariff: &Tariff) -> Self {
-        Self {
-            per_gfuel: tariff.per_gfuel,
-            per_start: tariff.per_start,
-            fee_permille: tariff.fee_permille,
-        }
+/// What of a copy is charged for beside its fuel and its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Memory that is charged for, in bytes: what a run may use beyond what is free.
+    pub memory_bytes: u64,
+    /// For 1,000,000,000 units of fuel and each GiB of that.
+    pub per_gfuel_gib: Credits,
+    /// For 1 GiB of input and output of a copy beyond what is free.
+    pub per_gib: Credits,
+    /// Bytes of input and output of each copy that are free.
+    pub transfer_free: u64,
+    /// Bytes of a copy that are charged at most, the free ones among them.
+    pub transfer_max: u64,
+}
+
+impl Resources {
+    /// Whether any of it costs something.
+    #[must_use]
+    pub fn is_priced(&self) -> bool {
+        self.charges_memory() || self.charges_transfer()
+    }
+
+    fn charges_memory(&self) -> bool {
+        self.memory_bytes > 0 && self.per_gfuel_gib.is_positive()
+    }
+
+    /// Whether bytes cost something.
+    #[must_use]
+    pub fn charges_transfer(&self) -> bool {
+        self.per_gib.is_positive() && self.transfer_max > self.transfer_free
     }
 }
 
 impl Prices {
-    /// What one copy costs, fee included. Fractions of a micro-credit are rounded up, to the side
-    /// of who did the work.
+    /// The prices of a tariff for runs with this limit of memory, of which so many bytes of
+    /// transfer are charged at most.
     #[must_use]
-    pub fn copy(&self, fuel: Fuel) -> Credits {
-        let rate = u128::try_from(self.per_gfuel.micros()).unwrap_or_default();
-        let micros = u128::from(fuel.0).saturating_mul(rate).div_ceil(GFUEL);
-        let work = Credits::from_micros(i64::try_from(micros).unwrap_or(i64::MAX));
-        work.saturating_add(self.per_start)
+    pub fn of(tariff: &Tariff, memory_bytes: u64, transfer_max: u64) -> Self {
+        Self {
+            per_gfuel: tariff.per_gfuel,
+            per_start: tariff.per_start,
+            fee_permille: tariff.fee_permille,
+            resources: Resources {
+                memory_bytes: memory_bytes.saturating_sub(tariff.memory_free),
+                per_gfuel_gib: tariff.per_gfuel_gib,
+                per_gib: tariff.per_gib,
+                transfer_free: tariff.transfer_free,
+                transfer_max,
+            },
+        }
+    }
+
+    /// What one copy costs that moves so many bytes, fee included. Fractions of a micro-credit are
+    /// rounded up, to the side of who did the work.
+    #[must_use]
+    pub fn copy(&self, fuel: Fuel, bytes: u64) -> Credits {
+        self.work(fuel).saturating_add(self.transfer(bytes)).saturating_add(self.per_start)
+    }
+
+    /// The most that one copy can cost: this fuel, and all the bytes that are charged for.
+    #[must_use]
+    pub fn copy_max(&self, fuel: Fuel) -> Credits {
+        self.copy(fuel, self.resources.transfer_max)
+    }
+
+    /// What fuel costs with the memory that is charged for, rounded up.
+    fn work(&self, fuel: Fuel) -> Credits {
+        let parts = u128::from(fuel.0).saturating_mul(self.rate());
+        credits(parts.div_ceil(GFUEL.saturating_mul(GIB)))
+    }
+
+    /// What the input and output of one copy cost, of so many bytes together.
+    #[must_use]
+    pub fn transfer(&self, bytes: u64) -> Credits {
+        let Resources { per_gib, transfer_free, transfer_max, .. } = self.resources;
+        let charged = bytes.min(transfer_max).saturating_sub(transfer_free);
+        if charged == 0 {
+            // Nearly all copies; a division is saved.
+            return Credits::ZERO;
+        }
+        credits(u128::from(charged).saturating_mul(micros(per_gib)).div_ceil(GIB))
+    }
+
+    /// For 1,000,000,000 units of fuel with the memory that is charged for, in micro-credits times
+    /// the bytes of a GiB.
+    fn rate(&self) -> u128 {
+        let Resources { memory_bytes, per_gfuel_gib, .. } = self.resources;
+        let memory = micros(per_gfuel_gib).saturating_mul(memory_bytes.into());
+        micros(self.per_gfuel).saturating_mul(GIB).saturating_add(memory)
     }
 
     /// The platform's part of a price, rounded down.
@@ -52,15 +128,25 @@ impl Prices {
         price.share_floor(u64::from(self.fee_permille), 1000).unwrap_or_default()
     }
 
-    /// The most fuel that a copy may use and still cost no more than this.
+    /// The most fuel that a copy may use and cost no more than this, whatever it moves.
     #[must_use]
     pub fn fuel_for(&self, price: Credits) -> Fuel {
-        let rate = u128::try_from(self.per_gfuel.micros()).unwrap_or_default();
-        let work = price.saturating_sub(self.per_start).micros();
-        let work = u128::try_from(work).unwrap_or_default().saturating_mul(GFUEL);
-        let fuel = work.checked_div(rate).unwrap_or(u128::MAX);
+        let fixed = self.per_start.saturating_add(self.transfer(self.resources.transfer_max));
+        if price < fixed {
+            return Fuel(0);
+        }
+        let work = micros(price.saturating_sub(fixed)).saturating_mul(GFUEL).saturating_mul(GIB);
+        let fuel = work.checked_div(self.rate()).unwrap_or(u128::MAX);
         Fuel(u64::try_from(fuel).unwrap_or(u64::MAX))
     }
+}
+
+fn micros(amount: Credits) -> u128 {
+    u128::try_from(amount.micros()).unwrap_or_default()
+}
+
+fn credits(micros: u128) -> Credits {
+    Credits::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// What a job computes, from one sample chunk.
@@ -76,8 +162,12 @@ pub struct Work {
     pub chunks: u32,
     /// Runs that put results together, and the fuel of each.
     pub merges: (u32, Fuel),
+    /// What one copy of each of these runs moves costs.
+    pub transfer: Credits,
     /// The part of all runs that is expected to get a second copy, in millionths.
     pub twice_ppm: u32,
+    /// The most fuel of one run.
+    pub limit: Fuel,
 }
 
 /// What a job is expected to cost.
@@ -95,8 +185,8 @@ pub struct Priced {
     pub breakdown: Breakdown,
 }
 
-/// What a job is expected to cost. The hold covers two copies of every chunk, and at least one more
-/// run of the sample beyond.
+/// What a job is expected to cost. The hold covers two copies of every chunk with a margin, and
+/// beyond that one run at its limit: while chunks are like the sample, another one can be begun.
 #[must_use]
 pub fn quote_price(prices: &Prices, work: &Work) -> Priced {
     let scaled = u128::from(work.sample.0)
@@ -107,10 +197,9 @@ pub fn quote_price(prices: &Prices, work: &Work) -> Priced {
     let merging = u128::from(each.0).saturating_mul(u128::from(merges));
     let all = scaled.max(whole).saturating_add(merging);
     let fuel = Fuel(u64::try_from(all).unwrap_or(u64::MAX));
-    let rate_only = Prices { per_start: Credits::ZERO, ..*prices };
     let runs = i64::from(work.chunks).saturating_add(i64::from(merges));
     let starts = prices.per_start.checked_mul(runs).unwrap_or_default();
-    let once = rate_only.copy(fuel).saturating_add(starts);
+    let once = prices.work(fuel).saturating_add(work.transfer).saturating_add(starts);
     // Rounded up: who pays is not told too little.
     let spared = u64::from(WHOLE_PPM.saturating_sub(work.twice_ppm));
     let spared = once.share_floor(spared, WHOLE_PPM.into()).unwrap_or_default();
@@ -118,100 +207,41 @@ pub fn quote_price(prices: &Prices, work: &Work) -> Priced {
     let likely = once.saturating_add(verification);
     let most = once.checked_mul(COPIES_HELD).unwrap_or(once);
     let margin = most.checked_mul(HOLD_TENTHS).and_then(|c| c.share_floor(1, 10));
-    let spare = prices.copy(Fuel(work.sample.0.saturating_mul(4))).checked_mul(COPIES_HELD);
+    let spare = prices.copy_max(Fuel(work.sample.0.saturating_mul(4))).checked_mul(COPIES_HELD);
+    let spare = spare.unwrap_or_default().max(prices.copy_max(work.limit));
     Priced {
         low: likely.share_floor(LOW_TENTHS, 10).unwrap_or(likely),
         likely,
-        hold: margin.unwrap_or(most).saturating_add(spare.unwrap_or_default()),
+        hold: margin.unwrap_or(most).saturating_add(spare),
         verification,
-        breakdown: breakdown(prices, starts, once, likely),
+        breakdown: breakdown(prices, (fuel, work.transfer, starts), likely),
     }
 }
 
 /// The parts of a price without their fee, and the fee. Each part is the difference of two sums
 /// without their fees: so the parts add up exactly, and none is negative.
-fn breakdown(prices: &Prices, starts: Credits, once: Credits, likely: Credits) -> Breakdown {
-    let net = |sum: Credits| sum.saturating_sub(prices.fee(sum));
+fn breakdown(
+    prices: &Prices,
+    (fuel, transfer, start): (Fuel, Credits, Credits),
+    likely: Credits,
+) -> Breakdown {
+    let plain = Prices { resources: Resources::default(), ..*prices };
+    let mut before = Credits::ZERO;
+    let mut net_to = |sum: Credits| {
+        let net = sum.saturating_sub(prices.fee(sum));
+        net.saturating_sub(std::mem::replace(&mut before, net))
+    };
+    let worked = start.saturating_add(prices.work(fuel));
     Breakdown {
-        compute: net(once).saturating_sub(net(starts)),
-        start: net(starts),
-        verification: net(likely).saturating_sub(net(once)),
+        start: net_to(start),
+        compute: net_to(start.saturating_add(plain.work(fuel))),
+        memory: net_to(worked),
+        transfer: net_to(worked.saturating_add(transfer)),
+        verification: net_to(likely),
         fee: prices.fee(likely),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn prices() -> Prices {
-        Prices {
-            per_gfuel: Credits::from_micros(111),
-            per_start: Credits::from_micros(20),
-            fee_permille: 150,
-        }
-    }
-
-    #[test]
-    fn a_copy_costs_its_start_and_its_fuel_rounded_up() {
-        assert_eq!(prices().copy(Fuel(0)), Credits::from_micros(20));
-        assert_eq!(prices().copy(Fuel(1)), Credits::from_micros(21));
-        assert_eq!(prices().copy(Fuel(2_000_000_000)), Credits::from_micros(242));
-        assert_eq!(prices().fee(Credits::from_micros(242)), Credits::from_micros(36));
-    }
-
-    #[test]
-    fn fuel_for_a_price_never_costs_more() {
-        for micros in [20, 21, 100, 5_000] {
-            let price = Credits::from_micros(micros);
-            assert!(prices().copy(prices().fuel_for(price)) <= price, "{micros}");
-        }
-    }
-
-    const WORK: Work = Work {
-        sample: Fuel(5_000_000_000),
-        sample_bytes: 10,
-        bytes: 100,
-        chunks: 10,
-        merges: (0, Fuel(0)),
-        twice_ppm: 1_000_000,
-    };
-
-    #[test]
-    fn the_hold_covers_the_likely_price() {
-        let priced = quote_price(&prices(), &WORK);
-        assert_eq!(priced.likely, Credits::from_micros((5_550 + 200) * 2));
-        assert!(priced.low < priced.likely && priced.likely < priced.hold);
-    }
-
-    #[test]
-    fn records_make_it_cheaper_and_the_hold_stays() {
-        let twice = quote_price(&prices(), &WORK);
-        for (twice_ppm, checking) in [(0, 0), (40_000, 230), (500_000, 2_875), (1, 1)] {
-            let priced = quote_price(&prices(), &Work { twice_ppm, ..WORK });
-            assert_eq!(priced.verification, Credits::from_micros(checking), "{twice_ppm}");
-            assert_eq!(priced.likely, Credits::from_micros(5_750 + checking), "{twice_ppm}");
-            assert_eq!(priced.hold, twice.hold);
-        }
-    }
-
-    #[test]
-    fn the_parts_add_up_to_the_likely_price_whatever_it_is() {
-        let mut seen = 0;
-        for sample in [0, 1, 9, 10_000_000, 9_009_009, 5_000_000_000] {
-            for (per_start, fee_permille) in [(0, 0), (0, 999), (1, 150), (20, 150), (7, 333)] {
-                for (chunks, twice_ppm) in [(1, 1_000_000), (1, 0), (3, 77_777), (999, 500_001)] {
-                    let per_start = Credits::from_micros(per_start);
-                    let prices = Prices { per_start, fee_permille, ..prices() };
-                    let work = Work { sample: Fuel(sample), chunks, twice_ppm, ..WORK };
-                    let priced = quote_price(&prices, &work);
-                    assert_eq!(priced.breakdown.sum(), priced.likely, "{prices:?} {work:?}");
-                    let parts = priced.breakdown.parts();
-                    assert!(parts.iter().all(|(_, part)| *part >= Credits::ZERO), "{parts:?}");
-                    seen += 1;
-                }
-            }
-        }
-        assert_eq!(seen, 120);
-    }
-}
+#[path = "price_tests.rs"]
+mod tests;

@@ -163,7 +163,7 @@ impl Market {
                 Fact::CopiesDrawn { chunk, streak, stake, draw: number, copies, .. } => {
                     // What is in the log is enough to decide the same again.
                     let again = Standing { streak: *streak, stake: *stake, ..Standing::default() };
-                    let price = prices().copy(limit());
+                    let price = prices().copy_max(limit());
                     let again = draw(&again, (price, Credits::ZERO), *number, &self.rules);
                     assert_eq!(again.unwrap().copies.word(), copies);
                     self.drawn.insert(chunk.0, Copies::of_word(copies));
@@ -214,7 +214,8 @@ impl Market {
             self.take(number, &facts);
             if job.needs_referee(chunk, &self.fleet) {
                 let (output, fuel) = truth(number, chunk);
-                let facts = job.refereed(chunk, Refereed { outcome: Outcome::Done, output, fuel });
+                let own = Refereed { outcome: Outcome::Done, output, output_bytes: 1, fuel };
+                let facts = job.refereed(chunk, own);
                 self.take(number, &facts);
                 self.tally.referee += 1;
                 self.tally.surcharge += u32::from(self.seasoned.contains(&chunk));
@@ -284,6 +285,7 @@ fn prices() -> Prices {
         per_gfuel: Credits::from_micros(100),
         per_start: Credits::from_micros(10),
         fee_permille: 150,
+        ..Prices::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use medusa_events::Fact;
 use medusa_types::{Credits, Fuel, JobId, METER, Sha256Hash, UserId};
 
-use super::price::Prices;
+use super::price::{Prices, Resources};
 use super::tree::Tree;
 
 /// A job as it was submitted.
@@ -54,6 +54,42 @@ impl Submitted {
         Some(Fact::MergeOrdered { job: self.id, program, fan_in, nodes })
     }
 
+    /// The fact after that, if memory or transfer costs something.
+    #[must_use]
+    pub fn resources_fact(&self) -> Option<Fact> {
+        let Resources { memory_bytes, per_gfuel_gib, per_gib, transfer_free, transfer_max } =
+            self.prices.resources;
+        self.prices.resources.is_priced().then_some(Fact::ResourcesPriced {
+            job: self.id,
+            memory_bytes,
+            per_gfuel_gib,
+            per_gib,
+            transfer_free,
+            transfer_max,
+        })
+    }
+
+    /// Takes the prices of memory and transfer from that fact; changes nothing for another one.
+    pub(super) const fn price_resources(&mut self, fact: &Fact) {
+        if let Fact::ResourcesPriced {
+            job: _,
+            memory_bytes,
+            per_gfuel_gib,
+            per_gib,
+            transfer_free,
+            transfer_max,
+        } = fact
+        {
+            self.prices.resources = Resources {
+                memory_bytes: *memory_bytes,
+                per_gfuel_gib: *per_gfuel_gib,
+                per_gib: *per_gib,
+                transfer_free: *transfer_free,
+                transfer_max: *transfer_max,
+            };
+        }
+    }
+
     /// Its tree of merges, if it has one: its leaves are the chunks of the plan.
     #[must_use]
     pub fn tree(&self) -> Option<Tree> {
@@ -89,7 +125,7 @@ impl Submitted {
         }
     }
 
-    /// Reads it back; `None` when the fact is another one.
+    /// Reads it back, without the facts after it; `None` when the fact is another one.
     #[must_use]
     pub fn from_fact(fact: &Fact) -> Option<Self> {
         let Fact::JobSubmitted {
@@ -111,8 +147,12 @@ impl Submitted {
         else {
             return None;
         };
-        let prices =
-            Prices { per_gfuel: *per_gfuel, per_start: *per_start, fee_permille: *fee_permille };
+        let prices = Prices {
+            per_gfuel: *per_gfuel,
+            per_start: *per_start,
+            fee_permille: *fee_permille,
+            resources: Resources::default(),
+        };
         Some(Self {
             id: *job,
             owner: *owner,

@@ -32,6 +32,7 @@ pub(in crate::domain) fn submitted(chunks: u32, copies: u32, hold: i64) -> Submi
             per_gfuel: Credits::from_micros(100),
             per_start: Credits::from_micros(10),
             fee_permille: 100,
+            ..Prices::default()
         },
         merge: None,
     }
@@ -63,7 +64,7 @@ const UNCHECKED: u32 = 999_999;
 
 fn own(output: u8) -> Refereed {
     let output = Sha256Hash([output; 32]);
-    Refereed { outcome: Outcome::Done, output, fuel: Fuel(500_000_000) }
+    Refereed { outcome: Outcome::Done, output, output_bytes: 1, fuel: Fuel(500_000_000) }
 }
 
 pub(in crate::domain) fn verdict_of(facts: &[Fact]) -> &str {

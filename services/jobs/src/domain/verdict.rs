@@ -21,6 +21,8 @@ pub enum Verdict {
         outcome: Outcome,
         /// The result.
         output: Sha256Hash,
+        /// Its length in bytes.
+        output_bytes: u64,
         /// Agreed fuel.
         fuel: Fuel,
         /// Leases that are paid.
@@ -30,13 +32,15 @@ pub enum Verdict {
     },
 }
 
-/// What the server's own run gave.
+/// What a run gave: the server's own, or one that is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refereed {
     /// How it ended.
     pub outcome: Outcome,
     /// The result.
     pub output: Sha256Hash,
+    /// Its length in bytes.
+    pub output_bytes: u64,
     /// Fuel used.
     pub fuel: Fuel,
 }
@@ -60,13 +64,12 @@ pub(super) fn judge(attempts: &[Attempt], means: Means) -> Verdict {
     if attempts.iter().any(|a| !a.matches(first)) {
         return disagreement(attempts, means);
     }
-    let verdict = (first.outcome, (first.output, first.fuel));
     if attempts.len() > 1 {
-        return believed("agreed", verdict.0, verdict.1, attempts);
+        return believed("agreed", first.into(), attempts);
     }
     match means.copies {
         Copies::Single if first.outcome == Outcome::Done => {
-            believed("trusted", verdict.0, verdict.1, attempts)
+            believed("trusted", first.into(), attempts)
         }
         Copies::Rerun if means.cheap => Verdict::Referee,
         _ if !means.more && means.cheap => Verdict::Referee,
@@ -81,7 +84,7 @@ fn disagreement(attempts: &[Attempt], means: Means) -> Verdict {
     }
     let most = attempts.iter().max_by_key(|a| alike(a, attempts));
     if let Some(most) = most.filter(|a| alike(a, attempts).saturating_mul(2) > attempts.len()) {
-        return believed("agreed", most.outcome, (most.output, most.fuel), attempts);
+        return believed("agreed", most.into(), attempts);
     }
     if means.more { Verdict::Open } else { Verdict::Referee }
 }
@@ -93,17 +96,20 @@ fn alike(one: &Attempt, attempts: &[Attempt]) -> usize {
 /// Decides by the server's own run.
 #[must_use]
 pub(super) fn judge_by(referee: Refereed, attempts: &[Attempt]) -> Verdict {
-    believed("refereed", referee.outcome, (referee.output, referee.fuel), attempts)
+    believed("refereed", referee, attempts)
 }
 
-fn believed(
-    why: &'static str,
-    outcome: Outcome,
-    (output, fuel): (Sha256Hash, Fuel),
-    attempts: &[Attempt],
-) -> Verdict {
+impl From<&Attempt> for Refereed {
+    fn from(attempt: &Attempt) -> Self {
+        let Attempt { outcome, output, output_bytes, fuel, .. } = *attempt;
+        Self { outcome, output, output_bytes, fuel }
+    }
+}
+
+fn believed(why: &'static str, truth: Refereed, attempts: &[Attempt]) -> Verdict {
+    let Refereed { outcome, output, output_bytes, fuel } = truth;
     let same = |a: &&Attempt| (a.outcome, a.output, a.fuel) == (outcome, output, fuel);
     let right = attempts.iter().filter(same).map(|a| a.lease).collect();
     let wrong = attempts.iter().filter(|a| !same(a)).map(|a| a.lease).collect();
-    Verdict::Believed { why, outcome, output, fuel, right, wrong }
+    Verdict::Believed { why, outcome, output, output_bytes, fuel, right, wrong }
 }

@@ -1,7 +1,7 @@
 //! Quotes, jobs, chunks and results.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use medusa_api::{ChunkPage, Job, JobPage, JobSubmit, Problem, Quote, QuoteRequest};
+use medusa_api::{ChunkPage, ChunkState, Job, JobPage, JobSubmit, Problem, Quote, QuoteRequest};
 use medusa_platform::{ApiError, Principal, idempotency_key};
 use medusa_types::{ChunkIndex, JobId};
 use serde::Deserialize;
@@ -11,6 +11,16 @@ use crate::command::Jobs;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 pub(crate) struct PageQuery {
+    /// Rows, at most 200.
+    limit: Option<i64>,
+    /// The cursor of the page before.
+    after: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+pub(crate) struct ChunkQuery {
+    /// Only those in this state; all of them, unless said otherwise.
+    state: Option<ChunkState>,
     /// Rows, at most 200.
     limit: Option<i64>,
     /// The cursor of the page before.
@@ -76,18 +86,18 @@ pub(crate) async fn get(
 }
 
 /// Chunks of a job in order.
-#[utoipa::path(tag = "jobs", params(PageQuery), responses((status = 200, body = ChunkPage)))]
+#[utoipa::path(tag = "jobs", params(ChunkQuery), responses((status = 200, body = ChunkPage)))]
 #[get("/v1/jobs/{id}/chunks")]
 pub(crate) async fn chunks(
     jobs: web::Data<Jobs>,
     who: Principal,
     id: web::Path<JobId>,
-    query: web::Query<PageQuery>,
+    query: web::Query<ChunkQuery>,
 ) -> Result<web::Json<ChunkPage>, ApiError> {
     let from = query.after.as_deref().map(str::parse::<u32>).transpose();
     let from = from.map_err(|_| bad_cursor())?.unwrap_or_default();
-    let limit = query.limit.unwrap_or(100);
-    Ok(web::Json(jobs.chunks(who.user, *id, limit, ChunkIndex(from)).await?))
+    let part = (query.limit.unwrap_or(100), ChunkIndex(from));
+    Ok(web::Json(jobs.chunks(who.user, *id, query.state, part).await?))
 }
 
 /// A result file; resumable by range.

@@ -10,12 +10,15 @@ use medusa_api::Problem;
 use medusa_platform::{AgentPrincipal, ApiError};
 use medusa_protocol::{Frame, MAX_FRAME_BYTES, SUBPROTOCOL};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Inbound, WorkerActor, WorkerConfig};
 use crate::command::Jobs;
 
 /// Frames that wait for an agent that reads slowly.
 const OUTBOX_MAX: usize = 512;
+/// Seconds after which an agent finds another process here.
+const COME_AGAIN_S: u64 = 2;
 /// How long one frame may take to be written.
 const WRITE_MAX: Duration = Duration::from_secs(10);
 
@@ -32,6 +35,9 @@ pub(crate) async fn link(
     if !spoken.is_some_and(|list| list.split(',').any(|name| name.trim() == SUBPROTOCOL)) {
         let detail = format!("this server speaks {SUBPROTOCOL}; update the agent");
         return Err(ApiError::new(400, "jobs.protocol_unknown", "unknown protocol", detail).into());
+    }
+    if jobs.leaving.is_cancelled() {
+        return Err(ApiError::busy(COME_AGAIN_S).into());
     }
     let address = req.peer_addr().map(|peer| peer.ip());
     let ties = jobs.ties(who.owner, address).await.map_err(ApiError::from)?;
@@ -53,7 +59,7 @@ pub(crate) async fn link(
     };
     let actor = WorkerActor::start_in_arbiter(&jobs.arbiter(), |_| WorkerActor::new(config));
     #[expect(clippy::disallowed_methods, reason = "it ends with the connection, on its thread")]
-    drop(rt::spawn(pump(session, stream, frames, actor)));
+    drop(rt::spawn(pump(session, stream, frames, actor, jobs.leaving.clone())));
     Ok(answer)
 }
 
@@ -63,10 +69,16 @@ async fn pump(
     mut stream: actix_ws::AggregatedMessageStream,
     mut frames: mpsc::Receiver<bytes::Bytes>,
     actor: actix::Addr<WorkerActor>,
+    leaving: CancellationToken,
 ) {
     let mut reason = None;
     loop {
         tokio::select! {
+            () = leaving.cancelled() => {
+                let description = Some("another process serves this address now".to_owned());
+                reason = Some(CloseReason { code: CloseCode::Restart, description });
+                break;
+            }
             frame = frames.recv() => {
                 let Some(frame) = frame else { break };
                 let written = tokio::time::timeout(WRITE_MAX, session.binary(frame)).await;

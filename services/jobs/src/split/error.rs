@@ -52,6 +52,12 @@ pub enum SplitError {
     /// The description of the parameter grid is none, or describes too much.
     #[error("the parameter grid was refused: {0}")]
     Grid(String),
+    /// What a splitter of the consumer's own wrote is no chunks.
+    #[error("what the splitter wrote was refused: {0}")]
+    Splitter(String),
+    /// A splitter of the consumer's own came to no good end.
+    #[error("the splitter failed, and nothing was charged: {0}")]
+    SplitterFailed(String),
     /// The plan has no such chunk.
     #[error("the job has no chunk {0}")]
     ChunkUnknown(u32),
@@ -81,13 +87,24 @@ impl SplitError {
             Self::Table(_) => "jobs.table_refused",
             Self::JsonLines(_) => "jobs.jsonl_refused",
             Self::Grid(_) => "jobs.grid_refused",
+            Self::Splitter(_) => "jobs.splitter_refused",
+            Self::SplitterFailed(_) => "jobs.splitter_failed",
             Self::ChunkUnknown(_) => "jobs.chunk_unknown",
             Self::Store(_) | Self::Read(_) | Self::Stopped(_) => "platform.internal",
         }
     }
 
+    /// JSON pointer of the request's field that it is about.
+    #[must_use]
+    pub const fn pointer(&self) -> &'static str {
+        match self {
+            Self::Splitter(_) | Self::SplitterFailed(_) => "/spec/split/program",
+            _ => "/input",
+        }
+    }
+
     /// An error of the store while this blob was read.
-    pub(super) fn of_blob(hash: Sha256Hash) -> impl Fn(BlobError) -> Self {
+    pub(crate) fn of_blob(hash: Sha256Hash) -> impl Fn(BlobError) -> Self {
         move |error| match error {
             BlobError::Missing => Self::InputUnknown(hash),
             other => Self::Store(other),

@@ -92,6 +92,12 @@ impl Inputs {
                 let (path, file) = file(name, *sha256, *size);
                 Ok(Resolved { stdin: file.clone(), files: vec![(path, file)] })
             }
+            ChunkInput::Piece { name, offset, len } => {
+                let (sha256, size) = self.pieces().await?;
+                let (offset, len) = (*offset, *len);
+                let piece = Source::Blob { sha256, size, offset, len };
+                Ok(Resolved { stdin: piece.clone(), files: vec![(format!("in/{name}"), piece)] })
+            }
             ChunkInput::Files { files } => {
                 let stdin = Source::Bytes(Bytes::from(paths(files)));
                 let files = files.iter().map(|f| file(&f.name, f.sha256, f.size)).collect();
@@ -111,6 +117,15 @@ impl Inputs {
                 Ok(Resolved { stdin, files: Vec::new() })
             }
         }
+    }
+
+    /// What pieces are cut from, and its length.
+    async fn pieces(&self) -> Result<(Sha256Hash, u64), SplitError> {
+        if let Some(pieces) = self.plan.pieces {
+            return Ok((pieces.sha256, pieces.size));
+        }
+        let sha256 = self.input.ok_or(SplitError::InputMissing)?;
+        Ok((sha256, self.input_size(sha256).await?))
     }
 
     async fn input_size(&self, hash: Sha256Hash) -> Result<u64, SplitError> {

@@ -58,7 +58,7 @@ impl<R: BufRead> Items for JsonLines<R> {
 }
 
 /// What a parser says, with the column but without the line, which is not that of the input.
-fn without_line(error: &serde_json::Error) -> String {
+pub(super) fn without_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();
     format!("{what} at column {}", error.column())

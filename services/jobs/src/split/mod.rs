@@ -20,6 +20,7 @@ mod json;
 mod meter;
 mod name;
 mod netpbm;
+mod own;
 mod picture;
 mod plan;
 mod png_file;
@@ -39,6 +40,9 @@ pub use describe::describe;
 pub use error::SplitError;
 pub use inputs::{Inputs, Resolved, Source};
 pub use json::Axis;
-pub use plan::{CHUNK_BYTES_MAX, CHUNKS_MAX, ChunkInput, FileInput, Measure, Picture, Plan};
+pub use plan::{
+    CHUNK_BYTES_MAX, CHUNKS_MAX, ChunkInput, FileInput, Measure, Picture, Pieces, Plan,
+};
+pub(crate) use scan::plan_written;
 pub use scan::{Planned, plan};
 pub(crate) use trial::{Trial, trial};

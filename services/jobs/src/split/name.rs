@@ -1,5 +1,6 @@
-//! Names of archive entries. A name is data: it becomes a path that the guest sees, never one of
-//! this machine. Names that try to be more are refused, not repaired. Pure.
+//! Names of archive entries and of files that a splitter wrote. A name is data: it becomes a path
+//! that the guest sees, never one of this machine. Names that try to be more are refused, not
+//! repaired. Pure.
 
 /// The most bytes of a name.
 const NAME_BYTES_MAX: usize = 1000;
@@ -17,10 +18,10 @@ pub enum NameError {
     #[error("its name is an absolute path")]
     Absolute,
     /// With `..`.
-    #[error("its name leads out of the archive")]
+    #[error("its name leads out of its folder")]
     Parent,
     /// With `\`.
-    #[error("its name has a backslash: pack the archive with forward slashes")]
+    #[error("its name has a backslash: use forward slashes")]
     Backslash,
     /// With characters that cannot be seen.
     #[error("its name has control characters")]

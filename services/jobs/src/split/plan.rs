@@ -9,6 +9,7 @@ use super::chunks::{ChunkInputs, Rule};
 use super::error::SplitError;
 use super::json::{Axis, LineLens};
 use super::tile;
+use crate::domain::InputBytes;
 
 /// The most chunks of a job.
 pub const CHUNKS_MAX: u32 = 1_000_000;
@@ -29,6 +30,19 @@ pub struct Plan {
     /// The parameters that combinations are made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grid: Vec<Axis>,
+    /// What pieces are cut from, where it is not the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<Pieces>,
+}
+
+/// The files that a splitter of the consumer's own wrote, as one bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pieces {
+    /// The blob.
+    pub sha256: Sha256Hash,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 /// A file of an archive.
@@ -108,6 +122,16 @@ pub enum ChunkInput {
         /// Without overlap.
         core_height: u32,
     },
+    /// Bytes of the plan's pieces, or of the input where it has none, on standard input and under
+    /// `/in`.
+    Piece {
+        /// Its file's plain name.
+        name: String,
+        /// Of the first byte.
+        offset: u64,
+        /// At least 1.
+        len: u64,
+    },
     /// A range of numbers, as text on standard input.
     Seeds {
         /// First number.
@@ -129,12 +153,16 @@ pub struct Measure {
 impl Plan {
     /// Of chunks that are listed one by one.
     pub(crate) const fn of(chunks: Vec<ChunkInput>) -> Self {
-        Self { chunks: ChunkInputs::List(chunks), picture: None, header: None, grid: Vec::new() }
+        Self::with(ChunkInputs::List(chunks))
     }
 
     /// Of chunks that follow a rule.
     pub(crate) const fn by(rule: Rule) -> Self {
-        Self { chunks: ChunkInputs::Rule(rule), picture: None, header: None, grid: Vec::new() }
+        Self::with(ChunkInputs::Rule(rule))
+    }
+
+    const fn with(chunks: ChunkInputs) -> Self {
+        Self { chunks, picture: None, header: None, grid: Vec::new(), pieces: None }
     }
 
     /// How many chunks there are.
@@ -189,7 +217,7 @@ impl Plan {
     fn bytes_of(&self, chunk: &ChunkInput) -> u64 {
         match chunk {
             ChunkInput::Range { len, .. } => len.saturating_add(self.header.unwrap_or_default()),
-            ChunkInput::Grid { len, .. } => *len,
+            ChunkInput::Grid { len, .. } | ChunkInput::Piece { len, .. } => *len,
             ChunkInput::Files { files } => {
                 let paths = u64::try_from(paths(files).len()).unwrap_or(u64::MAX);
                 files.iter().map(|file| file.size).fold(paths, u64::saturating_add)
@@ -205,7 +233,7 @@ impl Plan {
     }
 
     /// Bytes of each chunk's input, in chunk order.
-    fn sizes(&self) -> Box<dyn Iterator<Item = u64> + '_> {
+    pub(crate) fn sizes(&self) -> Box<dyn Iterator<Item = u64> + '_> {
         match &self.chunks {
             ChunkInputs::Rule(Rule::Ranges(ranges)) => {
                 let header = self.header.unwrap_or_default();
@@ -238,6 +266,12 @@ impl Plan {
             measure.largest = measure.largest.max(bytes);
         }
         Ok(measure)
+    }
+}
+
+impl InputBytes for Plan {
+    fn bytes_of_chunk(&self, chunk: u32) -> u64 {
+        Self::bytes_of_chunk(self, chunk)
     }
 }
 

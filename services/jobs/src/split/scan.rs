@@ -3,6 +3,7 @@
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use medusa_api::{Size, Split};
 use medusa_platform::BlobStore;
 use medusa_types::Sha256Hash;
@@ -16,7 +17,7 @@ use super::error::SplitError;
 use super::json::JsonLines;
 use super::plan::{Measure, Picture, Plan};
 use super::table::Rows;
-use super::{cut, expand, json, picture};
+use super::{cut, expand, json, own, picture};
 
 /// More than the pixels of any picture that is read.
 const PICTURE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -46,7 +47,8 @@ impl Planned {
     }
 }
 
-/// Plans the chunks of an input. Seconds must have become a count.
+/// Plans the chunks of an input. Seconds must have become a count; a program of the consumer's own
+/// is run by the caller, and [`plan_written`] reads what it wrote.
 ///
 /// # Errors
 /// [`SplitError`] when the input cannot be split so.
@@ -62,6 +64,15 @@ pub async fn plan(
     let scan = Scan::open(blobs, input).await?;
     let split = split.clone();
     in_turn(&SCANS, move || Planned::of(scan.plan(&split)?)).await?
+}
+
+/// The plan that the output of a splitter of the consumer's own stands for, beside an input of so
+/// many bytes. Where it has pieces, the output is their blob.
+///
+/// # Errors
+/// [`SplitError`] when it is no plan that a job may have.
+pub(crate) async fn plan_written(output: Bytes, input: Option<u64>) -> Result<Planned, SplitError> {
+    in_turn(&SCANS, move || Planned::of(own::plan(&output, input)?)).await?
 }
 
 /// Items of a size that is a count; one, where it is none.
@@ -116,7 +127,8 @@ impl Scan {
             | Split::Files { .. }
             | Split::Tiles { .. }
             | Split::Range { .. }
-            | Split::Grid { .. } => None,
+            | Split::Grid { .. }
+            | Split::Program { .. } => None,
         })
     }
 
@@ -154,11 +166,12 @@ impl Scan {
                 let tiles = Rule::Tiles(Tiles { width, height, overlap });
                 Ok(Plan { picture: Some(self.picture()?), ..Plan::by(tiles) })
             }
-            // The first ones have items, and a range has no input.
+            // The first ones have items, a range has no input, and a program is run elsewhere.
             Split::Lines { .. }
             | Split::CsvRows { .. }
             | Split::Jsonl { .. }
-            | Split::Range { .. } => Ok(Plan::of(Vec::new())),
+            | Split::Range { .. }
+            | Split::Program { .. } => Ok(Plan::of(Vec::new())),
         }
     }
 

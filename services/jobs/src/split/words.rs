@@ -34,6 +34,16 @@ impl Plan {
             Split::Grid { per_chunk } => {
                 format!("{} of {}", counted(chunks, "part"), counted(*per_chunk, "combination"))
             }
+            Split::Program { .. } => {
+                let (least, most) = self.sizes().fold((u64::MAX, 0), |(least, most), bytes| {
+                    (least.min(bytes), most.max(bytes))
+                });
+                let sizes = match (grouped(least), counted(most, "byte")) {
+                    (_, most_bytes) if least == most => most_bytes,
+                    (least, most) => format!("{least} to {most}"),
+                };
+                format!("{} of {sizes}, cut by your splitter", counted(chunks, "chunk"))
+            }
         }
     }
 }

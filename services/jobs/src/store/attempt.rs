@@ -29,15 +29,13 @@ pub(crate) async fn insert(
 pub(crate) async fn of_chunks(
     db: &mut PgConnection,
     job: JobId,
-    from: i32,
-    to: i32,
+    chunks: &[i32],
 ) -> sqlx::Result<Vec<(i32, String)>> {
     let rows = sqlx::query!(
         "select distinct on (chunk) chunk, stderr from attempt_log
-         where job_id = $1 and chunk >= $2 and chunk < $3 order by chunk, lease_id desc",
+         where job_id = $1 and chunk = any($2) order by chunk, lease_id desc",
         job.0,
-        from,
-        to
+        chunks
     )
     .fetch_all(db)
     .await?;

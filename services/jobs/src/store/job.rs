@@ -1,9 +1,7 @@
-//! Reading jobs and chunks as the projection keeps them.
+//! Reading jobs and agents as the projection keeps them.
 
-use medusa_api::{
-    Agent, AgentState, Chunk, ChunkState, Cost, Counts, Job, JobState, PauseWhy, Verdict,
-};
-use medusa_types::{AgentId, ChunkIndex, Credits, Fuel, JobId, Timestamp, UserId, Uuid};
+use medusa_api::{Agent, AgentState, ChunkState, Cost, Counts, Job, JobState, PauseWhy, Verdict};
+use medusa_types::{AgentId, Credits, JobId, Timestamp, UserId, Uuid};
 use sqlx::PgConnection;
 
 use super::{count, hash};
@@ -92,51 +90,6 @@ pub(crate) async fn list(
                 kept_until: None,
                 files_deleted: None,
                 position: row.position,
-            })
-        })
-        .collect()
-}
-
-/// Chunks of a job from an index on. One that nobody has taken yet has no row: it waits.
-pub(crate) async fn chunks(
-    db: &mut PgConnection,
-    job: JobId,
-    from: i32,
-    limit: i64,
-) -> Result<Vec<Chunk>, JobsError> {
-    let rows = sqlx::query!(
-        r#"select g.index as "index!", coalesce(c.state, 'waiting') as "state!",
-                  coalesce(c.attempts, 0) as "attempts!", coalesce(c.price, 0) as "price!",
-                  c.verdict as "verdict?", c.outcome as "outcome?", c.output as "output?",
-                  c.fuel as "fuel?"
-           from job j
-           cross join lateral
-               generate_series($2::integer, least($2::bigint + $3, j.chunks)::integer - 1)
-               as g (index)
-           left join chunk c on c.job_id = j.job_id and c.index = g.index
-           where j.job_id = $1 order by g.index"#,
-        job.0,
-        from,
-        limit
-    )
-    .fetch_all(&mut *db)
-    .await?;
-    let to = from.saturating_add(i32::try_from(limit).unwrap_or(i32::MAX));
-    let mut stderr: std::collections::BTreeMap<i32, String> =
-        super::attempt::of_chunks(db, job, from, to).await?.into_iter().collect();
-    rows.into_iter()
-        .map(|row| {
-            Ok(Chunk {
-                index: ChunkIndex(count(row.index)),
-                state: chunk_state(&row.state),
-                attempts: count(row.attempts),
-                verdict: row.verdict.as_deref().and_then(verdict),
-                outcome: row.outcome.map(serde_json::from_value).transpose()?,
-                output: row.output.map(|bytes| hash(&bytes)),
-                fuel: row.fuel.map(|fuel| Fuel(u64::try_from(fuel).unwrap_or_default())),
-                price: Credits::from_micros(row.price),
-                stderr: stderr.remove(&row.index).unwrap_or_default(),
-                waiting: None,
             })
         })
         .collect()

@@ -1,7 +1,7 @@
 //! What was submitted, in the consumer's own words, and the plan of its chunks.
 
 use medusa_api::JobSpec;
-use medusa_types::{JobId, Uuid};
+use medusa_types::{JobId, Sha256Hash, Uuid};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -13,6 +13,8 @@ use crate::split::Plan;
 pub(crate) struct Submission {
     pub(crate) spec: JobSpec,
     pub(crate) plan: Plan,
+    /// Of the plan's bytes, where they were kept; the log has that of what was agreed.
+    pub(crate) plan_hash: Option<Sha256Hash>,
 }
 
 /// Keeps what a job takes from its quote; again for the same job changes nothing.
@@ -60,9 +62,9 @@ pub(crate) async fn find(
     job: JobId,
 ) -> Result<Option<Submission>, JobsError> {
     let Some(kept) = kept(db, job).await? else { return Ok(None) };
-    let Some(plan) = read(kept.json, kept.plan).await? else { return Ok(None) };
+    let Some((plan, plan_hash)) = read(kept.json, kept.plan).await? else { return Ok(None) };
     let spec = serde_json::from_value(kept.spec)?;
-    Ok(Some(Submission { spec, plan }))
+    Ok(Some(Submission { spec, plan, plan_hash }))
 }
 
 /// The plan of a job as the bytes whose hash stands in the log.
@@ -74,18 +76,24 @@ pub(crate) async fn plan_json(
         Some(kept) if kept.json.is_some() => Ok(kept.json),
         // The column has the members in another order: written by us they are the same bytes again.
         Some(kept) => {
-            Ok(read(None, kept.plan).await?.map(|p| serde_json::to_vec(&p)).transpose()?)
+            let plan = read(None, kept.plan).await?;
+            Ok(plan.map(|(plan, _)| serde_json::to_vec(&plan)).transpose()?)
         }
         None => Ok(None),
     }
 }
 
-/// A plan out of its bytes, or out of the column that jobs had before. Many chunks take a while, so
-/// it is read on the blocking pool.
-async fn read(json: Option<Vec<u8>>, before: Option<Value>) -> Result<Option<Plan>, JobsError> {
+/// A plan and its hash, out of its bytes or out of the column that jobs had before. Many chunks
+/// take a while, so it is read on the blocking pool.
+async fn read(
+    json: Option<Vec<u8>>,
+    before: Option<Value>,
+) -> Result<Option<(Plan, Option<Sha256Hash>)>, JobsError> {
     let reading = tokio::task::spawn_blocking(move || match (json, before) {
-        (Some(json), _) => serde_json::from_slice(&json).map(Some),
-        (None, Some(value)) => serde_json::from_value(value).map(Some),
+        (Some(json), _) => {
+            serde_json::from_slice(&json).map(|plan| Some((plan, Some(Sha256Hash::of(&json)))))
+        }
+        (None, Some(value)) => serde_json::from_value(value).map(|plan| Some((plan, None))),
         (None, None) => Ok(None),
     });
     Ok(reading.await.map_err(|_| JobsError::Busy)??)

@@ -5,6 +5,7 @@ mod compact;
 mod cover;
 mod forms;
 mod inputs;
+mod own;
 mod pictures;
 
 use std::io::{Cursor, Write as _};
