@@ -9,11 +9,11 @@ use medusa_api::{
     ChunkState, Job, JobLive, JobState, JobSubmit, LiveEvent, QuoteRequest, Size, Split,
 };
 use medusa_client::{ClientError, Topic, no_progress, operation_id};
-use medusa_types::{ChunkIndex, Credits, JobId, Sha256Hash};
+use medusa_types::{ChunkIndex, Credits, JobId};
 
 use crate::harness::{
-    Folder, House, Person, add_program, chunks, echo, ended, range, request, run, submit, until,
-    within,
+    Folder, House, Person, add_program, chunks, echo, ended, plan, range, request, run, submit,
+    until, within,
 };
 
 const MILLION: u32 = 1_000_000;
@@ -49,22 +49,6 @@ async fn snapshot(person: &Person, job: JobId) -> JobLive {
         LiveEvent::Snapshot(live) => live,
         other => panic!("the first event was no snapshot: {other:?}"),
     }
-}
-
-/// The plan of a job as bytes, and whether the log has their digest.
-async fn plan(house: &House, person: &Person, job: JobId) -> (Vec<u8>, bool) {
-    let url = format!("{}/v1/jobs/{job}/plan", house.url);
-    let answer = house.http().get(url).bearer_auth(&person.token).send().await.unwrap();
-    let bytes = answer.error_for_status().unwrap().bytes().await.unwrap().to_vec();
-    let digest = "select convert_from(body, 'UTF8')::jsonb -> 'data' ->> 'plan' from event
-                  where type = 'jobs.job_submitted' and stream = $1";
-    let digest: String = sqlx::query_scalar(digest)
-        .bind(format!("job-{job}"))
-        .fetch_one(&house.db.pool)
-        .await
-        .unwrap();
-    let same = Sha256Hash::of(&bytes).to_string() == digest;
-    (bytes, same)
 }
 
 async fn cancelled(person: &Person, job: &Job) {

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Cursor, Read as _};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +15,8 @@ use medusa_types::{ChunkIndex, JobId, ProgramId, Sha256Hash};
 use serde_json::Value;
 
 use crate::harness::{
-    Browser, Folder, House, Person, add_program, echo, ended, example_file, guest, joiner, program,
-    range, until,
+    Browser, Folder, House, Person, add_program, echo, ended, example_file, guest, joiner, medusa,
+    plan, range, until,
 };
 
 /// One of the six novels.
@@ -59,38 +58,10 @@ fn words(book: &[u8]) -> String {
     rows
 }
 
-/// Exit status and the JSON that `medusa` prints for a person.
-async fn medusa(house: &House, person: &Person, folder: &Folder, line: &str) -> (i32, Value) {
-    let mut command = Command::new(program("medusa"));
-    command
-        .args(line.split_whitespace())
-        .arg("--json")
-        .current_dir(folder.path())
-        .env("MEDUSA_URL", &house.url)
-        .env("MEDUSA_TOKEN", &person.token)
-        .env("MEDUSA_CONFIG", folder.path())
-        .env("MEDUSA_CACHE", folder.path().join("cache"))
-        .stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let value = serde_json::from_str(text.lines().last().unwrap_or("null"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    (output.status.code().unwrap(), value.unwrap_or_else(|_| panic!("{line}: {text}{said}")))
-}
-
 /// The plan of a job, whose digest the log must have.
-async fn plan(house: &House, person: &Person, job: JobId) -> Value {
-    let url = format!("{}/v1/jobs/{job}/plan", house.url);
-    let answer = house.http().get(url).bearer_auth(&person.token).send().await.unwrap();
-    let bytes = answer.error_for_status().unwrap().bytes().await.unwrap();
-    let digest = "select convert_from(body, 'UTF8')::jsonb -> 'data' ->> 'plan' from event
-                  where type = 'jobs.job_submitted' and stream = $1";
-    let digest: String = sqlx::query_scalar(digest)
-        .bind(format!("job-{job}"))
-        .fetch_one(&house.db.pool)
-        .await
-        .unwrap();
-    assert_eq!(Sha256Hash::of(&bytes).to_string(), digest);
+async fn agreed_plan(house: &House, person: &Person, job: JobId) -> Value {
+    let (bytes, same) = plan(house, person, job).await;
+    assert!(same);
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -135,7 +106,7 @@ async fn a_book_is_cut_by_its_chapters_and_counted_as_at_home() {
     let ranges: JobId = job["id"].as_str().unwrap().parse().unwrap();
     let expected = words(&book);
     assert!(counted(&consumer, ranges).await == expected, "the counts differ from those at home");
-    let planned = plan(&house, &consumer, ranges).await;
+    let planned = agreed_plan(&house, &consumer, ranges).await;
     assert_eq!(planned.get("pieces"), None, "nothing is copied");
     for (chunk, start) in starts.iter().enumerate() {
         let end = starts.get(chunk + 1).copied().unwrap_or(book.len());
@@ -154,7 +125,7 @@ async fn a_book_is_cut_by_its_chapters_and_counted_as_at_home() {
     // The same module and input, the same plan.
     let (_, again) = medusa(&house, &consumer, &folder, &format!("{line} --yes")).await;
     let again: JobId = again["id"].as_str().unwrap().parse().unwrap();
-    assert_eq!(plan(&house, &consumer, again).await, planned);
+    assert_eq!(agreed_plan(&house, &consumer, again).await, planned);
 
     // As files, the chunks are the same bytes, out of one blob.
     let line = format!("{line} --split-arg --files --yes");
@@ -162,7 +133,7 @@ async fn a_book_is_cut_by_its_chapters_and_counted_as_at_home() {
     assert_eq!(status, 0, "{job}");
     let files: JobId = job["id"].as_str().unwrap().parse().unwrap();
     assert!(counted(&consumer, files).await == expected, "the counts differ from those at home");
-    let planned = plan(&house, &consumer, files).await;
+    let planned = agreed_plan(&house, &consumer, files).await;
     assert!(planned["pieces"]["size"].as_u64().unwrap() > u64::try_from(book.len()).unwrap());
     assert_eq!(planned["chunks"].as_array().unwrap().len(), 25);
     assert_eq!(consumer.client.rerun_job(files).await.unwrap().split.chunks, 25);
@@ -272,7 +243,7 @@ async fn chunks_that_a_program_makes_of_nothing_are_computed_and_go_with_the_fil
     tokio::time::sleep(Duration::from_secs(3)).await;
     let submit = JobSubmit { quote: quote.id };
     let job = consumer.client.submit_job(&submit, operation_id()).await.unwrap();
-    let pieces = plan(&house, &consumer, job.id).await;
+    let pieces = agreed_plan(&house, &consumer, job.id).await;
     let pieces = pieces["pieces"]["sha256"].as_str().unwrap();
     let is_stored = || house.stored_files().iter().any(|path| path.contains(pieces));
     let job = ended(&consumer, job.id).await;

@@ -3,7 +3,6 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use medusa_api::{AttemptEnd, ChunkState, JobState};
 use medusa_client::{ClientError, no_progress};
@@ -11,29 +10,9 @@ use medusa_types::{Bundle, ChunkIndex, JobId, Outcome};
 use serde_json::Value;
 
 use crate::harness::{
-    Folder, House, Person, ScriptedAgent, chunks, echo, ended, in_first_chunk, program, range,
+    Folder, House, Person, ScriptedAgent, chunks, echo, ended, in_first_chunk, medusa, range,
     request, run, submit, until,
 };
-
-/// Exit status and the JSON that `medusa` prints for a person, with a folder of its own.
-async fn medusa(house: &House, person: &Person, folder: &Folder, line: &str) -> (i32, Value) {
-    let mut command = Command::new(program("medusa"));
-    command
-        .args(line.split_whitespace())
-        .arg("--json")
-        .current_dir(folder.path())
-        .env("MEDUSA_URL", &house.url)
-        .env("MEDUSA_TOKEN", &person.token)
-        .env("MEDUSA_CONFIG", folder.path())
-        .env("MEDUSA_CACHE", folder.path().join("cache"))
-        .stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let last = text.lines().last().unwrap_or("null");
-    let value = serde_json::from_str(last)
-        .unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code().unwrap(), value)
-}
 
 fn file(folder: &Folder, path: &str) -> Vec<u8> {
     std::fs::read(folder.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

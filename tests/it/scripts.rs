@@ -4,7 +4,7 @@
 //! The runtime here is a few lines of WebAssembly that show all that they are given, so that
 //! nothing takes a minute to compile; `python.rs` has the real one.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use bytes::Bytes;
 use medusa_api::{
@@ -14,7 +14,7 @@ use medusa_client::ClientError;
 use medusa_types::{ChunkIndex, Sha256Hash};
 use serde_json::Value;
 
-use crate::harness::{Folder, House, Person, chunks, ended, program, range, run, submit};
+use crate::harness::{Folder, House, Person, chunks, ended, medusa, range, run, submit};
 
 const SCRIPT: &str = "say it\n";
 
@@ -159,28 +159,9 @@ async fn a_script_runs_alike_on_the_server_on_agents_and_at_home() {
     assert!(String::from_utf8(submitted).unwrap().contains(&digest.to_string()));
     assert_eq!(event["data"]["program"], script.sha256.to_string());
 
-    let (status, replayed) = medusa(&house, &consumer, &folder, &format!("replay {} 1", job.id));
+    let (status, replayed) =
+        medusa(&house, &consumer, &folder, &format!("replay {} 1", job.id)).await;
     assert_eq!((status, &replayed["same"]), (0, &Value::Bool(true)), "{replayed}");
-}
-
-/// Exit status and the last line of JSON that `medusa` prints for a person.
-fn medusa(house: &House, person: &Person, folder: &Folder, line: &str) -> (i32, Value) {
-    let output = Command::new(program("medusa"))
-        .args(line.split_whitespace())
-        .arg("--json")
-        .current_dir(folder.path())
-        .env("MEDUSA_URL", &house.url)
-        .env("MEDUSA_TOKEN", &person.token)
-        .env("MEDUSA_CONFIG", folder.path())
-        .env("MEDUSA_CACHE", folder.path().join("cache"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let last = text.lines().last().unwrap_or("null");
-    let value = serde_json::from_str(last)
-        .unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code().unwrap(), value)
 }
 
 #[tokio::test]
@@ -214,7 +195,7 @@ async fn a_script_is_checked_when_it_is_uploaded() {
     // The command line finds the runtime by the file's name.
     std::fs::write(folder.path().join("tell.txt"), SCRIPT).unwrap();
     let line = "submit tell.txt --split by=range,from=0,to=2,step=1 --arg x --dry-run";
-    let (status, quote) = medusa(&house, &consumer, &folder, line);
+    let (status, quote) = medusa(&house, &consumer, &folder, line).await;
     assert_eq!((status, &quote["split"]["chunks"]), (0, &Value::from(2)), "{quote}");
     let programs = consumer.client.programs().await.unwrap();
     let script = programs[0].script.as_ref().unwrap();
@@ -248,7 +229,8 @@ async fn the_name_of_a_chunks_file_can_stand_in_arguments() {
         assert_eq!(run.args[1..], args);
         assert!(result.contains(&format!("guest\0--loud\0{}\0", args.join("\0"))), "{result}");
     }
-    let (status, replayed) = medusa(&house, &consumer, &folder, &format!("replay {} 1", job.id));
+    let (status, replayed) =
+        medusa(&house, &consumer, &folder, &format!("replay {} 1", job.id)).await;
     assert_eq!((status, &replayed["same"]), (0, &Value::Bool(true)), "{replayed}");
 }
 

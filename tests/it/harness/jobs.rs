@@ -8,6 +8,7 @@ use medusa_api::{
 use medusa_client::{ClientError, operation_id};
 use medusa_types::{JobId, ProgramId, Sha256Hash};
 
+use super::house::House;
 use super::people::Person;
 use super::until;
 
@@ -78,4 +79,20 @@ pub(crate) async fn chunks(person: &Person, job: JobId) -> Vec<Chunk> {
             return all;
         }
     }
+}
+
+/// The plan of a job as bytes, and whether the log has their digest.
+pub(crate) async fn plan(house: &House, person: &Person, job: JobId) -> (Vec<u8>, bool) {
+    let url = format!("{}/v1/jobs/{job}/plan", house.url);
+    let answer = house.http().get(url).bearer_auth(&person.token).send().await.unwrap();
+    let bytes = answer.error_for_status().unwrap().bytes().await.unwrap().to_vec();
+    let digest = "select convert_from(body, 'UTF8')::jsonb -> 'data' ->> 'plan' from event
+                  where type = 'jobs.job_submitted' and stream = $1";
+    let digest: String = sqlx::query_scalar(digest)
+        .bind(format!("job-{job}"))
+        .fetch_one(&house.db.pool)
+        .await
+        .unwrap();
+    let same = Sha256Hash::of(&bytes).to_string() == digest;
+    (bytes, same)
 }
