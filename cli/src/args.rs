@@ -302,7 +302,8 @@ pub(crate) struct Submit {
     /// Make NaN the same on all processors.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Refuse a job that could cost more credits than this.
+    /// Hold at most so many credits: when they are spent, the job pauses. Refused where the job
+    /// will likely cost more.
     #[arg(long, value_name = "CREDITS")]
     pub(crate) budget: Option<Credits>,
     /// Do not ask.
@@ -320,7 +321,8 @@ pub(crate) struct Submit {
 pub(crate) struct Rerun {
     /// The job.
     pub(crate) id: JobId,
-    /// Refuse a job that could cost more credits than this.
+    /// Hold at most so many credits: when they are spent, the job pauses. Refused where the job
+    /// will likely cost more.
     #[arg(long, value_name = "CREDITS")]
     pub(crate) budget: Option<Credits>,
     /// Do not ask.
@@ -447,6 +449,7 @@ mod tests {
             "audit verify --quorum 1",
             "jobs --limit 0",
             "budget job_00000000000000000000000000000007",
+            "budget job_00000000000000000000000000000007 2.5",
             "budget job_00000000000000000000000000000007 +0",
             "budget job_00000000000000000000000000000007 -1",
             "budget job_00000000000000000000000000000007 much",

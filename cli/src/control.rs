@@ -1,6 +1,6 @@
 //! `pause`, `resume`, `budget`, `retry`, `cancel` and `rerun`: what is done to a submitted job.
 
-use medusa_api::{Job, JobState, JobSubmit, PauseWhy};
+use medusa_api::{Job, JobState, PauseWhy};
 use medusa_client::operation_id;
 use medusa_types::{Credits, JobId};
 
@@ -8,7 +8,7 @@ use crate::App;
 use crate::args;
 use crate::exit::{Exit, Fail};
 use crate::output::{ask, can_ask};
-use crate::submit::{agreed, in_words, tell, within_budget};
+use crate::submit::{accepting, agreed, in_words, tell, within_budget};
 use crate::watch;
 
 pub(crate) async fn pause(app: &App, id: JobId) -> anyhow::Result<Exit> {
@@ -51,10 +51,11 @@ pub(crate) async fn retry(app: &App, id: JobId, fuel_times: u32) -> anyhow::Resu
 }
 
 pub(crate) async fn cancel(app: &App, id: JobId, yes: bool) -> anyhow::Result<Exit> {
-    if !yes && can_ask() {
-        let job = app.client.job(id).await?;
+    let job = app.client.job(id).await?;
+    // What has ended is not stopped any more: the server says so.
+    if !job.state.is_final() {
         app.out.say(&preview(&job));
-        if !matches!(ask("Stop it? [y/N]")?.to_lowercase().as_str(), "y" | "yes") {
+        if !yes && can_ask() && !sure()? {
             return Err(Fail::new(Exit::General, "the job was not stopped").into());
         }
     }
@@ -69,12 +70,24 @@ pub(crate) async fn cancel(app: &App, id: JobId, yes: bool) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
+fn sure() -> anyhow::Result<bool> {
+    Ok(matches!(ask("Stop it? [y/N]")?.to_lowercase().as_str(), "y" | "yes"))
+}
+
 /// What stopping a job means for its money.
 fn preview(job: &Job) -> String {
+    let Job { cost, counts, .. } = job;
+    let under_way = match counts.leased {
+        0 => String::new(),
+        leased => format!("; {leased} chunks under way are not finished and not paid"),
+    };
     format!(
-        "about {} credits come back; {} chunks are under way and will not be paid further",
-        job.cost.left(),
-        job.counts.leased
+        "stopping it: {} credits are paid for what is done, {} of {} chunks, and stay paid; about \
+         {} come back{under_way}",
+        cost.spent,
+        counts.done(),
+        counts.total,
+        cost.left()
     )
 }
 
@@ -82,8 +95,8 @@ pub(crate) async fn rerun(app: &App, args: args::Rerun) -> anyhow::Result<Exit> 
     app.out.say("running a sample chunk for the quote");
     let quote = app.client.rerun_job(args.id).await?;
     app.out.say(&in_words(&quote));
-    within_budget(&quote, args.budget)?;
-    let agreed = args.yes || can_ask() && agreed(quote.hold)?;
+    let hold = within_budget(app, &quote, args.budget)?;
+    let agreed = args.yes || can_ask() && agreed(hold)?;
     if !agreed {
         if app.out.json() {
             app.out.value(&quote)?;
@@ -91,7 +104,7 @@ pub(crate) async fn rerun(app: &App, args: args::Rerun) -> anyhow::Result<Exit> 
         let next = format!("`medusa rerun {} --yes` submits it", args.id);
         return Err(Fail::new(Exit::General, "nothing was submitted").next(next).into());
     }
-    let job = app.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
+    let job = app.client.submit_job(&accepting(quote, hold), operation_id()).await?;
     tell(app, &job)?;
     if args.wait { watch::follow(app, &job, app.out.json()).await } else { Ok(Exit::Done) }
 }

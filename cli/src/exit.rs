@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use medusa_api::JobState;
+use medusa_api::{FieldProblem, JobState, Problem};
 use medusa_client::ClientError;
 use serde_json::json;
 
@@ -139,8 +139,8 @@ pub(crate) fn report(error: &anyhow::Error, out: Out) -> Exit {
         return exit;
     }
     out.complain(&format!("{} {error:#}", out.red("error:")));
-    for field in problem.map(|p| p.errors.as_slice()).unwrap_or_default() {
-        out.complain(&format!("  {}: {}", field.pointer, field.message));
+    for line in problem.map(fields).unwrap_or_default() {
+        out.complain(&format!("  {line}"));
     }
     if let Some(next) = next {
         out.complain(&format!("  {next}"));
@@ -149,6 +149,15 @@ pub(crate) fn report(error: &anyhow::Error, out: Out) -> Exit {
         out.complain(&format!("  request {id}"));
     }
     exit
+}
+
+/// The refused fields, each with what is wrong there unless that was said already.
+fn fields(problem: &Problem) -> Vec<String> {
+    let line = |field: &FieldProblem| {
+        let FieldProblem { pointer, message } = field;
+        if *message == problem.detail { pointer.clone() } else { format!("{pointer}: {message}") }
+    };
+    problem.errors.iter().map(line).collect()
 }
 
 fn next_step(error: &anyhow::Error, client: Option<&ClientError>) -> Option<String> {
@@ -178,7 +187,6 @@ fn next_step(error: &anyhow::Error, client: Option<&ClientError>) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use medusa_api::Problem;
     use medusa_types::Sha256Hash;
 
     use super::*;
@@ -229,6 +237,17 @@ mod tests {
         ]
         .map(|state| Exit::of_job(state).map(Exit::code));
         assert_eq!(codes, [None, None, Some(0), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_once() {
+        let mut problem = Problem::new(422, "x.y", "t", "the input is empty");
+        let field = |pointer: &str, message: &str| FieldProblem {
+            pointer: pointer.into(),
+            message: message.into(),
+        };
+        problem.errors = vec![field("/input", "the input is empty"), field("/name", "no name")];
+        assert_eq!(fields(&problem), ["/input", "/name: no name"]);
     }
 
     #[test]

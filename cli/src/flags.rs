@@ -74,11 +74,15 @@ pub(crate) fn priority(text: &str) -> Result<Priority, String> {
     read.map_err(|_| "say economy, standard or urgent".into())
 }
 
-/// Reads an amount to add, like `+2.5` or `2.5`.
+/// Reads an amount to add, like `+2.5`. Without its sign it could be meant as the whole budget.
 pub(crate) fn more(text: &str) -> Result<Credits, String> {
-    let amount: Credits =
-        text.strip_prefix('+').unwrap_or(text).parse().map_err(|e| format!("{e}"))?;
-    if amount.is_positive() { Ok(amount) } else { Err("it is more than nothing, like +2.5".into()) }
+    let number = text.strip_prefix('+');
+    let amount: Credits = number.unwrap_or(text).parse().map_err(|e| format!("{e}"))?;
+    match number {
+        _ if !amount.is_positive() => Err("it is more than nothing, like +2.5".into()),
+        None => Err(format!("write +{text}: so much more is held")),
+        Some(_) => Ok(amount),
+    }
 }
 
 /// Reads a duration like `30`, `30s`, `5m` or `2h`.
@@ -186,6 +190,20 @@ mod tests {
             ("how=sum,to=x,by=tiles", "by is a whole number"),
         ] {
             let error = merge(text).expect_err(text);
+            assert!(error.contains(part), "{text:?} gave {error:?}");
+        }
+    }
+
+    #[test]
+    fn an_amount_to_add_has_its_sign() {
+        assert_eq!(more("+0.001"), Ok(Credits::from_micros(1_000)));
+        for (text, part) in [
+            ("0.001", "write +0.001: so much more is held"),
+            ("+0", "more than nothing"),
+            ("-1", "more than nothing"),
+            ("much", ""),
+        ] {
+            let error = more(text).expect_err(text);
             assert!(error.contains(part), "{text:?} gave {error:?}");
         }
     }

@@ -88,7 +88,7 @@ async fn compute(app: &App, env: &Env, run: &ChunkRun) -> anyhow::Result<Report>
         None => {
             let size = bytes_in_words(run.program.size);
             app.out.say(&format!("fetching and compiling the program, {size}"));
-            let wasm = Bytes::from(app.client.job_program(run).await?);
+            let wasm = Bytes::from(app.client.chunk_program(run).await?);
             modules.compiled(program, run.strict, wasm).await?
         }
     };
@@ -139,7 +139,7 @@ fn tell(
         return Ok(if differs.is_empty() { Exit::Done } else { Exit::Unverified });
     }
     if here.outcome != Outcome::Done {
-        app.out.say(&format!("here the program {}", here.outcome.in_words()));
+        app.out.say(&came_here(here.outcome));
         app.out.say(report.stderr.trim_end());
     }
     let there = |came: Came, name: &str| {
@@ -175,6 +175,11 @@ fn tell(
     Ok(Exit::Done)
 }
 
+/// How a run that did not finish ended on this machine.
+fn came_here(outcome: Outcome) -> String {
+    format!("here {}", outcome.in_words())
+}
+
 fn reported(attempt: &Attempt) -> Option<(Came, String)> {
     let (outcome, output, fuel) = (attempt.outcome?, attempt.output?, attempt.fuel?);
     Some((Came { outcome, output, fuel }, attempt.agent.to_string()))
@@ -194,6 +199,12 @@ fn differences(here: &Came, there: &Came) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_told_in_one_sentence() {
+        assert_eq!(came_here(Outcome::Exit(2)), "here the program ended with exit status 2");
+        assert_eq!(came_here(Outcome::AgentFault), "here the agent could not run the chunk");
+    }
 
     #[test]
     fn what_differs_is_named() {

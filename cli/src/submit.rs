@@ -51,28 +51,45 @@ pub(crate) async fn submit(app: &App, args: args::Submit) -> anyhow::Result<Exit
     plan.spec.check().map_err(|errors| unsound(&errors))?;
     let quote = quote(app, &plan).await?;
     app.out.say(&in_words(&quote));
-    within_budget(&quote, args.budget)?;
+    let hold = within_budget(app, &quote, args.budget)?;
     if args.dry_run {
         if app.out.json() {
             app.out.value(&quote)?;
         }
         return Ok(Exit::Done);
     }
-    if !args.yes && can_ask() && !agreed(quote.hold)? {
+    if !args.yes && can_ask() && !agreed(hold)? {
         return Err(Fail::new(Exit::General, "nothing was submitted").into());
     }
-    let job = app.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
+    let job = app.client.submit_job(&accepting(quote, hold), operation_id()).await?;
     tell(app, &job)?;
     if args.wait { watch::follow(app, &job, app.out.json()).await } else { Ok(Exit::Done) }
 }
 
-/// Refuses what could cost more than the person said.
-pub(crate) fn within_budget(quote: &Quote, budget: Option<Credits>) -> anyhow::Result<()> {
-    let Some(budget) = budget.filter(|budget| quote.hold > *budget) else { return Ok(()) };
-    let hold = quote.hold;
-    let message =
-        format!("the job could cost {hold} credits, which is over the budget of {budget}");
-    Err(Fail::new(Exit::JobStopped, message).next("nothing was submitted").into())
+/// What is held: the quote's hold, or the budget where it is less. Refuses what will likely cost
+/// more than that.
+pub(crate) fn within_budget(
+    app: &App,
+    quote: &Quote,
+    budget: Option<Credits>,
+) -> anyhow::Result<Credits> {
+    let Some(budget) = budget.filter(|budget| quote.hold > *budget) else { return Ok(quote.hold) };
+    let likely = quote.likely;
+    if likely > budget {
+        let message =
+            format!("the job will likely cost {likely} credits, over the budget of {budget}");
+        let next = "nothing was submitted; give a larger --budget, or compute less";
+        return Err(Fail::new(Exit::JobStopped, message).next(next).into());
+    }
+    app.out.say(&format!(
+        "at most {budget} credits are held; should they be spent, the job pauses and waits for more"
+    ));
+    Ok(budget)
+}
+
+/// Accepts a quote, with so much held.
+pub(crate) fn accepting(quote: Quote, hold: Credits) -> JobSubmit {
+    JobSubmit { budget: (hold < quote.hold).then_some(hold), ..JobSubmit::of(quote.id) }
 }
 
 pub(crate) fn tell(app: &App, job: &Job) -> anyhow::Result<()> {

@@ -7,9 +7,9 @@ use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
     AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
     ChunkPage, ChunkState, Comparison, Currency, DeviceApproval, EventFilter, EventPage,
-    EventSummaryPage, Example, Invariants, Job, JobPage, Login, MailChoice, Moved, NewAdjustment,
-    NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp, StatementPage,
-    Tariff, Timeline, TrialBalance, Wallet,
+    EventSummaryPage, Example, Invariants, Job, JobPage, JobSubmit, Login, MailChoice, Moved,
+    NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp,
+    StatementPage, Tariff, Timeline, TrialBalance, Wallet,
 };
 use medusa_billing::Billing;
 use medusa_eventlog::desk::Desk as Books;
@@ -241,7 +241,7 @@ impl Steer for House {
     }
 
     fn accept<'a>(&'a self, who: &'a Principal, key: String, quote: String) -> Answer<'a, Job> {
-        Box::pin(async move { Ok(self.jobs.submit(who.user, &key, &quote).await?) })
+        Box::pin(async move { Ok(self.jobs.submit(who.user, &key, &JobSubmit::of(quote)).await?) })
     }
 }
 

@@ -56,6 +56,7 @@ async fn a_newcomer_signs_up_starts_the_example_watches_its_map_and_sees_the_pic
     assert!(paints.as_u64().unwrap() > 3, "the map moved {paints} times");
     let verified = browser.js("return document.querySelector('[data-count=verified]').innerText");
     assert_eq!(verified.await, "36");
+    browser.until("document.querySelectorAll('#timeline .lanes .lap').length >= 36").await;
     browser.until("document.querySelector('.picture img')").await;
     browser.js("document.querySelector('.picture img').scrollIntoView()").await;
     browser.until("document.querySelector('.picture img').naturalWidth === 512").await;

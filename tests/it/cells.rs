@@ -43,6 +43,17 @@ fn known_digest(path: &str) -> Sha256Hash {
     text.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// Whether the front page's price of an example with two copies of everything is its bill, but for
+/// a twentieth: chunks are paid one by one, each rounded up.
+async fn is_told(house: &House, name: &str, bill: Credits) -> bool {
+    let url = format!("{}/", house.url);
+    let page = house.http().get(url).send().await.unwrap().text().await.unwrap();
+    let row = page.split(name).nth(1).expect("the price list has it");
+    let told = row.split("data-th=\"Two copies\"><b>").nth(1).unwrap().split('<').next().unwrap();
+    let told: Credits = told.parse().unwrap();
+    told.micros().abs_diff(bill.micros()) * 20 <= bill.micros().unsigned_abs()
+}
+
 /// A picture as raw PPM, which is the same whatever packed the PNG.
 fn ppm(png: &[u8]) -> Vec<u8> {
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
@@ -69,6 +80,7 @@ async fn cells_are_computed_in_tiles_verified_paid_and_put_together_as_from_one_
         assert_eq!(chunk.attempts, 2, "chunk {}", chunk.index);
     }
     assert!(tiled.cost.spent.is_positive() && tiled.cost.spent <= tiled.cost.held);
+    assert!(is_told(&house, &tiled.spec.name, tiled.cost.spent).await, "{}", tiled.cost.spent);
     assert_eq!(settlements(&house, tiled.id).await, [1; 36]);
     let found = results(&consumer, &tiled).await;
     assert_eq!(found["cells.csv"], example_file("cells/expected/cells.csv"));
@@ -93,6 +105,7 @@ async fn words_and_pi_give_their_known_results() {
     let (house, consumer, [lena, luis], _agents) = market().await;
     let words = run(&consumer, &request(example(&consumer, "words").await)).await;
     assert_eq!(words.counts.verified, 6);
+    assert!(is_told(&house, &words.spec.name, words.cost.spent).await, "{}", words.cost.spent);
     let table = &results(&consumer, &words).await["words.csv"];
     assert_eq!(Sha256Hash::of(table), known_digest("words/expected/words.csv.sha256"));
 

@@ -196,7 +196,7 @@ async fn the_same_job_once_more_is_a_quote_of_the_same() {
     let job = submit(&consumer, &request(&consumer, echo(), range(1, 2)).await).await.unwrap();
     let first = work_until(&mut agents, EASY, ended(&consumer, job.id)).await;
     let quote = consumer.client.rerun_job(first.id).await.unwrap();
-    let submit = JobSubmit { quote: quote.id };
+    let submit = JobSubmit::of(quote.id);
     let again = consumer.client.submit_job(&submit, operation_id()).await.unwrap();
     assert!(again.id != first.id && again.spec == first.spec);
     assert_eq!((again.program, again.cost.held), (first.program, first.cost.held));
@@ -254,4 +254,52 @@ async fn the_last_copies_of_a_job_do_not_wait_for_an_agent_that_hangs() {
     };
     assert_eq!((job.state, job.counts.verified), (JobState::Done, 12), "{:?}", job.reason);
     assert!(began.elapsed() < Duration::from_secs(30), "a lease would have lasted a minute");
+}
+
+#[tokio::test]
+async fn a_job_may_be_given_less_than_the_hold_and_pauses_when_that_is_spent() {
+    let (house, consumer, [lena, luis], mut agents) = house().await;
+    let request = request(&consumer, slow_echo(40), range(6, 2)).await;
+    let quote = consumer.client.quote(&request).await.unwrap();
+    let within = |budget| JobSubmit { budget, ..JobSubmit::of(quote.id.clone()) };
+    let little = within(Some(Credits::from_micros(1)));
+    let refused = consumer.client.submit_job(&little, operation_id()).await;
+    assert_eq!(code(refused), "jobs.budget");
+    assert_eq!(consumer.client.wallet().await.unwrap().held, Credits::ZERO);
+    let budget = quote.likely;
+    let job = consumer.client.submit_job(&within(Some(budget)), operation_id()).await.unwrap();
+    assert!(budget < quote.hold);
+    assert_eq!(job.cost.held, budget);
+    let job = work_until(&mut agents, HARD, paused(&consumer, &job)).await;
+    assert_eq!((job.state, job.paused), (JobState::Paused, Some(PauseWhy::HoldSpent)));
+    assert!(job.cost.spent <= budget && job.counts.verified > 0);
+    consumer.client.raise_budget(job.id, quote.hold, operation_id()).await.unwrap();
+    let job = work_until(&mut agents, HARD, ended(&consumer, job.id)).await;
+    assert_eq!((job.state, job.counts.verified), (JobState::Done, 6), "{:?}", job.reason);
+    add_up(&house, &consumer, &[&lena, &luis], &[job.id]).await;
+}
+
+#[tokio::test]
+async fn orders_that_come_at_the_same_moment_are_all_carried_out() {
+    let (house, consumer, [lena, luis], _agents) = house().await;
+    let job =
+        submit(&consumer, &request(&consumer, slow_echo(40), range(6, 2)).await).await.unwrap();
+    let client = &consumer.client;
+    let add = Credits::from_micros(10);
+    let raised = (0..12).map(|_| client.raise_budget(job.id, add, operation_id()));
+    let paused = (0..6).map(|_| client.pause_job(job.id, operation_id()));
+    let (raised, paused) = tokio::join!(
+        futures_util::future::join_all(raised),
+        futures_util::future::join_all(paused)
+    );
+    assert!(raised.into_iter().chain(paused).all(|answer| answer.is_ok()));
+    let held = client.job(job.id).await.unwrap().cost.held;
+    assert_eq!(held, job.cost.held.saturating_add(Credits::from_micros(120)));
+    let key = operation_id();
+    let stops = [key, key, operation_id(), operation_id()];
+    let stopped = stops.map(|key| client.cancel_job(job.id, key));
+    for answer in futures_util::future::join_all(stopped).await {
+        assert_eq!(answer.unwrap().state, JobState::Cancelled);
+    }
+    add_up(&house, &consumer, &[&lena, &luis], &[job.id]).await;
 }

@@ -77,6 +77,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("get", "/v1/jobs/{id}/chunks/{index}/files/{name}", Person),
     ("get", "/v1/jobs/{id}/chunks/{index}/stdout", Person),
     ("get", "/v1/jobs/{id}/chunks/{index}/bundle", Person),
+    ("get", "/v1/jobs/{id}/chunks/{index}/program", Person),
     ("get", "/v1/jobs/{id}/chunks.zip", Person),
     ("get", "/v1/jobs/{id}/program", Person),
     ("get", "/v1/jobs/{id}/plan", Person),

@@ -5,7 +5,8 @@ use medusa_client::operation_id;
 use medusa_types::ChunkIndex;
 
 use crate::harness::{
-    House, add_program, add_up, ended, joiner, range, request, settlements, slow_echo,
+    Folder, House, add_program, add_up, ended, joiner, medusa, range, request, settlements,
+    slow_echo,
 };
 
 #[tokio::test]
@@ -23,7 +24,7 @@ async fn a_tree_of_merges_runs_on_agents_is_checked_paid_and_can_be_done_again()
     let merging = quote.merging.unwrap();
     assert_eq!((quote.split.chunks, merging.nodes), (20, 11));
     assert!(merging.sample_fuel.0 > 0);
-    let submit = medusa_api::JobSubmit { quote: quote.id };
+    let submit = medusa_api::JobSubmit::of(quote.id);
     let job = consumer.client.submit_job(&submit, operation_id()).await.unwrap();
     assert_eq!(job.counts.total, 31);
     let job = ended(&consumer, job.id).await;
@@ -43,6 +44,16 @@ async fn a_tree_of_merges_runs_on_agents_is_checked_paid_and_can_be_done_again()
         "three results of three lines"
     );
     add_up(&house, &consumer, &[&lena, &luis], &[job.id]).await;
+    // Chunks have the job's program, merge runs the one that merges; each replays with its own.
+    let folder = Folder::new();
+    for chunk in [19, 20, 27, 30] {
+        let line = format!("replay {} {chunk}", job.id);
+        let (status, told) = medusa(&house, &consumer, &folder, &line).await;
+        assert_eq!((status, &told["same"]), (0, &true.into()), "chunk {chunk}: {told}");
+    }
+    let olaf = house.person("olaf").await;
+    let hidden = olaf.client.chunk_program(&run).await.unwrap_err();
+    assert_eq!(hidden.status(), Some(404));
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn timed(person: &Person, request: &QuoteRequest) -> (Job, Duration, Durat
     let quoted = began.elapsed();
     assert_eq!(quote.split.chunks, MILLION);
     let began = Instant::now();
-    let submit = JobSubmit { quote: quote.id };
+    let submit = JobSubmit::of(quote.id);
     let job = person.client.submit_job(&submit, operation_id()).await.unwrap();
     (job, quoted, began.elapsed())
 }
@@ -180,7 +180,7 @@ async fn a_quote_keeps_its_plan_and_one_that_has_none_is_planned_again() {
     let plans = "select count(*) from plan p join submission s using (quote_id)";
     let gone = sqlx::query("delete from plan").execute(&house.db.pool).await.unwrap();
     assert_eq!(gone.rows_affected(), 1);
-    let submit = JobSubmit { quote: quote.id };
+    let submit = JobSubmit::of(quote.id);
     let job = consumer.client.submit_job(&submit, operation_id()).await.unwrap();
     assert_eq!(job.counts.waiting, 3);
     let kept: i64 = sqlx::query_scalar(plans).fetch_one(&house.db.pool).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_job_from_before_plans_were_kept_goes_on() -> Result<(), ClientError> 
     let consumer = house.person("carla").await;
     let request = request(&consumer, echo(), range(3, 1)).await;
     let quote = consumer.client.quote(&request).await?;
-    let job = consumer.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
+    let job = consumer.client.submit_job(&JobSubmit::of(quote.id), operation_id()).await?;
     house.kill9();
     // As such jobs stand in the tables: the plan is a list, and each chunk has a row.
     let listed = r#"{"chunks": [{"seeds": {"first": 0, "count": 1}}, {"seeds": {"first": 1, "count": 1}},

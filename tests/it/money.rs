@@ -40,7 +40,7 @@ async fn the_same_submit_sent_twice_is_one_job_with_one_hold() {
     let consumer = house.person("carla").await;
     let request = request(&consumer, echo(), range(5, 1)).await;
     let quote = consumer.client.quote(&request).await.unwrap();
-    let accept = JobSubmit { quote: quote.id.clone() };
+    let accept = JobSubmit::of(quote.id.clone());
     let key = operation_id();
     let (one, two) = tokio::join!(
         consumer.client.submit_job(&accept, key),
@@ -65,7 +65,7 @@ async fn a_key_that_was_used_for_another_request_is_refused() {
         quotes.push(consumer.client.quote(&request).await.unwrap().id);
     }
     let key = operation_id();
-    let accept = |quote: &str| JobSubmit { quote: quote.to_owned() };
+    let accept = |quote: &str| JobSubmit::of(quote.to_owned());
     consumer.client.submit_job(&accept(&quotes[0]), key).await.unwrap();
     let error = consumer.client.submit_job(&accept(&quotes[1]), key).await.expect_err("a job");
     assert_eq!((error.status(), error.code()), (Some(422), Some("platform.key_reused")));
@@ -74,7 +74,7 @@ async fn a_key_that_was_used_for_another_request_is_refused() {
     let (one, two) = (consumer.client.upload_bytes(echo().into()).await.unwrap(), slow_echo(1));
     let two = consumer.client.upload_bytes(two.into()).await.unwrap();
     let add = async |sha256| {
-        let body = ProgramUpload { sha256, name: "guest".into(), runtime: None };
+        let body = ProgramUpload { sha256, name: "mine".into(), runtime: None };
         let request = house.http().post(format!("{}/v1/programs", house.url));
         let request = request.bearer_auth(&consumer.token).header("Idempotency-Key", "mine");
         request.json(&body).send().await.unwrap().status().as_u16()
@@ -121,7 +121,7 @@ async fn a_repeated_submit_tells_where_the_first_one_is_and_a_login_tells_nothin
     let request = request(&consumer, echo(), range(5, 1)).await;
     let quote = consumer.client.quote(&request).await.unwrap().id;
     let submit = async || {
-        let body = JobSubmit { quote: quote.clone() };
+        let body = JobSubmit::of(quote.clone());
         let request = house.http().post(format!("{}/v1/jobs", house.url)).json(&body);
         let request = request.bearer_auth(&consumer.token).header("Idempotency-Key", "mine");
         let answer = request.send().await.unwrap();

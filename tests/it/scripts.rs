@@ -14,7 +14,7 @@ use medusa_client::ClientError;
 use medusa_types::{ChunkIndex, Sha256Hash};
 use serde_json::Value;
 
-use crate::harness::{Folder, House, Person, chunks, ended, medusa, range, run, submit};
+use crate::harness::{Folder, House, Person, chunks, echo, ended, medusa, range, run, submit};
 
 const SCRIPT: &str = "say it\n";
 
@@ -200,6 +200,34 @@ async fn a_script_is_checked_when_it_is_uploaded() {
     let programs = consumer.client.programs().await.unwrap();
     let script = programs[0].script.as_ref().unwrap();
     assert_eq!((script.runtime.as_str(), script.version.as_str()), ("shout", "1.0"));
+}
+
+#[tokio::test]
+async fn the_same_program_added_again_is_the_one_that_is_there() {
+    let house = House::open().await;
+    let (folder, consumer) = (Folder::new(), house.person("carla").await);
+    offer(&house, &folder);
+    let module = echo();
+    let cases: [(&[u8], _); 2] = [(&module, None), (SCRIPT.as_bytes(), Some("shout"))];
+    for (bytes, runtime) in cases {
+        let first = add(&consumer, bytes, runtime).await.unwrap();
+        let head = consumer.client.audit_head().await.unwrap().size;
+        assert_eq!(add(&consumer, bytes, runtime).await.unwrap(), first);
+        assert_eq!(consumer.client.audit_head().await.unwrap().size, head, "nothing happened");
+    }
+    assert_eq!(consumer.client.programs().await.unwrap().len(), 2);
+
+    // Another name, another person and another version of the runtime are something else.
+    let sha256 = Sha256Hash::of(&module);
+    let upload = ProgramUpload { sha256, name: "another".into(), runtime: None };
+    consumer.client.add_program(&upload).await.unwrap();
+    add(&house.person("olaf").await, &module, None).await.unwrap();
+    assert_eq!(consumer.client.programs().await.unwrap().len(), 3);
+    let newer = operate(&house, &folder, &ADD.replace("1.0", "2.0"));
+    assert!(newer.status.success(), "{}", told(&newer));
+    let script = add(&consumer, SCRIPT.as_bytes(), Some("shout")).await.unwrap();
+    assert_eq!(script.script.unwrap().version, "2.0");
+    assert_eq!(consumer.client.programs().await.unwrap().len(), 4);
 }
 
 #[tokio::test]

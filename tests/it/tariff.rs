@@ -95,7 +95,7 @@ async fn memory_and_transfer_are_quoted_agreed_and_paid_to_the_micro_credit() {
         assert!(part.is_positive(), "{name} of {:?}", quote.breakdown);
     }
     assert!(quote.likely <= quote.hold && quote.sample_output > 0);
-    let submit = JobSubmit { quote: quote.id };
+    let submit = JobSubmit::of(quote.id);
     let job = consumer.client.submit_job(&submit, operation_id()).await.unwrap();
 
     // The job keeps its prices, whatever the tariff of the server that goes on with it.

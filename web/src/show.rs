@@ -227,13 +227,21 @@ pub(crate) fn chunk_state(state: &ChunkState) -> &'static str {
     }
 }
 
-/// A verdict in words.
-pub(crate) fn verdict(verdict: &Verdict) -> &'static str {
+/// A verdict in words, the class of its mark, and what it rests on.
+pub(crate) const fn verdict(verdict: &Verdict) -> (&'static str, &'static str, &'static str) {
     match verdict {
-        Verdict::Agreed => "two copies agreed",
-        Verdict::Refereed => "decided by the server's own run",
-        Verdict::Trusted => "one copy, trusted for its agent’s record",
-        Verdict::Unverified => "one copy, not checked",
+        Verdict::Agreed => {
+            ("copies agreed", "agreed", "agents of unrelated owners wrote the same, to the bit")
+        }
+        Verdict::Refereed => ("server’s own run", "refereed", "the server computed it too"),
+        Verdict::Trusted => (
+            "trusted by record",
+            "trusted",
+            "one copy, not compared: its agent has a record, and no check fell on it",
+        ),
+        Verdict::Unverified => {
+            ("not checked", "unverified", "one copy, before results were checked")
+        }
     }
 }
 

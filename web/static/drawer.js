@@ -6,10 +6,10 @@ const drawer = document.getElementById('drawer');
 const body = document.getElementById('drawer-body');
 
 const VERDICTS = {
-  agreed: 'two copies agreed',
-  refereed: 'decided by the server’s own run',
-  trusted: 'one copy, trusted for its agent’s record',
-  unverified: 'one copy, not checked',
+  agreed: 'copies agreed',
+  refereed: 'server’s own run',
+  trusted: 'trusted by record: one copy, not compared',
+  unverified: 'not checked',
 };
 const OUTCOMES = {
   done: 'finished', trap: 'crashed (trap)', fuel_out: 'used all its fuel', memory_out: 'asked for too much memory',
@@ -38,7 +38,7 @@ function details(chunk) {
   const lines = [
     ['State', el('span', {}, el('span', { class: `mark ${mark}`, 'aria-hidden': 'true' }), ` ${mark}`)],
     ['Copies handed out', count(chunk.attempts)],
-    ['Verdict', chunk.verdict ? VERDICTS[chunk.verdict] ?? chunk.verdict : '–'],
+    ['Verdict', verdict(chunk.verdict)],
     ['Ended', outcome(chunk.outcome)],
     ...(chunk.waiting ? [['Why it is not done', chunk.waiting]] : []),
     ['Fuel of one copy', chunk.fuel === null ? '–' : `${fuel(chunk.fuel)} (${count(chunk.fuel)})`],
@@ -59,6 +59,11 @@ function files(job, chunk) {
   const link = el('a', { class: 'btn small', href, download: `chunk-${chunk.index}.zip` }, 'Download its files');
   return [el('p', {}, link), el('p', { class: 'fine' }, el('code', {}, `medusa replay ${job} ${chunk.index}`),
     ' computes it again and compares it.')];
+}
+
+function verdict(found) {
+  if (!found) return '–';
+  return el('span', {}, el('span', { class: `mark by-${found}`, 'aria-hidden': 'true' }), ` ${VERDICTS[found] ?? found}`);
 }
 
 function outcome(found) {

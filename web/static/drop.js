@@ -4,7 +4,7 @@ import { sentence, upload } from './api.js';
 import { PARTS_FROM, PartUpload } from './parts.js';
 import { bytes, duration, write } from './words.js';
 
-/** `done(file, blob)` after an upload; `failed(error)` otherwise. */
+/** `check(file)` may find a reason against it; `done(file, blob)` after an upload; `failed(error)` otherwise. */
 export function dropZone(name, { done, failed, check }) {
   const zone = document.querySelector(`[data-drop="${name}"]`);
   const field = zone.querySelector('input[type="file"]');
@@ -56,7 +56,8 @@ export function dropZone(name, { done, failed, check }) {
     const mine = (turn += 1);
     large?.drop();
     large = null;
-    const complaint = check?.(file) ?? (file.size === 0 ? 'this file is empty' : '');
+    const complaint = (await check?.(file)) ?? (file.size === 0 ? 'this file is empty' : '');
+    if (mine !== turn) return;
     wrong.textContent = complaint && sentence(complaint);
     zone.classList.remove('full');
     idle(true);

@@ -1,5 +1,5 @@
-// The picture on the front page: a made-up microscope picture whose cells are outlined tile by tile
-// by two machines. Stands still where motion is not wanted, and out of sight.
+// The picture on the front page: a made-up microscope picture whose cells are outlined tile by tile,
+// by one machine or by two. Stands still where motion is not wanted, and out of sight.
 
 const canvas = document.getElementById('hero');
 const caption = document.getElementById('hero-count');
@@ -67,8 +67,9 @@ function picture(found) {
 const raw = picture(false);
 const found = picture(true);
 
-// Each tile has its two copies by time: the second machine confirms the first.
+// The tiles by time. Of some a second machine makes another copy, which confirms the first.
 const order = [...Array(N).keys()].sort((a, b) => key(a) - key(b));
+const copies = [...Array(N).keys()].map(() => (random() < 0.4 ? 2 : 1));
 function key(tile) {
   return (tile % COLUMNS) + Math.floor(tile / COLUMNS) * 1.35 + random() * 2.6;
 }
@@ -85,11 +86,12 @@ function frame(time) {
     const x = (tile % COLUMNS) * TILE;
     const y = Math.floor(tile / COLUMNS) * TILE;
     const age = now - turn * PACE;
-    const sheet = age >= 2 * WORK ? found : raw;
+    const takes = copies[tile] * WORK;
+    const sheet = age >= takes ? found : raw;
     pen.drawImage(sheet, x * ratio, y * ratio, TILE * ratio, TILE * ratio, x, y, TILE, TILE);
-    if (age >= 2 * WORK) {
+    if (age >= takes) {
       done += 1;
-      fade(x, y, age - 2 * WORK);
+      fade(x, y, age - takes);
     } else if (age >= 0) {
       scan(x, y, age);
     }
@@ -107,7 +109,7 @@ function fade(x, y, age) {
   pen.globalAlpha = 1;
 }
 
-/** One machine after the other goes over the tile. */
+/** A machine goes over the tile, and perhaps another one after it. */
 function scan(x, y, age) {
   const second = age >= WORK;
   const part = (age % WORK) / WORK;

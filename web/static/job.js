@@ -9,6 +9,7 @@ import { ChunkMap } from './map.js';
 import { Rate } from './rate.js';
 import { fillPreviews, refreshResults } from './results.js';
 import { localTimes, toast } from './site.js';
+import { LiveTimeline } from './timeline.js';
 import { count, credits, duration, micros, write } from './words.js';
 
 const FINAL = ['done', 'failed', 'cancelled'];
@@ -21,6 +22,7 @@ const topic = `job:${id}`;
 const part = (name) => document.querySelector(`[data-part="${name}"]`);
 const canvas = document.getElementById('map');
 const map = new ChunkMap(canvas);
+const timeline = new LiveTimeline(id);
 const rate = new Rate(document.getElementById('spark'), part('rate'));
 let job = null;
 const { title } = document;
@@ -32,6 +34,8 @@ listen(topic, (type, message) => {
   if (type === 'snapshot') map.set(message.cells, message.counts.total);
   else if (job && message.position <= job.position) return;
   else map.apply(message.cells);
+  // The page came with the picture as it was when it was asked for.
+  if (job || message.counts.total !== message.counts.waiting) timeline.changed();
   const was = job?.state ?? page.dataset.state;
   job = message;
   map.painted(() => painted(message.position, message.at));
@@ -107,6 +111,7 @@ async function finish(was, state) {
   forget(topic);
   write(part('left'), state === 'done' ? 'all done' : state);
   if (!FINAL.includes(was)) {
+    timeline.end();
     if (state === 'done') toast('The results are there.');
     await refreshResults();
     localTimes(document.getElementById('results'));

@@ -11,6 +11,7 @@ const ask = document.getElementById('ask');
 const run = document.getElementById('run');
 const box = document.getElementById('quote');
 const refused = document.getElementById('refused');
+const why = document.getElementById('why');
 const grid = document.getElementById('grid');
 const inputPart = document.querySelector('[data-part="own-input"]');
 const inputTold = inputPart.querySelector('[data-part="told"]');
@@ -19,6 +20,13 @@ const spec = new SpecForm(changed);
 const summary = (name, text) => write(document.querySelector(`.summary [data-part="${name}"]`), text);
 
 let edits = 0;
+
+/** What the split still needs. */
+function missing(by) {
+  if (by === 'program') return 'Choose the module that splits the input, or upload one.';
+  if (by === 'grid') return 'Write the parameters, or upload an input.';
+  return 'Upload an input first.';
+}
 
 /** Anything that changes makes the quote old. */
 function changed() {
@@ -34,6 +42,8 @@ function changed() {
   summary('split', state.program ? spec.inWords(state.inputWords) : '–');
   const cut = own ? document.getElementById('splitter').value : range || written || state.input;
   ask.disabled = !state.program || !cut;
+  write(why, !state.program ? 'Choose a program first.' : !cut ? missing(by) : '');
+  why.hidden = !ask.disabled;
   ask.hidden = false;
   run.hidden = true;
   refused.hidden = true;
@@ -81,7 +91,9 @@ document.getElementById('program')?.addEventListener('change', chosenProgram);
 
 // What scripts may be run by: each with the end of a script's name.
 const runtime = document.getElementById('runtime');
-const runtimes = get('/v1/runtimes').catch(() => []);
+// Nothing is said of them where they could not be asked for.
+const asked = get('/v1/runtimes').catch(() => null);
+const runtimes = asked.then((list) => list ?? []);
 runtimes.then((list) => {
   if (!list.length) return;
   document.querySelector('[data-part="or-script"]').hidden = false;
@@ -123,7 +135,15 @@ runtime.addEventListener('change', async () => {
   changed();
 });
 
+/** A Python script where nothing runs one: said before anything is sent. */
+async function noRuntime(file) {
+  const list = await asked;
+  if (!list || !/\.py[cw]?$/i.test(file.name) || list.some(({ suffix }) => suffix === '.py')) return undefined;
+  return 'this is a Python script, and this server offers no runtime for one; its operator can add it. What runs here now is a compiled module (.wasm)';
+}
+
 dropZone('program', {
+  check: noRuntime,
   failed: () => { state.program = null; changed(); },
   done: async (file, blob) => {
     const by = await runtimeFor(file);

@@ -22,7 +22,7 @@ pub(crate) async fn measure() -> Result<()> {
     let consumer = house.person("carla").await?;
     let client = &consumer.client;
     let small = range_job(&consumer, NOOP, (10, 2)).await?;
-    client.submit_job(&JobSubmit { quote: client.quote(&small).await?.id }, operation_id()).await?;
+    client.submit_job(&JobSubmit::of(client.quote(&small).await?.id), operation_id()).await?;
     let request = range_job(&consumer, NOOP, (CHUNKS, 2)).await?;
     tokio::time::sleep(SETTLE).await;
     let before = house.server_bytes()?;
@@ -32,7 +32,7 @@ pub(crate) async fn measure() -> Result<()> {
         let quote = client.quote(&request).await?;
         quotes.push(began.elapsed());
         let began = Instant::now();
-        let job = client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
+        let job = client.submit_job(&JobSubmit::of(quote.id), operation_id()).await?;
         submits.push(began.elapsed());
         ensure!(job.counts.waiting == CHUNKS, "{:?}", job.counts);
     }

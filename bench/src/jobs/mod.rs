@@ -40,7 +40,7 @@ pub(crate) async fn submit_until(
     let client = &consumer.client;
     let quote = client.quote(request).await?;
     let began = Instant::now();
-    let job = client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?.id;
+    let job = client.submit_job(&JobSubmit::of(quote.id), operation_id()).await?.id;
     let mut events = Box::pin(client.stream(&[Topic::Job(job)]));
     let watch = async {
         loop {

@@ -81,6 +81,18 @@ pub struct Quote {
 pub struct JobSubmit {
     /// The quote.
     pub quote: String,
+    /// Hold at most so much, less than the quote's hold: when it is spent, the job pauses and can
+    /// be given more. It must allow one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Credits>,
+}
+
+impl JobSubmit {
+    /// Accepts a quote with the hold that it names.
+    #[must_use]
+    pub const fn of(quote: String) -> Self {
+        Self { quote, budget: None }
+    }
 }
 
 /// What a likely price is made of, each part without the fee.

@@ -28,9 +28,9 @@ impl Client {
         self.json(self.of_chunk(job, chunk, &["run"])).await
     }
 
-    /// `GET /v1/jobs/{id}/program`: the module, checked against its digest.
-    pub async fn job_program(&self, run: &ChunkRun) -> Answer<Vec<u8>> {
-        let call = self.of_job(run.job, &["program"]);
+    /// `GET /v1/jobs/{id}/chunks/{index}/program`: the run's module, checked against its digest.
+    pub async fn chunk_program(&self, run: &ChunkRun) -> Answer<Vec<u8>> {
+        let call = self.of_chunk(run.job, run.chunk, &["program"]);
         let bytes = self.exactly(&call, run.program.size).await?;
         checked(bytes, run.program.sha256)
     }

@@ -138,7 +138,7 @@ async fn a_write_without_a_key_is_sent_once() {
 async fn a_repeated_submit_keeps_its_key() {
     let script = Script::new(&[String::new(), problem(402, "billing.credits_short")]).await;
     let key = operation_id();
-    let error = script.client.submit_job(&JobSubmit { quote: "q".into() }, key).await.unwrap_err();
+    let error = script.client.submit_job(&JobSubmit::of("q".into()), key).await.unwrap_err();
     assert_eq!((error.status(), error.code()), (Some(402), Some("billing.credits_short")));
     for request in script.asked().await {
         assert!(request.contains(&format!("idempotency-key: {key}\r\n")), "{request}");

@@ -121,16 +121,18 @@ impl Foreign {
             }
             Self::Intermediate => "link it into a program first, for the target wasm32-wasi",
             Self::PythonBytecode | Self::Python => {
-                "send the .py and choose the platform runtime that runs it, python"
+                "choose the platform runtime that runs it, python, and send the .py, where this \
+                 server offers one; where it does not, its operator can add it"
             }
             Self::JavaClass => {
                 "Java does not run here; a compiler that makes WASI programs is needed, like those \
-                 of C, C++, Rust, Go or Zig, or a Python script"
+                 of C, C++, Rust, Go or Zig, or a Python script where this server offers a runtime"
             }
             Self::ModuleText => "assemble it first, with wat2wasm or wasm-tools parse",
             Self::Matlab => {
-                "MATLAB does not run on lenders' machines; turn it into a Python script, or generate \
-                 C with MATLAB Coder and compile that with --target=wasm32-wasi"
+                "MATLAB does not run on lenders' machines; generate C with MATLAB Coder and compile \
+                 that with --target=wasm32-wasi, or turn it into a Python script where this server \
+                 offers a runtime for one"
             }
             Self::Source(language) => language,
             Self::JavaScript => {
@@ -140,7 +142,8 @@ impl Foreign {
             Self::Html => "a download that wanted a login often gives one; look into the file",
             Self::Shell => "there is no shell on lenders' machines: send the program that it calls",
             Self::Text => {
-                "send a compiled module (.wasm), or a script together with the runtime that runs it"
+                "send a compiled module (.wasm), or a script together with a runtime that runs it, \
+                 where this server offers one"
             }
             Self::Unknown => {
                 "send a compiled module (.wasm), which begins with the bytes 00 61 73 6d"

@@ -45,7 +45,7 @@ pub(super) async fn submit(consumer: &Client, talk: &Talk) -> Result<Job> {
         "the quote: {}; about {} credits, at most {}",
         quote.split.in_words, quote.likely, quote.hold
     ));
-    let job = consumer.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await?;
+    let job = consumer.submit_job(&JobSubmit::of(quote.id), operation_id()).await?;
     talk.step(&format!("submitted as {}", job.id));
     Ok(job)
 }

@@ -9,7 +9,7 @@ use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use medusa_api::{JobSpec, Priority, QuoteRequest, Size, Split, Tariff};
+use medusa_api::{JobSpec, JobSubmit, Priority, QuoteRequest, Size, Split, Tariff};
 use medusa_billing::BillingConfig;
 use medusa_eventlog::{EventLog, LogConfig, NewEvent, Progress, project};
 use medusa_events::Fact;
@@ -172,7 +172,7 @@ impl World {
         let program = self.jobs.examples().await.unwrap().first().unwrap().program;
         let request = QuoteRequest { program, input: None, spec };
         let quote = self.jobs.quote(ANN, request).await.unwrap();
-        self.jobs.submit(ANN, &quote.id, &quote.id).await.unwrap().id
+        self.jobs.submit(ANN, &quote.id.clone(), &JobSubmit::of(quote.id)).await.unwrap().id
     }
 
     /// Somebody begins to compute a chunk.

@@ -4,6 +4,7 @@ use medusa_api::SpecError;
 use medusa_eventlog::{AppendError, LogError};
 use medusa_platform::ApiError;
 use medusa_platform::blob::BlobError;
+use medusa_types::Credits;
 
 use crate::merge::MergeError;
 use crate::split::SplitError;
@@ -44,6 +45,9 @@ pub enum JobsError {
     /// The quote has ended.
     #[error("the quote has ended")]
     QuoteEnded,
+    /// The budget does not allow one run, which may cost so much.
+    #[error("the budget does not allow one run")]
+    Budget(Credits),
     /// The job has ended already.
     #[error("the job has ended already")]
     Ended,
@@ -129,6 +133,13 @@ impl From<JobsError> for ApiError {
         match error {
             JobsError::Missing(what) => Self::not_found(what),
             JobsError::Spec(fields) => spec_problem(&fields),
+            JobsError::Budget(least) => Self::field(
+                "jobs.budget",
+                "/budget",
+                &format!(
+                    "one run may cost {least} credits: give at least that, or a new quote for smaller chunks"
+                ),
+            ),
             JobsError::Split(split) => match split.code() {
                 "platform.internal" => Self::internal(&split),
                 code => Self::field(code, split.pointer(), &split.to_string()),

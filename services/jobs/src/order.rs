@@ -26,8 +26,10 @@ const WALL_MS_MAX: u64 = 30 * 60 * 1000;
 /// A ticket outlives its lease by renewals of it.
 const TICKET_MS: i64 = 60 * 60 * 1000;
 
-/// Runs in the server's own sandbox at the same time.
+/// Runs in the server's own sandbox at the same time: of samples and the like, and of chunks that
+/// are checked here. So nobody's samples keep the results of others waiting.
 static TURNS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+static CHECKS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 
 /// The orders of one job.
 pub(crate) struct Orders {
@@ -159,7 +161,8 @@ pub(crate) async fn try_out(runner: &dyn Runner, run: Run) -> Result<Ran, JobsEr
 }
 
 impl Orders {
-    /// Runs a chunk in the server's own sandbox, with a shorter limit of real time if there is one.
+    /// Runs a chunk in the server's own sandbox: as a sample with a shorter limit of real time, or
+    /// as a check of what agents reported.
     pub(crate) async fn run(
         &self,
         runner: &dyn Runner,
@@ -167,7 +170,10 @@ impl Orders {
         fuel: Fuel,
         wall_ms: Option<u64>,
     ) -> Result<Ran, JobsError> {
-        let _turn = turn().await?;
+        let _turn = match wall_ms {
+            Some(_) => turn().await?,
+            None => CHECKS.acquire().await.map_err(|_| JobsError::Busy)?,
+        };
         let asked = self.asked(chunk, below).await?;
         let seed = seed(self.job, chunk);
         let env = asked.env(chunk, self.chunks, seed);
@@ -178,7 +184,8 @@ impl Orders {
         let mut limits = limits(&self.spec, fuel);
         limits.wall_ms = wall_ms.map_or(limits.wall_ms, |ms| ms.min(limits.wall_ms));
         let run = Run {
-            job: Some(self.job),
+            // A sample is of no job yet, and there are not many of one.
+            job: wall_ms.is_none().then_some(self.job),
             program: asked.program.sha256,
             args: asked.args,
             env,

@@ -48,7 +48,7 @@ pub(crate) async fn request(person: &Person, wasm: Vec<u8>, spec: JobSpec) -> Qu
 /// Asks for a quote and accepts it.
 pub(crate) async fn submit(person: &Person, request: &QuoteRequest) -> Result<Job, ClientError> {
     let quote = person.client.quote(request).await?;
-    person.client.submit_job(&JobSubmit { quote: quote.id }, operation_id()).await
+    person.client.submit_job(&JobSubmit::of(quote.id), operation_id()).await
 }
 
 /// The job once it has ended, however.

@@ -200,7 +200,9 @@ impl Desk {
     }
 
     async fn add_program(&self, key: OperationId) -> Option<(Option<String>, Outcome)> {
-        let body = ProgramUpload { sha256: self.module, name: "an order".into(), runtime: None };
+        // Under one name they would all be the same program.
+        let name = format!("an order {key}");
+        let body = ProgramUpload { sha256: self.module, name, runtime: None };
         let request = self.http.post(&self.programs).bearer_auth(&self.author).json(&body);
         let answer = match request.header("Idempotency-Key", key.to_string()).send().await {
             Err(error) if error.is_connect() => return None,

@@ -9,11 +9,21 @@ use crate::ask::Ask;
 use crate::port::Totals;
 use crate::show;
 
-/// Jobs that the price list shows: name, chunks, millions of fuel in a chunk.
-const SAMPLES: [(&str, u64, u64); 3] = [
-    ("Outline the cells of a microscope picture", 48, 400),
-    ("Count the words of six novels", 6, 900),
-    ("A Monte Carlo run of 64 seed ranges", 64, 2_000),
+/// A job of the price list: one of the examples, as it was measured.
+struct Measured {
+    /// The example's name.
+    what: &'static str,
+    chunks: u64,
+    /// Millions of fuel of a usual chunk.
+    mfuel: u64,
+    /// Bytes that a usual chunk reads and writes.
+    bytes: u64,
+}
+
+const SAMPLES: [Measured; 3] = [
+    Measured { what: "Cell picture", chunks: 36, mfuel: 858, bytes: 65_000 },
+    Measured { what: "Word pairs of six novels", chunks: 6, mfuel: 599, bytes: 1_460_000 },
+    Measured { what: "Pi from random points", chunks: 64, mfuel: 5_001, bytes: 100 },
 ];
 
 /// A line of the price list.
@@ -48,14 +58,15 @@ pub(crate) async fn home(ask: Ask) -> HttpResponse {
 }
 
 fn samples(tariff: &Tariff) -> Vec<Sample> {
-    SAMPLES
-        .iter()
-        .filter_map(|&(what, chunks, mfuel)| {
-            let single = price(tariff, chunks, mfuel)?;
-            let gfuel = format!("{}.{}", mfuel.checked_div(1_000)?, mfuel.checked_div(100)? % 10);
-            Some(Sample { what, chunks, gfuel, single, double: single.checked_mul(2)? })
-        })
-        .collect()
+    SAMPLES.iter().filter_map(|measured| sample(tariff, measured)).collect()
+}
+
+fn sample(tariff: &Tariff, measured: &Measured) -> Option<Sample> {
+    let &Measured { what, chunks, mfuel, .. } = measured;
+    let single = price(tariff, measured)?;
+    let tenths = mfuel.checked_add(50)?.checked_div(100)?;
+    let gfuel = format!("{}.{}", tenths.checked_div(10)?, tenths % 10);
+    Some(Sample { what, chunks, gfuel, single, double: single.checked_mul(2)? })
 }
 
 /// Bytes as the tariff counts them.
@@ -63,30 +74,68 @@ fn mib(bytes: &u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-/// What one copy of each chunk costs, where memory and transfer are free.
-fn price(tariff: &Tariff, chunks: u64, mfuel: u64) -> Option<Credits> {
-    let chunk = tariff.per_gfuel.share_floor(mfuel, 1_000)?.checked_add(tariff.per_start)?;
-    chunk.checked_mul(i64::try_from(chunks).ok()?)
+/// What one copy of each chunk costs, with no more memory than is free. Each part is rounded up, as
+/// it is when it is paid.
+fn price(tariff: &Tariff, measured: &Measured) -> Option<Credits> {
+    let charged = measured.bytes.saturating_sub(tariff.transfer_free);
+    let copy = share_ceil(tariff.per_gfuel, measured.mfuel, 1_000)?
+        .checked_add(share_ceil(tariff.per_gib, charged, 1 << 30)?)?
+        .checked_add(tariff.per_start)?;
+    copy.checked_mul(i64::try_from(measured.chunks).ok()?)
+}
+
+fn share_ceil(amount: Credits, part: u64, whole: u64) -> Option<Credits> {
+    let floor = amount.share_floor(part, whole)?;
+    let is_whole = u128::from(amount.micros().unsigned_abs())
+        .checked_mul(part.into())?
+        .is_multiple_of(whole.into());
+    floor.checked_add(Credits::from_micros(i64::from(!is_whole)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_price_list_follows_the_tariff() {
-        let tariff = Tariff {
+    /// What `medusa-server` asks unless it is told otherwise.
+    fn usual() -> Tariff {
+        Tariff {
             meter: "wt48-1".into(),
-            per_gfuel: Credits::from_micros(500),
-            per_gfuel_gib: Credits::from_micros(30),
+            per_gfuel: Credits::from_micros(28),
+            per_gfuel_gib: Credits::from_micros(3),
             memory_free: 512 << 20,
             per_gib: Credits::from_micros(100_000),
             transfer_free: 1 << 20,
+            per_start: Credits::from_micros(3),
+            fee_permille: 150,
+        }
+    }
+
+    #[test]
+    fn the_price_list_says_what_the_examples_cost() {
+        // Bills of jobs with two copies of every chunk; of pi it is the quote.
+        let bills = [1_994, 702, 18_306].map(Credits::from_micros);
+        for (sample, bill) in samples(&usual()).iter().zip(bills) {
+            let off = sample.double.micros().abs_diff(bill.micros());
+            assert!(
+                off * 50 <= bill.micros().unsigned_abs(),
+                "{}: {} is not {bill}",
+                sample.what,
+                sample.double
+            );
+        }
+        assert_eq!(samples(&usual()).len(), SAMPLES.len());
+    }
+
+    #[test]
+    fn the_price_list_follows_the_tariff() {
+        let dear = Tariff {
+            per_gfuel: Credits::from_micros(500),
             per_start: Credits::from_micros(50),
-            fee_permille: 100,
+            transfer_free: 0,
+            ..usual()
         };
-        // 48 x (0.4 x 500 + 50)
-        assert_eq!(price(&tariff, 48, 400), Some(Credits::from_micros(12_000)));
-        assert_eq!(samples(&tariff).len(), SAMPLES.len());
+        let measured = Measured { what: "", chunks: 48, mfuel: 401, bytes: 1 << 20 };
+        // 48 x (200.5 + 97.66 + 50), the first two rounded up
+        assert_eq!(price(&dear, &measured), Some(Credits::from_micros(48 * (201 + 98 + 50))));
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/app/jobs/new", web::get().to(work::new_job))
         .route("/app/jobs/{id}", web::get().to(work::job))
         .route("/app/jobs/{id}/chunks", web::get().to(work::chunks))
+        .route("/app/jobs/{id}/timeline", web::get().to(work::timeline))
         .route("/app/jobs/{id}/events", web::get().to(record::events))
         .route("/app/jobs/{id}/compare", web::get().to(record::compare))
         .route("/app/jobs/{id}/{act}", web::post().to(control::act))

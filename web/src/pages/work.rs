@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use medusa_api::{Chunk, ChunkState, Example, Job, JobState, Program, Wallet};
+use medusa_api::{Chunk, ChunkState, Example, Job, JobState, Program, Verdict, Wallet};
 use medusa_platform::ApiError;
 use medusa_types::{Credits, JobId};
 use serde::Deserialize;
@@ -149,6 +149,25 @@ pub(crate) async fn job(ask: Ask, id: web::Path<String>) -> HttpResponse {
 }
 
 #[derive(Template)]
+#[template(path = "timeline.html")]
+struct TimelinePage<'a> {
+    ask: &'a Ask,
+    job: Job,
+    time: Drawing,
+}
+
+/// The timeline alone. The job's page takes its picture out of this one while the job runs.
+pub(crate) async fn timeline(ask: Ask, id: web::Path<String>) -> HttpResponse {
+    ask.show(async {
+        let (who, id) = (ask.who()?, read_id(&id)?);
+        let job = ask.data().job(who, id).await?;
+        let time = Drawing::of(ask.data().timeline(who, id).await?);
+        ask.page(&TimelinePage { ask: &ask, job, time })
+    })
+    .await
+}
+
+#[derive(Template)]
 #[template(path = "chunks.html")]
 struct Chunks<'a> {
     ask: &'a Ask,
@@ -166,6 +185,13 @@ impl Chunks<'_> {
         states.filter(|(state, count)| *count > 0 || self.shows(state))
     }
 
+    /// What the legend explains: the verdicts of these days, and older ones where there are some.
+    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        let usual = [Verdict::Agreed, Verdict::Refereed, Verdict::Trusted];
+        let old = self.chunks.iter().any(|chunk| chunk.verdict == Some(Verdict::Unverified));
+        usual.into_iter().chain(old.then_some(Verdict::Unverified))
+    }
+
     fn shows(&self, state: &ChunkState) -> bool {
         self.state.as_ref() == Some(state)
     }
@@ -173,8 +199,17 @@ impl Chunks<'_> {
 
 #[derive(Deserialize)]
 pub(crate) struct Which {
-    state: Option<ChunkState>,
+    state: Option<String>,
     after: Option<String>,
+}
+
+/// The state that an address names.
+fn read_state(text: &str) -> Result<ChunkState, Refusal> {
+    ChunkState::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        let words = ChunkState::ALL.map(ChunkState::as_str).join(", ");
+        let detail = format!("chunks have no such state; choose one of {words}");
+        ApiError::new(400, "platform.query_refused", "unknown state", detail).into()
+    })
 }
 
 pub(crate) async fn chunks(
@@ -185,6 +220,8 @@ pub(crate) async fn chunks(
     ask.show(async {
         let (who, id) = (ask.who()?, read_id(&id)?);
         let Which { state, after } = which.into_inner();
+        let state = state.filter(|text| !text.is_empty()).map(|text| read_state(&text));
+        let state = state.transpose()?;
         let job = ask.data().job(who, id).await?;
         let paging = Cursor { after }.paging(CHUNKS);
         let page = ask.data().chunks(who, id, state, paging).await?;

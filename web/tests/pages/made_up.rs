@@ -223,7 +223,11 @@ impl Data for MadeUp {
             index: ChunkIndex(index),
             state,
             attempts: 2,
-            verdict: (state == ChunkState::Verified).then_some(Verdict::Agreed),
+            verdict: match (state, index) {
+                (ChunkState::Verified, 5) => Some(Verdict::Trusted),
+                (ChunkState::Verified, _) => Some(Verdict::Agreed),
+                _ => None,
+            },
             outcome: (state == ChunkState::Failed).then_some(Outcome::Exit(2)),
             output: None,
             fuel: Some(Fuel(402_118_774)),

@@ -64,6 +64,7 @@ fn all_pages() -> Vec<(String, Option<&'static str>)> {
     for id in [RUNNING, PAUSED, DONE] {
         pages.push((format!("/app/jobs/{id}"), Some(PERSON)));
         pages.push((format!("/app/jobs/{id}/chunks"), Some(PERSON)));
+        pages.push((format!("/app/jobs/{id}/timeline"), Some(PERSON)));
         pages.push((format!("/app/jobs/{id}/compare"), Some(PERSON)));
     }
     pages.push((format!("/app/jobs/{DONE}/events"), Some(PERSON)));
@@ -84,6 +85,30 @@ async fn a_job_shows_who_worked_when_and_what_to_take_along() {
     assert!(html.contains("They were asked differently") && html.contains("chunks?after=4"));
     let (status, _) = get(&format!("/app/jobs/{DONE}/compare?with=nonsense"), Some(PERSON)).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[actix_web::test]
+async fn a_state_that_there_is_not_is_refused_on_a_page() {
+    let (status, html) = get(&format!("/app/jobs/{DONE}/chunks?state=bogus"), Some(PERSON)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(html.starts_with("<!doctype html>") && html.contains("waiting, leased, verified"));
+    let (status, _) = get(&format!("/app/jobs/{DONE}/chunks?state=verified"), Some(PERSON)).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn a_result_that_was_compared_looks_different_from_one_that_was_believed() {
+    let (_, html) = get(&format!("/app/jobs/{DONE}/chunks"), Some(PERSON)).await;
+    let row = |index: u32| {
+        let chunk = format!("Chunk {index}</td>");
+        html.split(&chunk).nth(1).unwrap().split("</tr>").next().unwrap().to_owned()
+    };
+    for (row, mark, words) in
+        [(row(0), "by-agreed", "copies agreed"), (row(5), "by-trusted", "trusted by record")]
+    {
+        assert!(row.contains(mark) && row.contains(words), "{row}");
+    }
+    assert!(html.contains("What the verdicts mean") && html.contains("not compared"));
 }
 
 #[actix_web::test]

@@ -88,7 +88,7 @@ pub(crate) enum Control {
 
 /// The consumer steers the job. The answer is the position of what was written; nothing when the
 /// job is already as it was wished.
-#[derive(Message)]
+#[derive(Clone, Message)]
 #[rtype(result = "Result<Option<i64>, JobsError>")]
 pub(crate) struct ControlJob {
     pub(crate) actor: UserId,

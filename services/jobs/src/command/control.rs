@@ -1,8 +1,10 @@
 //! What a consumer may do to a job that was submitted: pause and resume it, raise its budget, give
 //! failed chunks another chance, stop it, and run the same again.
 
+use std::time::Duration;
+
 use medusa_api::{Job as JobView, JobState, Quote, QuoteRequest};
-use medusa_eventlog::Operation;
+use medusa_eventlog::{AppendError, Operation};
 use medusa_platform::Principal;
 use medusa_types::{Credits, Fuel, JobId, Role, Sha256Hash, UserId};
 
@@ -14,6 +16,9 @@ use crate::store;
 
 /// More than the fuel limit is raised to by one retry.
 const FUEL_TIMES_MAX: u32 = 100;
+/// How often an order is decided that others crossed, and the time between.
+const ORDER_TRIES: u32 = 20;
+const ORDER_PAUSE: Duration = Duration::from_millis(50);
 
 impl Jobs {
     /// Hands out nothing more until it is resumed; chunks under way are finished and paid.
@@ -96,11 +101,46 @@ impl Jobs {
         }
         let request = Sha256Hash::of(format!("{what:?} {id}").as_bytes());
         let operation = Operation::client(user, key, request);
-        let order = ControlJob { actor: user, what, operation };
-        if let Some(position) = self.actor(id).await?.send(order).await?? {
-            self.parts.progress.reached(position).await;
+        match self.order(id, ControlJob { actor: user, what, operation }).await {
+            Ok(Some(position)) => {
+                self.parts.progress.reached(position).await;
+            }
+            // Another wish to stop it may have been there first.
+            Err(JobsError::Ended) if what == Control::Cancel => {
+                let view = self.ended(user, id).await?;
+                let stopped = view.state == JobState::Cancelled;
+                return if stopped { Ok(view) } else { Err(JobsError::Ended) };
+            }
+            other => drop(other?),
         }
         self.job(user, id).await
+    }
+
+    /// A job that has ended, once the read model shows it.
+    async fn ended(&self, user: UserId, id: JobId) -> Result<JobView, JobsError> {
+        for _ in 0..ORDER_TRIES {
+            self.parts.progress.reached(self.parts.log.head()).await;
+            let view = self.job(user, id).await?;
+            if view.state.is_final() {
+                return Ok(view);
+            }
+            tokio::time::sleep(ORDER_PAUSE).await;
+        }
+        Err(JobsError::Busy)
+    }
+
+    /// Gives an order to a job's actor. What it decided on facts that the log did not take, which
+    /// happens when orders come at the same moment, it decides anew.
+    async fn order(&self, id: JobId, order: ControlJob) -> Result<Option<i64>, JobsError> {
+        for _ in 0..ORDER_TRIES {
+            match self.actor(id).await?.send(order.clone()).await? {
+                Err(JobsError::Append(AppendError::Version { .. })) => {
+                    tokio::time::sleep(ORDER_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+        Err(JobsError::Busy)
     }
 
     /// A quote for the same program, input and description once more.

@@ -76,7 +76,8 @@ impl Jobs {
         Ok(InputPreview { blob: BlobInfo { sha256: hash, size }, in_words })
     }
 
-    /// Makes an uploaded blob a program, after inspection.
+    /// Makes an uploaded blob a program, after inspection. The same bytes under the same name are
+    /// the program that is there already.
     ///
     /// # Errors
     /// [`JobsError::Elsewhere`] names what is wrong with the module.
@@ -104,22 +105,49 @@ impl Jobs {
             return Err(JobsError::Blob(BlobError::TooLarge(PROGRAM_BYTES_MAX)));
         }
         let id = ProgramId(derive(user, "program", key));
+        let program = match self.known(user, id, &upload, public).await? {
+            Some(known) => known,
+            None => self.new_program(user, (id, size), &upload, public).await?,
+        };
+        let id = program.id;
+        let fact = Fact::ProgramAdded { program: id, owner: user, sha256: upload.sha256, size };
+        let request = start::json_hash(&(user, upload.sha256, size))?;
+        // Of a program that is known this repeats what is in the log, and says where.
+        let operation = Operation::house(format!("program:{id}"), request);
+        let event = NewEvent::new(format!("program-{id}"), fact).by(user);
+        parts.log.append_one(Some(operation), event).await?;
+        Ok(program)
+    }
+
+    async fn known(
+        &self,
+        user: UserId,
+        id: ProgramId,
+        upload: &ProgramUpload,
+        public: bool,
+    ) -> Result<Option<Program>, JobsError> {
+        let mut db = self.parts.log.pool().acquire().await?;
+        store::program::same(&mut db, (user, id), upload, public).await
+    }
+
+    async fn new_program(
+        &self,
+        user: UserId,
+        (id, size): (ProgramId, u64),
+        upload: &ProgramUpload,
+        public: bool,
+    ) -> Result<Program, JobsError> {
         let program = Program {
             id,
             name: upload.name.clone(),
             sha256: upload.sha256,
             size,
             script: None,
-            created_at: parts.clock.now(),
+            created_at: self.parts.clock.now(),
         };
-        let program = self.inspected(user, program, &upload, public).await?;
-        let mut db = parts.log.pool().acquire().await?;
+        let program = self.inspected(user, program, upload, public).await?;
+        let mut db = self.parts.log.pool().acquire().await?;
         store::program::insert(&mut db, user, &program, public).await?;
-        let fact = Fact::ProgramAdded { program: id, owner: user, sha256: upload.sha256, size };
-        let request = start::json_hash(&(user, upload.sha256, size))?;
-        let operation = Operation::house(format!("program:{id}"), request);
-        let event = NewEvent::new(format!("program-{id}"), fact).by(user);
-        parts.log.append_one(Some(operation), event).await?;
         Ok(program)
     }
 

@@ -89,6 +89,22 @@ impl Jobs {
         Ok(BlobInfo { sha256, size: self.parts.blobs.size(sha256).await? })
     }
 
+    /// The module that the run of a chunk has: [`ChunkRun::program`].
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] for no such chunk, and for a job of somebody else;
+    /// [`JobsError::NotYet`] while what it puts together is not there.
+    pub(crate) async fn program_of_chunk(
+        &self,
+        who: &Principal,
+        id: JobId,
+        chunk: ChunkIndex,
+    ) -> Result<BlobInfo, JobsError> {
+        let job = self.readable(who, id).await?;
+        kept(&job)?;
+        Ok(self.asked_of(&job, chunk).await?.0.program)
+    }
+
     /// The bytes that a run reads at one place of [`ChunkRun::inputs`].
     ///
     /// # Errors

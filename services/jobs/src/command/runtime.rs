@@ -202,7 +202,7 @@ fn in_words(runtime: &Runtime, ran: &Ran) -> String {
     let said = ran.stderr.trim();
     match ran.outcome {
         Outcome::Exit(_) => format!("{} {} says: {said}", runtime.name, runtime.version),
-        outcome => format!("{} could not read it, it {}: {said}", runtime.name, outcome.in_words()),
+        outcome => format!("{} could not read it: {}: {said}", runtime.name, outcome.in_words()),
     }
 }
 

@@ -102,13 +102,26 @@ impl Jobs {
             limits: Limits { wall_ms: parts.config.sample_wall_ms.min(all.wall_ms), ..all },
             strict: spec.strict,
         };
+        let wall_ms = run.limits.wall_ms;
         let ran = parts.runner.run(run).await?;
         if ran.outcome == Outcome::Done {
             return Ok(ran);
         }
-        let words = ran.outcome.in_words();
+        let words = in_words(ran.outcome, wall_ms);
         let failed = SplitError::SplitterFailed(format!("{words}\n{}", ran.stderr.trim_end()));
         Err(failed.into())
+    }
+}
+
+/// Why a splitter came to no good end. Its time is the server's to give, not the job's.
+fn in_words(outcome: Outcome, wall_ms: u64) -> String {
+    match outcome {
+        Outcome::WallOut => format!(
+            "it ran longer than the server gives a splitter ({} s): let it only look for the \
+             places where chunks begin, and leave the work to the chunks",
+            wall_ms.div_ceil(1_000)
+        ),
+        outcome => outcome.in_words(),
     }
 }
 

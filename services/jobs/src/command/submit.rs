@@ -1,6 +1,8 @@
 //! From a quote to a running job, and its early end.
 
-use medusa_api::{Job as JobView, JobSpec, MergePreview, Quote, QuoteRequest, TimeRange};
+use medusa_api::{
+    Job as JobView, JobSpec, JobSubmit, MergePreview, Quote, QuoteRequest, TimeRange,
+};
 use medusa_eventlog::{Append, AppendError, Expect, NewEvent, Operation};
 use medusa_events::Fact;
 use medusa_types::{Credits, Fuel, JobId, Sha256Hash, UserId, Uuid};
@@ -138,13 +140,20 @@ impl Jobs {
         })
     }
 
-    /// Accepts a quote: holds its price and starts the job. The same quote gives the same job.
+    /// Accepts a quote: holds its price, or the budget, and starts the job. The same quote gives
+    /// the same job.
     ///
     /// # Errors
-    /// `billing.credits_short` when the wallet does not cover the hold.
-    pub async fn submit(&self, user: UserId, key: &str, quote: &str) -> Result<JobView, JobsError> {
+    /// `billing.credits_short` when the wallet does not cover the hold, [`JobsError::Budget`] when
+    /// the budget does not allow one run.
+    pub async fn submit(
+        &self,
+        user: UserId,
+        key: &str,
+        accept: &JobSubmit,
+    ) -> Result<JobView, JobsError> {
         let parts = &self.parts;
-        let id = parse_quote(quote).ok_or(JobsError::Missing("quote"))?;
+        let id = parse_quote(&accept.quote).ok_or(JobsError::Missing("quote"))?;
         let mut db = parts.log.pool().acquire().await?;
         let stored =
             store::quote::find(&mut db, id, user).await?.ok_or(JobsError::Missing("quote"))?;
@@ -160,12 +169,15 @@ impl Jobs {
             Some(figures) => figures,
             None => self.plan_again(&stored).await?,
         };
+        // Its id is drawn once for each quote, below; a budget that is too small is no job.
+        let mut submitted = self.submitted(JobId(id), user, program.sha256, &stored, figures)?;
+        submitted.hold = within(&submitted, accept.budget)?;
         let mut db = parts.log.pool().begin().await?;
         let job = store::quote::accept(&mut db, id, JobId(parts.random.id())).await?;
         store::submission::insert(&mut db, job, &program.name, id).await?;
         db.commit().await?;
-        let submitted = self.submitted(job, user, program.sha256, &stored, figures)?;
-        let position = self.hold(&submitted, key, quote).await?;
+        submitted.id = job;
+        let position = self.hold(&submitted, key, accept).await?;
         if self.lock_registry().get(&job).is_none_or(|addr| !addr.connected()) {
             self.begin(job, program.size).await?;
         }
@@ -234,7 +246,12 @@ impl Jobs {
     /// Begins the job and holds its price. Under another key too the same quote begins one job
     /// only:
     /// its stream must not exist.
-    async fn hold(&self, submitted: &Submitted, key: &str, quote: &str) -> Result<i64, JobsError> {
+    async fn hold(
+        &self,
+        submitted: &Submitted,
+        key: &str,
+        accept: &JobSubmit,
+    ) -> Result<i64, JobsError> {
         let (job, owner, amount) = (submitted.id, submitted.owner, submitted.hold);
         let stream = format!("job-{job}");
         let held = Fact::EscrowHeld { job, owner, amount };
@@ -244,7 +261,9 @@ impl Jobs {
         let more = submitted.merge_fact().into_iter().chain(submitted.resources_fact());
         events.extend(more.map(|fact| NewEvent::new(stream.clone(), fact).by(owner)));
         events.push(NewEvent::new(stream, held).by(owner).moving(moves));
-        let request = Sha256Hash::of(format!("submit {quote}").as_bytes());
+        let JobSubmit { quote, budget } = accept;
+        let within = budget.map(|budget| format!(" within {budget}")).unwrap_or_default();
+        let request = Sha256Hash::of(format!("submit {quote}{within}").as_bytes());
         let operation = Operation::client(owner, key, request);
         let append = Append { operation: Some(operation), events };
         match self.parts.log.append(append).await {
@@ -252,6 +271,16 @@ impl Jobs {
             Err(AppendError::Version { .. }) => Ok(self.parts.log.head()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// What is held: the quote's hold, or less where the consumer said so and one run fits.
+fn within(submitted: &Submitted, budget: Option<Credits>) -> Result<Credits, JobsError> {
+    let least = submitted.prices.copy_max(submitted.fuel_limit);
+    match budget {
+        Some(budget) if budget < least => Err(JobsError::Budget(least)),
+        Some(budget) => Ok(submitted.hold.min(budget)),
+        None => Ok(submitted.hold),
     }
 }
 

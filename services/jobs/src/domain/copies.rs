@@ -10,8 +10,6 @@ use super::lease::Worker;
 use super::trust::{Copies, draw};
 use super::verdict::{Means, Verdict, judge};
 
-/// What is left to spend must allow a run of at least this part (in tenths) of the usual limit.
-const AFFORDABLE_TENTHS: u64 = 5;
 /// The tail of a job is this part of its chunks.
 const TAIL_PART: u32 = 10;
 /// Copies of a chunk whose agents have no record yet.
@@ -121,13 +119,11 @@ impl Job {
             || chunk.attempts.iter().any(|a| fleet.related(a.lender, lender))
     }
 
-    /// The fuel limit of one more lease, within the hold.
+    /// The fuel limit of one more lease, if the hold has room for it. With a shorter one an honest
+    /// agent would work, run out of fuel, and not be paid.
     pub(super) fn affordable(&self) -> Option<Fuel> {
-        let wanted = self.fuel_limit;
         let within = self.submitted.prices.fuel_for(self.free());
-        let least = wanted.0.saturating_mul(AFFORDABLE_TENTHS).div_ceil(10);
-        // The last runs may be given less than the usual limit, but not a hopeless one.
-        (within.0 >= least).then_some(within.min(wanted))
+        (within >= self.fuel_limit).then_some(self.fuel_limit)
     }
 
     fn drawn(

@@ -189,17 +189,7 @@ pub struct Priced {
 /// beyond that one run at its limit: while chunks are like the sample, another one can be begun.
 #[must_use]
 pub fn quote_price(prices: &Prices, work: &Work) -> Priced {
-    let scaled = u128::from(work.sample.0)
-        .saturating_mul(u128::from(work.bytes.max(1)))
-        .div_ceil(u128::from(work.sample_bytes.max(1)));
-    let whole = u128::from(work.sample.0).saturating_mul(u128::from(work.chunks));
-    let (merges, each) = work.merges;
-    let merging = u128::from(each.0).saturating_mul(u128::from(merges));
-    let all = scaled.max(whole).saturating_add(merging);
-    let fuel = Fuel(u64::try_from(all).unwrap_or(u64::MAX));
-    let runs = i64::from(work.chunks).saturating_add(i64::from(merges));
-    let starts = prices.per_start.checked_mul(runs).unwrap_or_default();
-    let once = prices.work(fuel).saturating_add(work.transfer).saturating_add(starts);
+    let once = once(prices, work);
     // Rounded up: who pays is not told too little.
     let spared = u64::from(WHOLE_PPM.saturating_sub(work.twice_ppm));
     let spared = once.share_floor(spared, WHOLE_PPM.into()).unwrap_or_default();
@@ -214,31 +204,63 @@ pub fn quote_price(prices: &Prices, work: &Work) -> Priced {
         likely,
         hold: margin.unwrap_or(most).saturating_add(spare),
         verification,
-        breakdown: breakdown(prices, (fuel, work.transfer, starts), likely),
+        breakdown: breakdown(prices, work, likely),
     }
 }
 
-/// The parts of a price without their fee, and the fee. Each part is the difference of two sums
-/// without their fees: so the parts add up exactly, and none is negative.
-fn breakdown(
-    prices: &Prices,
-    (fuel, transfer, start): (Fuel, Credits, Credits),
-    likely: Credits,
-) -> Breakdown {
+/// What every run costs once. Each is rounded by itself, as it is when it is paid: where runs are
+/// short, that is most of the price.
+fn once(prices: &Prices, work: &Work) -> Credits {
+    let runs = runs(work).map(|(runs, fuel)| times(prices.work(fuel), runs));
+    let starts = times(prices.per_start, work.chunks.saturating_add(work.merges.0));
+    let [chunks, merges] = runs;
+    chunks.saturating_add(merges).saturating_add(work.transfer).saturating_add(starts)
+}
+
+/// The chunks and the runs that merge, each with the fuel of a usual one.
+fn runs(work: &Work) -> [(u32, Fuel); 2] {
+    let scaled = u128::from(work.sample.0)
+        .saturating_mul(u128::from(work.bytes.max(1)))
+        .div_ceil(u128::from(work.sample_bytes.max(1)));
+    let usual = scaled.div_ceil(u128::from(work.chunks.max(1))).max(work.sample.0.into());
+    [(work.chunks, Fuel(u64::try_from(usual).unwrap_or(u64::MAX))), work.merges]
+}
+
+fn times(each: Credits, runs: u32) -> Credits {
+    each.checked_mul(runs.into()).unwrap_or(Credits::from_micros(i64::MAX))
+}
+
+/// The parts of a price without their fee, and the fee. The fee is taken of each chunk, rounded
+/// down, so it is a smaller part of short ones. Each other part is the difference of two sums: so
+/// the parts add up exactly, and none is negative.
+fn breakdown(prices: &Prices, work: &Work, likely: Credits) -> Breakdown {
     let plain = Prices { resources: Resources::default(), ..*prices };
+    let all = u64::from(work.chunks.saturating_add(work.merges.0)).max(1);
+    // Of a usual run with its expected copies, which are settled together.
+    let each = likely.share_floor(1, all).unwrap_or_default();
+    let fee = times(prices.fee(each), work.chunks.saturating_add(work.merges.0)).min(likely);
+    let fee_of = |sum: Credits| {
+        let (fee, sum, likely) = (micros(fee), micros(sum), micros(likely).max(1));
+        credits(fee.saturating_mul(sum).checked_div(likely).unwrap_or_default())
+    };
     let mut before = Credits::ZERO;
     let mut net_to = |sum: Credits| {
-        let net = sum.saturating_sub(prices.fee(sum));
+        let net = sum.saturating_sub(fee_of(sum));
         net.saturating_sub(std::mem::replace(&mut before, net))
     };
-    let worked = start.saturating_add(prices.work(fuel));
+    let computed = |prices: &Prices| {
+        let [chunks, merges] = runs(work).map(|(runs, fuel)| times(prices.work(fuel), runs));
+        chunks.saturating_add(merges)
+    };
+    let start = times(prices.per_start, work.chunks.saturating_add(work.merges.0));
+    let worked = start.saturating_add(computed(prices));
     Breakdown {
         start: net_to(start),
-        compute: net_to(start.saturating_add(plain.work(fuel))),
+        compute: net_to(start.saturating_add(computed(&plain))),
         memory: net_to(worked),
-        transfer: net_to(worked.saturating_add(transfer)),
+        transfer: net_to(worked.saturating_add(work.transfer)),
         verification: net_to(likely),
-        fee: prices.fee(likely),
+        fee,
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) async fn submit(
     body: web::Json<JobSubmit>,
 ) -> Result<HttpResponse, ApiError> {
     let key = idempotency_key(&req)?;
-    let job = jobs.submit(who.user, &key, &body.quote).await?;
+    let job = jobs.submit(who.user, &key, &body).await?;
     Ok(HttpResponse::Created()
         .insert_header(("Location", format!("/v1/jobs/{}", job.id)))
         .json(job))

@@ -48,6 +48,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(chunks::bundle)
         .service(chunks::archive)
         .service(record::program)
+        .service(record::chunk_program)
         .service(record::plan)
         .service(record::events)
         .service(record::timeline)
@@ -101,6 +102,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     chunks::bundle,
     chunks::archive,
     record::program,
+    record::chunk_program,
     record::plan,
     record::events,
     record::timeline,

@@ -4,7 +4,7 @@
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use medusa_api::{Comparison, EventPage, Problem, Timeline};
 use medusa_platform::{ApiError, Principal};
-use medusa_types::JobId;
+use medusa_types::{ChunkIndex, JobId};
 use serde::Deserialize;
 
 use super::blobs::{send_blob, send_file};
@@ -29,6 +29,22 @@ pub(crate) async fn program(
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let found = jobs.program_of(&who, *id).await?;
+    send_blob(&jobs, &req, found.sha256, found.size, "application/wasm", Some("program.wasm"))
+}
+
+/// The module that a chunk's run has, resumable by range: the job's, or the one that merges where
+/// the run puts results together. For the job's owner and admins.
+#[utoipa::path(tag = "jobs", responses((status = 200), (status = 206), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+#[get("/v1/jobs/{id}/chunks/{index}/program")]
+pub(crate) async fn chunk_program(
+    jobs: web::Data<Jobs>,
+    who: Principal,
+    path: web::Path<(JobId, u32)>,
+    req: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let (id, index) = path.into_inner();
+    let found = jobs.program_of_chunk(&who, id, ChunkIndex(index)).await?;
     send_blob(&jobs, &req, found.sha256, found.size, "application/wasm", Some("program.wasm"))
 }
 

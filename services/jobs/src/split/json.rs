@@ -16,6 +16,9 @@ const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The most bytes of a grid's description.
 pub(super) const GRID_BYTES_MAX: u64 = 256 * 1024;
 
+/// A longer value is not repeated to who wrote it.
+const SHOWN_BYTES_MAX: usize = 40;
+
 /// The most combinations of a grid.
 const COMBINATIONS_MAX: u64 = 1_000_000;
 
@@ -204,7 +207,8 @@ impl<'de> Visitor<'de> for AxesVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Axes, A::Error> {
         let mut axes: Vec<Axis> = Vec::new();
-        while let Some((name, values)) = map.next_entry::<String, Vec<Box<RawValue>>>()? {
+        while let Some((name, values)) = map.next_entry::<String, Box<RawValue>>()? {
+            let values = list(&name, values.get()).map_err(A::Error::custom)?;
             if values.is_empty() {
                 return Err(A::Error::custom(format!("{name:?} has no values")));
             }
@@ -220,6 +224,15 @@ impl<'de> Visitor<'de> for AxesVisitor {
         }
         Ok(Axes(axes))
     }
+}
+
+/// The values of a name, which stand in a list.
+fn list(name: &str, text: &str) -> Result<Vec<Box<RawValue>>, String> {
+    if text.starts_with('[') {
+        return serde_json::from_str(text).map_err(|error| error.to_string());
+    }
+    let shown = if text.len() > SHOWN_BYTES_MAX { "1, 2" } else { text };
+    Err(format!("{name:?} has a value and no list of values: write a list, like [{shown}]"))
 }
 
 #[cfg(test)]
@@ -294,7 +307,9 @@ mod tests {
             (b"[1]", "an object of names with lists of values"),
             (b"{}", "it names no parameter"),
             (b"{\"a\": []}", "\"a\" has no values"),
-            (b"{\"a\": 1}", "invalid type"),
+            (b"{\"a\": 0.1}", "\"a\" has a value and no list of values: write a list, like [0.1]"),
+            (b"{\"a\": \"x\"}", "write a list, like [\"x\"]"),
+            (b"{\"a\": {\"long\": 1000000000000000000000000000000000}}", "a list, like [1, 2]"),
             (b"{\"a\": [1], \"a\": [2]}", "\"a\" is given twice"),
             (b"{\"a\": [1]} x", "trailing characters"),
             (b"\xff", "UTF-8"),

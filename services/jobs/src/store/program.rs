@@ -1,6 +1,6 @@
 //! Programs and the gallery of ready-made jobs.
 
-use medusa_api::{Example, JobSpec, Program, Script};
+use medusa_api::{Example, JobSpec, Program, ProgramUpload, Script};
 use medusa_types::{ProgramId, Timestamp, UserId};
 use sqlx::PgConnection;
 
@@ -90,6 +90,39 @@ pub(crate) async fn usable(
            where p.program_id = $1 and (p.owner_id = $2 or p.is_public)"#,
         id.0,
         user.0
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(Row::program).transpose()
+}
+
+/// The program that an upload of a person makes, if it is there: of these bytes under this name,
+/// and a script for the version of its runtime that is offered now. What the id stands for already
+/// is looked at first, and then nothing else is.
+pub(crate) async fn same(
+    db: &mut PgConnection,
+    (owner, id): (UserId, ProgramId),
+    upload: &ProgramUpload,
+    public: bool,
+) -> Result<Option<Program>, JobsError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select p.program_id, p.name, p.sha256, p.size, p.created_at, p.script, p.script_size,
+               p.runtime, p.runtime_version, r.calling as "calling?"
+           from program p
+           left join runtime r on r.name = p.runtime and r.version = p.runtime_version
+           where p.owner_id = $1 and p.is_public = $3 and p.name = $4
+             and coalesce(p.script, p.sha256) = $5 and p.runtime is not distinct from $6
+             and r.retired_at is null
+             and (p.program_id = $2
+                  or not exists (select from program earlier where earlier.program_id = $2))
+           order by p.created_at, p.program_id limit 1"#,
+        owner.0,
+        id.0,
+        public,
+        upload.name,
+        upload.sha256.0.as_slice(),
+        upload.runtime.as_deref()
     )
     .fetch_optional(db)
     .await?;
