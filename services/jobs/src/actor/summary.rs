@@ -88,7 +88,7 @@ mod tests {
             connected,
             paused,
             busy,
-            rivals: Rivals { consumers, weight: 3 },
+            rivals: Rivals { consumers, weight: 3, own: 0 },
             ..FleetSummary::default()
         };
         for (fleet, said) in [

@@ -360,7 +360,8 @@ fn transfer(
 fn time(sample_ms: u64, chunks: u32, spec: &JobSpec, fleet: &FleetSummary) -> Option<TimeRange> {
     let (weight, slots) = (spec.priority.weight(), u64::from(fleet.slots));
     let all = u64::from(weight).saturating_add(fleet.rivals.weight.into());
-    let share = slots.saturating_mul(weight.into()).checked_div(all)?.max(1);
+    let share = slots.saturating_mul(weight.into()).checked_div(all)?;
+    let share = share.checked_div(u64::from(fleet.rivals.own).saturating_add(1))?.max(1);
     let took = |copies: u32, slots: u64, slower: u64| {
         let runs = u64::from(chunks).saturating_mul(copies.into());
         let turns = runs.checked_next_multiple_of(slots)?.checked_div(slots)?;
@@ -379,9 +380,10 @@ mod tests {
     fn the_time_depends_on_who_is_there_and_who_else_wants_them() {
         let fleet = |slots, weight| FleetSummary {
             slots,
-            rivals: Rivals { consumers: 1, weight },
+            rivals: Rivals { consumers: 1, weight, own: 0 },
             ..FleetSummary::default()
         };
+        let own = FleetSummary { rivals: Rivals { own: 1, ..Rivals::default() }, ..fleet(4, 0) };
         let text = r#"{"name":"x","split":{"by":"bytes","bytes":1},"copies":1}"#;
         let once: JobSpec = serde_json::from_str(text).unwrap();
         let twice = JobSpec { copies: 2, ..once.clone() };
@@ -392,6 +394,8 @@ mod tests {
             (10, &twice, fleet(2, 0), Some((5, 10))),
             // Beside one of the same weight: 20 of twice the time on 1 slot.
             (10, &once, fleet(2, 3), Some((3, 20))),
+            // Beside another job of one's own: 20 of twice the time on 2 slots of 4.
+            (10, &once, own, Some((2, 10))),
             // A chunk is not cut: 100 slots do not make it shorter.
             (1, &once, fleet(100, 0), Some((1, 1))),
             // Next to nothing is one slot still.

@@ -26,13 +26,15 @@ pub struct Presence {
     pub standing: Standing,
 }
 
-/// Consumers other than one, who have chunks to give or chunks under way.
+/// Who wants a share beside a new job of one consumer: jobs with chunks to give or under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rivals {
-    /// How many.
+    /// Other consumers.
     pub consumers: u32,
     /// Their weights together: of each, that of the heaviest job.
     pub weight: u32,
+    /// Further jobs of the same consumer, who take turns with it.
+    pub own: u32,
 }
 
 impl Hall {
@@ -82,13 +84,19 @@ impl Hall {
     pub fn rivals(&self, consumer: UserId) -> Rivals {
         let mut weights: BTreeMap<UserId, u32> = BTreeMap::new();
         let lively = self.stalls.values().filter(|stall| stall.open || stall.leased > 0);
-        for stall in lively.filter(|stall| stall.offer.consumer != consumer) {
+        let mut own = 0_u32;
+        for stall in lively {
+            if stall.offer.consumer == consumer {
+                own = own.saturating_add(1);
+                continue;
+            }
             let most = weights.entry(stall.offer.consumer).or_default();
             *most = stall.offer.weight.max(*most);
         }
         Rivals {
             consumers: u32::try_from(weights.len()).unwrap_or(u32::MAX),
             weight: weights.values().fold(0, |sum, weight| sum.saturating_add(*weight)),
+            own,
         }
     }
 }

@@ -273,23 +273,24 @@ fn check(hall: &Hall) {
 }
 
 #[test]
-fn rivals_are_other_consumers_with_chunks_to_give_or_under_way() {
+fn rivals_are_jobs_of_others_and_of_ones_own_with_chunks_to_give_or_under_way() {
     let mut hall = hall(1, 1);
     for (job, of, weight) in [(1, 1, 3), (2, 2, 1), (3, 2, 9), (4, 3, 3)] {
         hall.offer(offer(job, of, weight));
     }
     let rivals = |hall: &Hall, of| {
-        let Rivals { consumers, weight } = hall.rivals(consumer(of));
-        (consumers, weight)
+        let Rivals { consumers, weight, own } = hall.rivals(consumer(of));
+        (consumers, weight, own)
     };
-    assert_eq!(rivals(&hall, 1), (2, 9 + 3));
-    assert_eq!(rivals(&hall, 2), (2, 3 + 3));
+    assert_eq!(rivals(&hall, 1), (2, 9 + 3, 1));
+    assert_eq!(rivals(&hall, 2), (2, 3 + 3, 2));
     // A job that is over counts as long as an agent works on it.
     let given = hand_out(&mut hall, 1);
     assert_eq!(given.keys().collect::<Vec<_>>(), [&job_id(1)]);
     hall.withdraw(job_id(1));
     hall.withdraw(job_id(4));
-    assert_eq!(rivals(&hall, 2), (1, 3));
+    assert_eq!(rivals(&hall, 2), (1, 3, 2));
     hall.free(AgentId(Uuid::from_u128(1)), lease_id(0), NOW);
-    assert_eq!(rivals(&hall, 2), (0, 0));
+    assert_eq!(rivals(&hall, 2), (0, 0, 2));
+    assert_eq!(rivals(&hall, 1), (1, 9, 0));
 }
