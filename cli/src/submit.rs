@@ -11,7 +11,7 @@ use medusa_client::operation_id;
 use medusa_types::{Credits, ProgramId, Sha256Hash, Uuid};
 
 use crate::exit::{Exit, Fail};
-use crate::output::{ask, can_ask, seconds_in_words};
+use crate::output::{ask, bytes_in_words, can_ask, seconds_in_words};
 use crate::upload::send;
 use crate::{App, args, watch};
 
@@ -300,8 +300,9 @@ fn stem(path: &Path) -> String {
 pub(crate) fn in_words(quote: &Quote) -> String {
     let Quote { likely, low, hold, .. } = quote;
     let mut text = format!(
-        "{}\nlikely {likely} credits ({low} at least), never more than {hold}",
-        quote.split.in_words
+        "{}\n{}\nlikely {likely} credits ({low} at least), never more than {hold}",
+        quote.split.in_words,
+        runs_in_words(quote)
     );
     let amounts = quote.breakdown.parts().map(|(name, amount)| (name, amount.to_string()));
     let width = amounts.iter().map(|(_, amount)| amount.len()).max().unwrap_or_default();
@@ -325,6 +326,21 @@ pub(crate) fn in_words(quote: &Quote) -> String {
     let stderr = quote.sample_stderr.trim();
     if !stderr.is_empty() {
         text += &format!("\nthe sample said: {stderr}");
+    }
+    text
+}
+
+/// What a chunk reads, and what is run beside the chunks.
+fn runs_in_words(quote: &Quote) -> String {
+    let (average, largest) = (quote.split.average(), quote.split.largest);
+    let mut text = format!("a chunk reads {}", bytes_in_words(average));
+    if largest > average {
+        text += &format!(" on average, {} at most", bytes_in_words(largest));
+    }
+    match quote.merging.map(|merging| merging.nodes) {
+        None => {}
+        Some(1) => text += "; one more run puts the results together",
+        Some(nodes) => text += &format!("; {nodes} more runs put the results together"),
     }
     text
 }

@@ -12,8 +12,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use medusa_api::{
-    Breakdown, Cost, Counts, Job, JobLive, JobPage, JobSpec, JobState, LiveEvent, PauseWhy, Quote,
-    ResultFile, Size, Split, SplitPreview, TimeRange,
+    Breakdown, Cost, Counts, Job, JobLive, JobPage, JobSpec, JobState, LiveEvent, MergePreview,
+    PauseWhy, Quote, ResultFile, Size, Split, SplitPreview, TimeRange,
 };
 use medusa_client::operation_id;
 use medusa_types::{Credits, Fuel, JobId, ProgramId, Sha256Hash, Timestamp, UserId, Uuid};
@@ -188,22 +188,18 @@ fn job_rows(state: JobState) -> Vec<Row> {
 fn submit_rows() -> Vec<Row> {
     let quote = Quote {
         id: "q1".into(),
-        split: SplitPreview { chunks: 4, bytes: 0, in_words: "4 ranges".into() },
+        split: SplitPreview {
+            chunks: 4,
+            bytes: 8_000,
+            largest: 3_000,
+            in_words: "4 ranges".into(),
+        },
         low: credits("1"),
         likely: credits("1.5"),
         hold: credits("2"),
         verification: credits("0.7"),
         fee: credits("0.1"),
-        tariff: medusa_api::Tariff {
-            meter: "wt48-1".into(),
-            per_gfuel: Credits::from_micros(28),
-            per_gfuel_gib: Credits::from_micros(3),
-            memory_free: 512 << 20,
-            per_gib: Credits::from_micros(100_000),
-            transfer_free: 1 << 20,
-            per_start: Credits::from_micros(3),
-            fee_permille: 150,
-        },
+        tariff: medusa_api::Tariff::usual(),
         sample_fuel: Fuel(5),
         sample_output: 7,
         sample_stderr: String::new(),
@@ -216,7 +212,7 @@ fn submit_rows() -> Vec<Row> {
             fee: credits("0.1"),
         },
         twice_ppm: 34_000,
-        merging: None,
+        merging: Some(MergePreview { nodes: 7, sample_fuel: Fuel(1), sample_bytes: 2 }),
         time: Some(TimeRange { low: 70, high: 280 }),
         agents: 2,
         expires_at: Timestamp::from_micros(0),
@@ -275,6 +271,8 @@ fn submit_prints_the_id_alone_and_the_quote_beside_it() {
     let (exit, stdout, stderr) = server.run("submit --example pi");
     assert_eq!((exit, stdout), (0, format!("{JOB}\n")), "{stderr}");
     assert!(stderr.contains("never more than 2.00"), "{stderr}");
+    let runs = "a chunk reads 2.0 kB on average, 3.0 kB at most; 7 more runs put the results";
+    assert!(stderr.contains(runs), "{stderr}");
     assert!(stderr.contains("1 min 10 s to 4 min 40 s on 2 machines"), "{stderr}");
     let submit = server.asked().into_iter().find(|asked| asked.starts_with("POST /v1/jobs"));
     let submit = submit.unwrap();

@@ -202,10 +202,3 @@ fn draw(path: &Path, random: &Random) -> std::io::Result<()> {
         named => named,
     }
 }
-
-/// One line a message on standard error, filtered by `RUST_LOG`.
-pub(crate) fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "info,tracing_actix_web=error,actix_server=warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-}

@@ -83,6 +83,10 @@ impl Forwarder {
     /// The request as the writer gets it, without its body.
     fn request(&self, req: &HttpRequest, writer: &str, socket: bool) -> Option<RequestBuilder> {
         let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
+        if !path.starts_with('/') {
+            // `OPTIONS *` is about no page, and no address can be made of it.
+            return None;
+        }
         let method = Method::from_bytes(req.method().as_str().as_bytes()).ok()?;
         let named = named_by(req.headers().get_all("connection").map(|v| v.as_bytes()));
         let mut headers = HeaderMap::new();

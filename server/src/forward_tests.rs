@@ -116,6 +116,11 @@ async fn who_cannot_be_answered_is_told_when_to_come_again() {
     assert!(answer.contains("platform.interrupted"), "{answer}");
     assert!(answer.contains("retry-after: 3"), "{answer}");
 
+    // About the server itself and no page: no address can be made of it.
+    let star = "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = Stage::open(Some(free)).ask(star).await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+
     // From another process of this house: it would go in a circle.
     let stage = Stage::open(Some(free));
     let note = stage.notes.write("127.0.0.1:9".parse().unwrap());

@@ -11,6 +11,7 @@ mod forward;
 mod forwarded;
 mod http;
 mod invariants;
+mod logging;
 mod rebuild;
 mod runner;
 mod runtime;
@@ -110,7 +111,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => {
-            config::log_to_stderr();
+            logging::to_stderr();
             wiring::serve(*args)?;
         }
         Command::Migrate { database_url } => {
@@ -136,7 +137,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Runtime(command) => block_on(runtime::run(command))?,
         Command::Openapi => println!("{}", serde_json::to_string_pretty(&http::openapi())?),
         Command::Witness(args) => {
-            config::log_to_stderr();
+            logging::to_stderr();
             witness::serve(&args)?;
         }
         Command::Dev(DevCommand::Up(args)) => return block_on(dev::up(args)),

@@ -1,11 +1,11 @@
 //! Results that a program of the consumer's own puts together, as a tree on agents.
 
-use medusa_api::{JobState, MergeBy};
+use medusa_api::{JobState, MergeBy, MergeHow, MergeRule};
 use medusa_client::operation_id;
 use medusa_types::ChunkIndex;
 
 use crate::harness::{
-    Folder, House, add_program, add_up, ended, joiner, medusa, range, request, settlements,
+    Folder, House, add_program, add_up, ended, guest, joiner, medusa, range, request, settlements,
     slow_echo,
 };
 
@@ -60,10 +60,8 @@ async fn a_tree_of_merges_runs_on_agents_is_checked_paid_and_can_be_done_again()
 async fn a_merger_that_cannot_read_what_chunks_write_is_refused_before_anything_is_paid() {
     let house = House::open().await;
     let consumer = house.person("carla").await;
-    let failing = add_program(
-        &consumer,
-        crate::harness::guest(r#"(func (export "_start") (call $exit (i32.const 3)))"#),
-    );
+    let failing =
+        add_program(&consumer, guest(r#"(func (export "_start") (call $exit (i32.const 3)))"#));
     let mut spec = range(4, 2);
     let program = failing.await.unwrap();
     spec.merge_by = Some(MergeBy { program, args: Vec::new(), fan_in: 2, module: None });
@@ -71,7 +69,42 @@ async fn a_merger_that_cannot_read_what_chunks_write_is_refused_before_anything_
     let refused = consumer.client.quote(&request).await.unwrap_err();
     assert_eq!(refused.code(), Some("jobs.sample_failed"));
     assert!(refused.to_string().contains("putting results together"), "{refused}");
+    request.spec.merge_by.as_mut().unwrap().program =
+        add_program(&consumer, joiner()).await.unwrap();
+    request.spec.merge = vec![rule("", MergeHow::Sum)];
+    let refused = consumer.client.quote(&request).await.unwrap_err();
+    assert_eq!(refused.code(), Some("jobs.merge_failed"), "{refused}");
     request.spec.merge_by.as_mut().unwrap().fan_in = 1;
     let refused = consumer.client.quote(&request).await.unwrap_err();
     assert_eq!(refused.code(), Some("jobs.spec_refused"));
+}
+
+fn rule(file: &str, how: MergeHow) -> MergeRule {
+    MergeRule { file: file.into(), how, sort: 0, to: "all".into() }
+}
+
+#[tokio::test]
+async fn a_rule_that_does_not_fit_what_the_sample_wrote_is_refused_before_anything_is_paid() {
+    let house = House::open().await;
+    let consumer = house.person("carla").await;
+    let program = guest(
+        r#"(data (i32.const 4096) "red\nblue\n")
+        (func (export "_start") (call $write (i32.const 1) (i32.const 4096) (i32.const 9)))"#,
+    );
+    let mut request = request(&consumer, program, range(4, 1)).await;
+    for (file, how, code, words) in [
+        ("", MergeHow::Sum, "jobs.merge_failed", "begins \"red\\nblue\\n\""),
+        ("", MergeHow::Csv, "", ""),
+        ("found.csv", MergeHow::Csv, "jobs.merge_file_missing", "no sample chunk wrote"),
+    ] {
+        request.spec.merge = vec![rule(file, how)];
+        let quoted = consumer.client.quote(&request).await;
+        if code.is_empty() {
+            quoted.unwrap();
+            continue;
+        }
+        let refused = quoted.unwrap_err();
+        assert_eq!(refused.code(), Some(code));
+        assert!(refused.to_string().contains(words), "{refused}");
+    }
 }

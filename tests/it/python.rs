@@ -2,10 +2,8 @@
 //! known result, a syntax error is found at upload, copies agree in every bit and in fuel, and a
 //! later run says the same.
 //!
-//! This needs the module in `target/runtimes/python.wasm`, which one command fetches:
-//! `cargo run -p medusa-server -- runtime fetch python --out target/runtimes/python.wasm`. Without
-//! it the test says so and does nothing. Compiling 26 MB takes minutes in a build without
-//! optimisation, so what was compiled is kept in `target/runtimes/compiled` for the next time.
+//! The module is the one that the sandbox's tests run as well, in `crates/sandbox/tests/programs`,
+//! and what they compiled is used again: 26 MB take minutes in a build without optimisation.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,44 +12,51 @@ use bytes::Bytes;
 use medusa_api::{ProgramUpload, QuoteRequest, Verdict};
 use medusa_types::ProgramId;
 
-use crate::harness::{Folder, House, Person, RealAgent, chunks, example_file, program, range, run};
+use crate::harness::{
+    Folder, House, Person, RealAgent, checkout, chunks, example_file, program, range, run,
+};
 
-/// Where the module and what was compiled of it are kept.
-fn kept() -> PathBuf {
-    program("medusa-server").parent().and_then(Path::parent).unwrap().join("runtimes")
+/// The module of the interpreter.
+const MODULE: &str = "e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763.wasm";
+
+/// Where it is, fetched if it must be.
+fn module() -> PathBuf {
+    let script = checkout().join("crates/sandbox/tests/programs/fetch.py");
+    let output = Command::new("python3").arg(script).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the interpreter could not be fetched: {said}");
+    Path::new(String::from_utf8(output.stdout).unwrap().trim_end()).join(MODULE)
 }
 
-fn copy_files(from: &Path, to: &Path) {
+/// Copies what was compiled in earlier tests; an engine finds its own and leaves the rest.
+fn copy_compiled(to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).into_iter().flatten() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    let target = program("medusa-server").parent().unwrap().parent().unwrap().to_owned();
+    for folder in std::fs::read_dir(target.join("tmp/programs")).into_iter().flatten() {
+        for entry in std::fs::read_dir(folder.unwrap().path()).into_iter().flatten() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
         }
     }
 }
 
-/// A house that offers Python, or nothing where the module was not fetched.
-async fn offering() -> Option<House> {
-    let (module, compiled) = (kept().join("python.wasm"), kept().join("compiled"));
-    if !module.is_file() {
-        eprintln!("LEFT OUT: {} was not fetched (see the head of this test)", module.display());
-        return None;
-    }
+/// A house that offers Python.
+async fn offering() -> House {
     let house = House::open().await;
-    copy_files(&compiled, &house.data().join("compiled"));
+    copy_compiled(&house.data().join("compiled"));
     let mut command = house.command();
-    command.args(["runtime", "add", "python", "--file"]).arg(module).stdin(Stdio::null());
+    command.args(["runtime", "add", "python", "--file"]).arg(module()).stdin(Stdio::null());
     let added = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
-    copy_files(&house.data().join("compiled"), &compiled);
-    Some(house)
+    house
 }
 
 /// An agent that has compiled the runtime before.
 async fn agent(house: &House, owner: &Person) -> RealAgent {
     let folder = Folder::new();
-    copy_files(&kept().join("compiled"), &folder.path().join("code"));
+    copy_compiled(&folder.path().join("code"));
     house.agent_in(owner, folder).await
 }
 
@@ -79,7 +84,7 @@ print(list(set(words)), hash("fox"), listed, time.monotonic_ns() - began, id(wor
 
 #[tokio::test]
 async fn a_python_script_is_run_verified_and_replayed() {
-    let Some(house) = offering().await else { return };
+    let house = offering().await;
     let consumer = house.person("carla").await;
     let lenders = [house.person("lena").await, house.person("luis").await];
     let _agents = [agent(&house, &lenders[0]).await, agent(&house, &lenders[1]).await];
@@ -127,7 +132,7 @@ async fn a_python_script_is_run_verified_and_replayed() {
 /// A chunk gives the same on the consumer's own machine.
 fn replayed(house: &House, consumer: &Person, job: &str) {
     let folder = Folder::new();
-    copy_files(&kept().join("compiled"), &folder.path().join("cache/compiled"));
+    copy_compiled(&folder.path().join("cache/compiled"));
     let output = Command::new(program("medusa"))
         .args(["replay", job, "1", "--json"])
         .env("MEDUSA_URL", &house.url)

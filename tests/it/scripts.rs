@@ -96,6 +96,8 @@ fn offer(house: &House, folder: &Folder) {
     std::fs::write(folder.path().join("shout.wasm"), shout()).unwrap();
     let added = operate(house, folder, ADD);
     assert!(added.status.success(), "{}", told(&added));
+    let said = String::from_utf8_lossy(&added.stderr);
+    assert!(said.contains("the server compiles and tries it"), "{said}");
 }
 
 async fn add(person: &Person, text: &[u8], runtime: Option<&str>) -> Result<Program, ClientError> {
@@ -216,6 +218,13 @@ async fn the_same_program_added_again_is_the_one_that_is_there() {
         assert_eq!(consumer.client.audit_head().await.unwrap().size, head, "nothing happened");
     }
     assert_eq!(consumer.client.programs().await.unwrap().len(), 2);
+    // Nor are they two when they come at the same moment.
+    let nora = house.person("nora").await;
+    let [a, b, c] = std::array::from_fn(|_| add(&nora, &module, None));
+    let (a, b, c) = tokio::join!(a, b, c);
+    let programs = nora.client.programs().await.unwrap();
+    assert_eq!(programs.len(), 1);
+    assert_eq!([a.unwrap(), b.unwrap(), c.unwrap()].map(|one| one.id), [programs[0].id; 3]);
 
     // Another name, another person and another version of the runtime are something else.
     let sha256 = Sha256Hash::of(&module);
@@ -270,7 +279,7 @@ async fn a_runtime_is_offered_once_and_retired_without_stopping_anybody() {
     let head = consumer.client.audit_head().await.unwrap().size;
     offer(&house, &folder);
     assert_eq!(consumer.client.audit_head().await.unwrap().size, head, "it is there already");
-    let listed = operate(&house, &folder, "list");
+    let listed = operate(&house, &folder, "list --data data");
     let (listed, digest) = (told(&listed), Sha256Hash::of(&shout()).to_string());
     assert!(listed.starts_with("shout 1.0") && listed.contains(&digest), "{listed}");
 

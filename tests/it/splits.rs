@@ -6,13 +6,11 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Read as _, Write as _};
 
 use bytes::Bytes;
-use medusa_api::{Job, JobSpec, JobState, MergeHow, MergeRule, QuoteRequest, Size, Split};
+use medusa_api::{Job, JobSpec, MergeHow, MergeRule, QuoteRequest, Size, Split};
 use medusa_types::ProgramId;
 use zip::write::SimpleFileOptions;
 
-use crate::harness::{
-    House, Person, RealAgent, add_program, ended, example_file, guest, range, run, submit,
-};
+use crate::harness::{House, Person, RealAgent, add_program, example_file, guest, range, run};
 
 /// A consumer, and two lenders with a machine each.
 struct Market {
@@ -341,9 +339,7 @@ async fn bad_inputs_are_refused_with_their_place_and_a_missing_file_by_its_name(
     let split = Split::Lines { lines: count };
     let merge = vec![rule("cells.csv", MergeHow::Csv, "all.csv")];
     let request = market.request(cat, Some(b"a\nb\n"), split, merge).await;
-    let job = submit(&market.consumer, &request).await.unwrap();
-    let job = ended(&market.consumer, job.id).await;
-    assert_eq!(job.state, JobState::Failed);
-    let reason = job.reason.unwrap();
-    assert!(reason.contains("no chunk wrote /out/cells.csv"), "{reason}");
+    let error = market.consumer.client.quote(&request).await.unwrap_err();
+    assert_eq!(error.code(), Some("jobs.merge_file_missing"));
+    assert!(error.to_string().contains("no sample chunk wrote /out/cells.csv"), "{error}");
 }

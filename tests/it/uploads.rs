@@ -100,6 +100,14 @@ async fn an_upload_goes_on_after_whatever_happens_to_it() {
     assert_eq!((status, problem.code.as_str()), (409, "jobs.upload_gap"));
     assert!(problem.detail.contains(&now.received.to_string()), "{}", problem.detail);
     let first = usize::try_from(now.received).unwrap();
+    // A crumb that leaves a hole behind it is refused, not dropped with a friendly answer.
+    for crumb in [&whole[first..first + 65_535], b"".as_slice()] {
+        let (status, problem): (_, Problem) =
+            answer(part(&house, &carla, &upload, (now.received, crumb))).await;
+        assert_eq!((status, problem.code.as_str()), (422, "jobs.upload_small"));
+        assert!(problem.detail.contains(&crumb.len().to_string()), "{}", problem.detail);
+    }
+    assert_eq!(state(&house, &carla, &upload).await.received, now.received);
     let (status, problem): (_, Problem) =
         answer(part(&house, &carla, &upload, (now.received, &[&whole[first..], b"x"].concat())))
             .await;

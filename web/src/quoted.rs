@@ -1,7 +1,7 @@
 //! A quote as a picture and in words: the parts of its price as one stacked bar, and between which
 //! times the job is expected to end.
 
-use medusa_api::{Breakdown, Quote};
+use medusa_api::{Breakdown, MergePreview, Quote, SplitPreview};
 use medusa_types::Credits;
 
 use crate::show;
@@ -46,6 +46,24 @@ impl Parts {
             before = after;
         }
         Self(parts)
+    }
+}
+
+/// What a chunk reads, for people.
+pub(crate) fn reads(split: &SplitPreview) -> String {
+    let average = show::bytes(&split.average());
+    if split.largest > split.average() {
+        format!("about {average}, at most {}", show::bytes(&split.largest))
+    } else {
+        average
+    }
+}
+
+/// What puts the results together beside the chunks, for people.
+pub(crate) fn merge_runs(merging: &MergePreview) -> String {
+    match merging.nodes {
+        1 => "one more run on an agent".into(),
+        nodes => format!("{} more runs on agents", show::count(nodes)),
     }
 }
 

@@ -229,20 +229,15 @@ pub(crate) fn chunk_state(state: &ChunkState) -> &'static str {
 
 /// A verdict in words, the class of its mark, and what it rests on.
 pub(crate) const fn verdict(verdict: &Verdict) -> (&'static str, &'static str, &'static str) {
-    match verdict {
-        Verdict::Agreed => {
-            ("copies agreed", "agreed", "agents of unrelated owners wrote the same, to the bit")
+    let (class, why) = match verdict {
+        Verdict::Agreed => ("agreed", "agents of unrelated owners wrote the same, to the bit"),
+        Verdict::Refereed => ("refereed", "the server computed it too"),
+        Verdict::Trusted => {
+            ("trusted", "one copy, not compared: its agent has a record, and no check fell on it")
         }
-        Verdict::Refereed => ("server’s own run", "refereed", "the server computed it too"),
-        Verdict::Trusted => (
-            "trusted by record",
-            "trusted",
-            "one copy, not compared: its agent has a record, and no check fell on it",
-        ),
-        Verdict::Unverified => {
-            ("not checked", "unverified", "one copy, before results were checked")
-        }
-    }
+        Verdict::Unverified => ("unverified", "one copy, before results were checked"),
+    };
+    (verdict.in_words(), class, why)
 }
 
 /// A job's state in a word.

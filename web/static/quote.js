@@ -1,5 +1,5 @@
 // A quote in words and as a range: lowest, likely, and the most that it can cost.
-import { count, credits, duration, el, fuel, micros } from './words.js';
+import { bytes, count, credits, duration, el, fuel, micros } from './words.js';
 
 /** Shows the quote; says whether the wallet covers it. */
 export function showQuote(box, quote, available) {
@@ -11,6 +11,8 @@ export function showQuote(box, quote, available) {
   const mark = el('b');
   mark.style.left = `calc(${at(quote.likely)}% - 1px)`;
   const rows = [
+    ['A chunk reads', reads(quote.split)],
+    ...(quote.merging ? [['Merging', mergeRuns(quote.merging)]] : []),
     ['Time', time(quote.time)],
     ['Agents online', count(quote.agents)],
     ['Computed twice', twice(quote.twice_ppm)],
@@ -60,6 +62,15 @@ function breakdown({ breakdown: parts, likely }) {
       el('span', {}, name), el('b', {}, credits(parts[key]))));
   }
   return el('div', { class: 'made-of' }, bar, list);
+}
+
+function reads({ bytes: all, chunks, largest }) {
+  const average = Math.ceil(all / Math.max(chunks, 1));
+  return largest > average ? `about ${bytes(average)}, at most ${bytes(largest)}` : bytes(average);
+}
+
+function mergeRuns({ nodes }) {
+  return nodes === 1 ? 'one more run on an agent' : `${count(nodes)} more runs on agents`;
 }
 
 function time(range) {

@@ -32,7 +32,7 @@ pub(crate) struct State {
     pub(crate) revoked: bool,
     pub(crate) name: String,
     pub(crate) server: String,
-    pub(crate) slots: u32,
+    pub(crate) slots: String,
     pub(crate) chunks: Vec<ChunkRow>,
     pub(crate) done: u64,
     pub(crate) failed: u64,
@@ -75,13 +75,18 @@ impl State {
             chunks: view.chunks.values().map(|chunk| row(chunk, now)).collect(),
             name: view.name,
             server: view.server,
-            slots: view.slots,
+            slots: chunks(view.slots),
             done: view.tally.done,
             failed: view.tally.failed,
             earned: view.account.map_or_else(String::new, |a| a.earned.to_string()),
             log,
         }
     }
+}
+
+/// So many chunks, in words.
+fn chunks(n: u32) -> String {
+    if n == 1 { "1 chunk".into() } else { format!("{n} chunks") }
 }
 
 fn tone(view: &View) -> &'static str {
@@ -112,4 +117,14 @@ fn row(chunk: &ChunkView, now: Instant) -> ChunkRow {
     };
     let number = u64::from(chunk.chunk).saturating_add(1);
     ChunkRow { job: chunk.job_name.clone(), number, of: chunk.chunks, phase }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_chunk_is_one() {
+        assert_eq!([0, 1, 2].map(chunks), ["0 chunks", "1 chunk", "2 chunks"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! The wallet, and the log as consumers, lenders and admins see it.
 
-use medusa_types::{Credits, Sha256Hash, Timestamp};
+use medusa_types::{Credits, METER, Sha256Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -81,6 +81,27 @@ pub struct Tariff {
 }
 
 impl Tariff {
+    /// The tariff of an installation that sets none.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self {
+            meter: METER.to_owned(),
+            // The example programs use about 20 units of fuel a nanosecond on one desktop core,
+            // so that an hour of it costs about 2 credits.
+            per_gfuel: Credits::from_micros(28),
+            // As elsewhere a GiB costs about a ninth of the core beside it; what a job gets
+            // that asks for nothing is free.
+            per_gfuel_gib: Credits::from_micros(3),
+            memory_free: 512 << 20,
+            // A tenth of what moving it out of a data centre costs. Small chunks move nothing
+            // that is worth counting.
+            per_gib: Credits::from_micros(100_000),
+            transfer_free: 1 << 20,
+            per_start: Credits::from_micros(3),
+            fee_permille: 150,
+        }
+    }
+
     /// The same prices by so many thousandths, rounded up.
     #[must_use]
     pub fn times(self, permille: u32) -> Self {

@@ -293,6 +293,19 @@ pub enum Verdict {
     Unverified,
 }
 
+impl Verdict {
+    /// For people, the same words everywhere.
+    #[must_use]
+    pub const fn in_words(&self) -> &'static str {
+        match self {
+            Self::Agreed => "copies agreed",
+            Self::Refereed => "server’s own run",
+            Self::Trusted => "trusted by record",
+            Self::Unverified => "not checked",
+        }
+    }
+}
+
 /// One chunk of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Chunk {

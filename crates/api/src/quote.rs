@@ -27,8 +27,19 @@ pub struct SplitPreview {
     pub chunks: u32,
     /// Bytes of all chunks' inputs together.
     pub bytes: u64,
+    /// Bytes of the largest chunk's input.
+    #[serde(default)]
+    pub largest: u64,
     /// In words, like `48 tiles of 128 x 128 pixels`.
     pub in_words: String,
+}
+
+impl SplitPreview {
+    /// Bytes of a chunk's input on average, rounded up.
+    #[must_use]
+    pub fn average(&self) -> u64 {
+        self.bytes.div_ceil(u64::from(self.chunks).max(1))
+    }
 }
 
 /// A price before anything is paid. Valid for the job that names it, until it ends.

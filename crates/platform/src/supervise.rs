@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 /// Starts in a row before a task is given up and the process is told to stop.
@@ -33,10 +34,8 @@ where
                 }
                 ended = &mut task => ended,
             };
-            match ended {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => tracing::error!(task = name, %error, "a task failed"),
-                Err(panic) => tracing::error!(task = name, %panic, "a task panicked"),
+            if !failed(name, ended) {
+                return;
             }
             failures = if began.elapsed() > HEALTHY { 1 } else { failures.saturating_add(1) };
             if failures > RESTARTS_MAX {
@@ -54,6 +53,20 @@ where
     drop(spawn(run));
 }
 
+/// Whether a task is to be started again. Nobody but the runtime takes it away, when it ends.
+fn failed<E: std::fmt::Display>(
+    name: &'static str,
+    ended: Result<Result<(), E>, JoinError>,
+) -> bool {
+    match ended {
+        Ok(Ok(())) => return false,
+        Err(gone) if gone.is_cancelled() => return false,
+        Ok(Err(error)) => tracing::error!(task = name, %error, "a task failed"),
+        Err(panic) => tracing::error!(task = name, %panic, "a task panicked"),
+    }
+    true
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that starts tasks")]
 fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
 where
@@ -61,4 +74,23 @@ where
     F::Output: Send + 'static,
 {
     tokio::spawn(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_failed_or_panicked_is_started_again_and_one_that_was_taken_away_is_not() {
+        let gone = spawn(std::future::pending::<Result<(), String>>());
+        gone.abort();
+        assert!(!failed("test.gone", gone.await), "the runtime ends");
+        assert!(failed("test.panics", spawn(async { panics() }).await));
+        assert!(failed("test.fails", Ok(Err("it cannot"))));
+        assert!(!failed::<String>("test.done", Ok(Ok(()))));
+    }
+
+    fn panics() -> Result<(), String> {
+        panic!("on purpose")
+    }
 }

@@ -2,12 +2,12 @@
 //! operator's command puts them there.
 
 use actix_web::web::{Data, Json, Path, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, post};
+use actix_web::{HttpResponse, post};
 use medusa_api::NewRuntime;
 use medusa_jobs::Jobs;
 use medusa_platform::ApiError;
 
-use super::Operator;
+use super::operator::ByOperator;
 use crate::examples::{self, Gallery};
 
 /// Registers the routes.
@@ -18,13 +18,11 @@ pub(crate) fn configure(cfg: &mut ServiceConfig) {
 /// Offers a runtime, and the examples that wait for it.
 #[post("/v1/operator/runtimes")]
 async fn add(
-    operator: Data<Operator>,
+    _: ByOperator,
     jobs: Data<Jobs>,
     gallery: Data<Gallery>,
-    req: HttpRequest,
     body: Json<NewRuntime>,
 ) -> Result<HttpResponse, ApiError> {
-    operator.check(&req)?;
     let runtime = jobs.add_runtime(body.into_inner()).await?;
     if let Some(folder) = &gallery.0
         && let Err(error) = examples::offer(&jobs, folder).await
@@ -37,12 +35,10 @@ async fn add(
 /// Takes a runtime from offer.
 #[post("/v1/operator/runtimes/{name}/retire")]
 async fn retire(
-    operator: Data<Operator>,
+    _: ByOperator,
     jobs: Data<Jobs>,
-    req: HttpRequest,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    operator.check(&req)?;
     jobs.retire_runtime(&name).await?;
     Ok(HttpResponse::NoContent().finish())
 }

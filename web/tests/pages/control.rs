@@ -76,6 +76,9 @@ async fn running_it_again_shows_the_price_first() {
     for words in ["about 6 % of the chunks", "30 s to 6 min", "held, at most 4.00", "&#60;b&#62;"] {
         assert!(html.contains(words), "{words}");
     }
+    assert!(
+        html.contains("about 2.0 kB, at most 4.0 kB") && html.contains("7 more runs on agents")
+    );
     // 0.8, 0.002, 0.048 and 0.15 of 1.0.
     assert!(html.contains("class=\"part-verification\" x=\"802\" width=\"48\""));
     assert!(!html.contains("<b>\"Sharp") && !html.contains(" style="));

@@ -76,6 +76,10 @@ fn spec(name: &str) -> JobSpec {
     }
 }
 
+pub(crate) fn tariff() -> Tariff {
+    Tariff { per_gfuel: cr(250), per_gfuel_gib: cr(30), per_start: cr(20), ..Tariff::usual() }
+}
+
 pub(crate) fn job(id: JobId) -> Job {
     let (done, paused) = (id == DONE, id == PAUSED);
     let file = |name: &str, size, media_type: &str| ResultFile {
@@ -381,16 +385,7 @@ impl Data for MadeUp {
     }
 
     fn tariff(&self) -> Answer<'_, Tariff> {
-        yes(Tariff {
-            meter: "wt48-1".into(),
-            per_gfuel: cr(250),
-            per_gfuel_gib: cr(30),
-            memory_free: 512 << 20,
-            per_gib: cr(100_000),
-            transfer_free: 1 << 20,
-            per_start: cr(20),
-            fee_permille: 100,
-        })
+        yes(tariff())
     }
 
     fn head(&self) -> Answer<'_, AuditHead> {

@@ -1,11 +1,11 @@
 //! A wheel that turns nothing: what was ordered comes back as the job's reason.
 
-use medusa_api::{Breakdown, Job, Quote, SplitPreview, Tariff, TimeRange};
+use medusa_api::{Breakdown, Job, MergePreview, Quote, SplitPreview, TimeRange};
 use medusa_platform::{ApiError, Principal};
 use medusa_types::{Credits, Fuel, JobId};
 use medusa_web::{Answer, Data as _, JobOrder, Steer};
 
-use super::made_up::{DONE, MadeUp, NOW, RUNNING, SHARP, cr, job, missing, no, yes};
+use super::made_up::{DONE, MadeUp, NOW, RUNNING, SHARP, cr, job, missing, no, tariff, yes};
 
 /// A quote that can be accepted.
 pub(crate) const QUOTE: &str = "quo_01";
@@ -21,7 +21,7 @@ fn quote() -> Quote {
     };
     Quote {
         id: QUOTE.into(),
-        split: SplitPreview { chunks: 48, bytes: 9, in_words: SHARP.into() },
+        split: SplitPreview { chunks: 48, bytes: 96_000, largest: 4_000, in_words: SHARP.into() },
         low: cr(700_000),
         likely: breakdown.sum(),
         hold: cr(4_000_000),
@@ -29,17 +29,8 @@ fn quote() -> Quote {
         fee: breakdown.fee,
         breakdown,
         twice_ppm: 60_000,
-        merging: None,
-        tariff: Tariff {
-            meter: "wt48-1".into(),
-            per_gfuel: cr(250),
-            per_gfuel_gib: cr(30),
-            memory_free: 512 << 20,
-            per_gib: cr(100_000),
-            transfer_free: 1 << 20,
-            per_start: cr(20),
-            fee_permille: 150,
-        },
+        merging: Some(MergePreview { nodes: 7, sample_fuel: Fuel(3), sample_bytes: 2 }),
+        tariff: tariff(),
         sample_fuel: Fuel(5),
         sample_output: 7,
         sample_stderr: SHARP.into(),

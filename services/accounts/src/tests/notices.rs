@@ -176,6 +176,21 @@ async fn mail_goes_to_whoever_wants_it() {
 }
 
 #[actix_web::test]
+async fn webhooks_that_are_added_at_the_same_time_are_ten_at_most() {
+    provider();
+    let world = World::new().await;
+    let ada = world.person("ada@example.org").await;
+    let all = (0..30).map(|n| {
+        let wish = NewWebhook { url: "https://a.example".into() };
+        let accounts = world.accounts.clone();
+        async move { accounts.add_webhook(ada, &format!("key{n}"), wish).await }
+    });
+    let made = futures_util::future::join_all(all).await;
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 10);
+    assert_eq!(world.accounts.notices(ada).await.unwrap().webhooks.len(), 10);
+}
+
+#[actix_web::test]
 async fn bad_webhooks_are_refused_with_words() {
     provider();
     let world = World::new().await;

@@ -146,8 +146,14 @@ impl Jobs {
             created_at: self.parts.clock.now(),
         };
         let program = self.inspected(user, program, upload, public).await?;
-        let mut db = self.parts.log.pool().acquire().await?;
+        let mut db = self.parts.log.pool().begin().await?;
+        store::lock_programs(&mut db, user).await?;
+        // The same may have been added while this one was looked at.
+        if let Some(known) = store::program::same(&mut db, (user, id), upload, public).await? {
+            return Ok(known);
+        }
         store::program::insert(&mut db, user, &program, public).await?;
+        db.commit().await?;
         Ok(program)
     }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use medusa_api::{BlobInfo, Program, QuoteRequest, Size, Split};
 use medusa_types::{Fuel, JobId, Outcome, Sha256Hash};
 
@@ -33,6 +34,8 @@ pub(super) struct Sample {
     pub(super) stderr: String,
     /// Seconds that a chunk was sized for.
     pub(super) seconds: Option<u64>,
+    /// What it wrote; what the last trial run did, where it was reckoned.
+    pub(super) result: Bytes,
 }
 
 impl Jobs {
@@ -43,9 +46,12 @@ impl Jobs {
         request: &QuoteRequest,
         plan: &Arc<Plan>,
     ) -> Result<Sample, JobsError> {
-        let (ran, bytes) = self.try_plan(program, request, plan, &[]).await?;
+        let middle = middle(plan);
+        let ran = self.try_plan(program, request, plan, (middle, &[])).await?;
         let Ran { fuel, cpu_ms, stderr, output, .. } = done(ran)?;
-        Ok(Sample { fuel, bytes, output: len(&output), cpu_ms, stderr, seconds: None })
+        let bytes = plan.bytes_of_chunk(middle);
+        let (len, result) = (len(&output), output);
+        Ok(Sample { fuel, bytes, output: len, cpu_ms, stderr, seconds: None, result })
     }
 
     /// Finds out what an item costs, where the chunks' size is given in seconds, and puts the count
@@ -61,37 +67,37 @@ impl Jobs {
         };
         let trial = split::trial(&self.parts.blobs, &request.spec.split, request.input).await?;
         let mut points: Vec<Point> = Vec::new();
-        let mut stderr = String::new();
+        let (mut stderr, mut result) = (String::new(), Bytes::new());
         for pilot in &trial.pilots {
             let plan = Arc::new(pilot.plan.clone());
-            let (ran, _) = self.try_plan(program, request, &plan, &[]).await?;
+            let ran = self.try_plan(program, request, &plan, (middle(&plan), &[])).await?;
             if !points.is_empty() && matches!(ran.outcome, Outcome::WallOut | Outcome::FuelOut) {
                 break;
             }
             let ran = done(ran)?;
             let (fuel, output) = (ran.fuel.0, len(&ran.output));
             points.push(Point { items: pilot.items, fuel, ms: ran.cpu_ms, output });
-            stderr = ran.stderr;
+            (stderr, result) = (ran.stderr, ran.output);
             if ran.cpu_ms >= ENOUGH_MS {
                 break;
             }
         }
-        let Some(pace) = Pace::of(&points, seconds, stderr) else { return Ok(None) };
+        let Some(pace) = Pace::of(&points, seconds, (stderr, result)) else { return Ok(None) };
         if let Some(size) = size_of(&mut request.spec.split) {
             *size = Size::Count(pace.count(&trial));
         }
         Ok(Some(pace))
     }
 
-    /// One run of a plan's middle chunk in the server's own sandbox, and the bytes of its input; or
-    /// of what puts these results together.
+    /// One run of a plan's chunk in the server's own sandbox, or of what puts the results `below`
+    /// together.
     pub(super) async fn try_plan(
         &self,
         program: &Program,
         request: &QuoteRequest,
         plan: &Arc<Plan>,
-        below: &[Sha256Hash],
-    ) -> Result<(Ran, u64), JobsError> {
+        (chunk, below): (u32, &[Sha256Hash]),
+    ) -> Result<Ran, JobsError> {
         let parts = &self.parts;
         let chunks = u32::try_from(plan.count()).unwrap_or(u32::MAX);
         let orders = Orders {
@@ -104,11 +110,14 @@ impl Jobs {
             blobs: parts.blobs.clone(),
             tickets: Arc::clone(&parts.tickets),
         };
-        let sample = chunks >> 1;
         let (fuel, wall) = (Fuel(parts.config.sample_fuel_max), Some(parts.config.sample_wall_ms));
-        let ran = orders.run(parts.runner.as_ref(), (sample, below), fuel, wall).await?;
-        Ok((ran, plan.bytes_of_chunk(sample)))
+        orders.run(parts.runner.as_ref(), (chunk, below), fuel, wall).await
     }
+}
+
+/// The chunk that is the sample of a plan.
+pub(super) fn middle(plan: &Plan) -> u32 {
+    u32::try_from(plan.count()).unwrap_or(u32::MAX) >> 1
 }
 
 /// The run, if it came to a good end.
@@ -166,11 +175,13 @@ pub(super) struct Pace {
     /// So many bytes of result of so many items.
     output: (u64, u64),
     stderr: String,
+    /// What the last run wrote.
+    result: Bytes,
 }
 
 impl Pace {
     /// From the last two runs: their difference is what items cost without the start.
-    fn of(points: &[Point], seconds: u64, stderr: String) -> Option<Self> {
+    fn of(points: &[Point], seconds: u64, (stderr, result): (String, Bytes)) -> Option<Self> {
         let last = points.last()?;
         let before = points.len().checked_sub(2).and_then(|at| points.get(at));
         let difference = before.and_then(|before| {
@@ -181,7 +192,7 @@ impl Pace {
         let start = last.fuel.saturating_sub(share(fuel, last.items, items));
         let per_second = share(last.fuel, 1000, last.ms.max(1));
         let output = (last.output, last.items);
-        Some(Self { seconds, start, fuel, items, per_second, output, stderr })
+        Some(Self { seconds, start, fuel, items, per_second, output, stderr, result })
     }
 
     /// Items that a chunk gets.
@@ -211,6 +222,7 @@ impl Pace {
             stderr: self.stderr.clone(),
             // One chunk of everything may be much shorter than was asked for.
             seconds: (chunks > 1).then_some(self.seconds),
+            result: self.result.clone(),
         }
     }
 }
@@ -244,7 +256,7 @@ mod tests {
                 output: 10 * *items,
             })
             .collect();
-        Pace::of(&points, seconds, String::new()).unwrap()
+        Pace::of(&points, seconds, Default::default()).unwrap()
     }
 
     #[test]
@@ -264,7 +276,7 @@ mod tests {
         let pace = pace(&[(1, 4_000, 2_000)], 10);
         assert_eq!((pace.start, pace.per_second), (0, 2_000));
         assert_eq!(pace.count(&trial(1_000, 1_000)), 5);
-        assert_eq!(Pace::of(&[], 1, String::new()), None);
+        assert_eq!(Pace::of(&[], 1, Default::default()), None);
     }
 
     #[test]

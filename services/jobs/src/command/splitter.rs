@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 
 use super::Jobs;
 use crate::error::JobsError;
-use crate::order::{limits, turn};
+use crate::order::{OUTPUT_BYTES_MAX, limits, turn};
 use crate::port::{Ran, Run};
 use crate::split::{self, Planned, SplitError};
 use crate::store;
@@ -121,6 +121,11 @@ fn in_words(outcome: Outcome, wall_ms: u64) -> String {
              places where chunks begin, and leave the work to the chunks",
             wall_ms.div_ceil(1_000)
         ),
+        Outcome::OutputOut => format!(
+            "it wrote more than {} MiB, or made more than 4,096 files and folders: write \
+             ranges to standard output instead of files, or put more into each file",
+            OUTPUT_BYTES_MAX >> 20
+        ),
         outcome => outcome.in_words(),
     }
 }
@@ -138,5 +143,16 @@ fn with_stderr(error: SplitError, stderr: &str) -> SplitError {
             SplitError::Splitter(format!("{why}\n{said}"))
         }
         (error, _) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_splitter_that_writes_too_much_is_told_of_both_limits() {
+        let words = in_words(Outcome::OutputOut, 1);
+        assert!(words.contains("more than 64 MiB, or made more than 4,096 files"), "{words}");
     }
 }

@@ -59,11 +59,13 @@ impl Jobs {
         let _turn = self.take_sample_turn(user)?;
         let pace = self.size(&program, &mut request).await?;
         let planned = self.planned(&request.spec, request.input).await?;
+        let whole = pace.is_none();
         let sample = match pace {
             Some(pace) => pace.sample(&mut request.spec.split, &planned.plan),
             None => self.sample(&program, &request, &planned.plan).await?,
         };
-        let merging = self.try_merger(&program, &request, &planned.plan).await?;
+        let merged = (&sample.result, whole);
+        let merging = self.try_merges(&program, &request, &planned.plan, merged).await?;
         let quote = self.price(user, &request, &planned, (sample, merging)).await?;
         let mut db = parts.log.pool().begin().await?;
         let stored = StoredQuote {
@@ -117,6 +119,7 @@ impl Jobs {
             split: medusa_api::SplitPreview {
                 chunks,
                 bytes,
+                largest,
                 in_words: preview(&planned.plan, request, &sample),
             },
             low: priced.low,
@@ -446,6 +449,7 @@ mod tests {
             cpu_ms: 1,
             stderr: String::new(),
             seconds: None,
+            result: bytes::Bytes::new(),
         };
         let of = |largest, merging| transfer(&prices, (&plan, largest), &sample, merging);
         // 1, 2, 3, 9 and 90 MiB with their results, of which one is free and 20 are charged.

@@ -115,8 +115,9 @@ impl Jobs {
     /// stopped. Bytes that are there already are not read again.
     ///
     /// # Errors
-    /// [`JobsError::UploadGap`] when no part may begin there, [`JobsError::Blob`] when it is too
-    /// large, or goes beyond the end or into bytes that are there.
+    /// [`JobsError::UploadGap`] when no part may begin there, [`JobsError::UploadSmall`] when it is
+    /// not worth keeping, [`JobsError::Blob`] when it is too large, or goes beyond the end or into
+    /// bytes that are there.
     pub(crate) async fn add_part<S, E>(
         &self,
         user: UserId,
@@ -139,14 +140,15 @@ impl Jobs {
         let bytes = blobs.put_part(part, body, PART_BYTES_MAX.min(room)).await?;
         let now = self.parts.clock.now();
         // Crumbs of a line that breaks all the time are not worth a file each.
-        let worth = bytes == room || bytes >= KEPT_BYTES_MIN;
+        if bytes != room && bytes < KEPT_BYTES_MIN {
+            blobs.drop_part(part).await?;
+            return Err(JobsError::UploadSmall { came: bytes, least: KEPT_BYTES_MIN.min(room) });
+        }
         let mut db = self.parts.log.pool().begin().await?;
-        let added = worth
-            && bytes > 0
-            && store::upload::add_part(&mut db, id, (first, bytes), part, now).await?;
+        let added = store::upload::add_part(&mut db, id, (first, bytes), part, now).await?;
         db.commit().await?;
         if !added {
-            // Too little came, or somebody else brought it meanwhile.
+            // Somebody else brought it meanwhile.
             blobs.drop_part(part).await?;
         }
         self.upload_state(user, id).await

@@ -27,10 +27,10 @@ pub(crate) struct ArchiveQuery {
 pub(crate) async fn run(
     jobs: web::Data<Jobs>,
     who: Principal,
-    path: web::Path<(JobId, u32)>,
+    path: web::Path<(JobId, ChunkIndex)>,
 ) -> Result<web::Json<ChunkRun>, ApiError> {
-    let (id, index) = path.into_inner();
-    Ok(web::Json(jobs.chunk_run(&who, id, ChunkIndex(index)).await?))
+    let (id, index) = *path;
+    Ok(web::Json(jobs.chunk_run(&who, id, index).await?))
 }
 
 /// The bytes that a chunk's run reads at a place of `inputs` of its description. For the job's
@@ -40,12 +40,12 @@ pub(crate) async fn run(
 pub(crate) async fn input(
     jobs: web::Data<Jobs>,
     who: Principal,
-    path: web::Path<(JobId, u32, usize)>,
+    path: web::Path<(JobId, ChunkIndex, usize)>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, index, place) = path.into_inner();
     let mut answer = HttpResponse::Ok();
     as_download(&mut answer, "application/octet-stream", "input");
-    Ok(match jobs.chunk_input(&who, (id, ChunkIndex(index)), place).await? {
+    Ok(match jobs.chunk_input(&who, (id, index), place).await? {
         Source::Bytes(bytes) => answer.body(bytes),
         Source::Headed { head, sha256, offset, len, .. } => {
             let range = (offset, offset.saturating_add(len));
@@ -64,10 +64,10 @@ pub(crate) async fn input(
 pub(crate) async fn files(
     jobs: web::Data<Jobs>,
     who: Principal,
-    path: web::Path<(JobId, u32)>,
+    path: web::Path<(JobId, ChunkIndex)>,
 ) -> Result<web::Json<ChunkFiles>, ApiError> {
-    let (id, index) = path.into_inner();
-    Ok(web::Json(jobs.chunk_files(&who, id, ChunkIndex(index)).await?))
+    let (id, index) = *path;
+    Ok(web::Json(jobs.chunk_files(&who, id, index).await?))
 }
 
 /// A file that a chunk wrote to `/out`; its name may have slashes. For the job's owner and admins.
@@ -77,10 +77,10 @@ pub(crate) async fn files(
 pub(crate) async fn file(
     jobs: web::Data<Jobs>,
     who: Principal,
-    path: web::Path<(JobId, u32, String)>,
+    path: web::Path<(JobId, ChunkIndex, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, index, name) = path.into_inner();
-    let content = jobs.chunk_file(&who, (id, ChunkIndex(index)), &name).await?;
+    let content = jobs.chunk_file(&who, (id, index), &name).await?;
     Ok(saved(content, name.rsplit('/').next().unwrap_or_default()))
 }
 
@@ -91,10 +91,9 @@ pub(crate) async fn file(
 pub(crate) async fn stdout(
     jobs: web::Data<Jobs>,
     who: Principal,
-    path: web::Path<(JobId, u32)>,
+    path: web::Path<(JobId, ChunkIndex)>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, index) = path.into_inner();
-    let content = jobs.chunk_file(&who, (id, ChunkIndex(index)), "").await?;
+    let content = jobs.chunk_file(&who, *path, "").await?;
     Ok(saved(content, "stdout"))
 }
 
@@ -106,11 +105,10 @@ pub(crate) async fn stdout(
 pub(crate) async fn bundle(
     jobs: web::Data<Jobs>,
     who: Principal,
-    path: web::Path<(JobId, u32)>,
+    path: web::Path<(JobId, ChunkIndex)>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, index) = path.into_inner();
-    let found = jobs.chunk_bundle(&who, (id, ChunkIndex(index))).await?;
+    let found = jobs.chunk_bundle(&who, *path).await?;
     let (hash, size) = (found.sha256, found.size);
     send_blob(&jobs, &req, hash, size, "application/octet-stream", Some("chunk.bundle"))
 }

@@ -40,11 +40,11 @@ pub(crate) async fn program(
 pub(crate) async fn chunk_program(
     jobs: web::Data<Jobs>,
     who: Principal,
-    path: web::Path<(JobId, u32)>,
+    path: web::Path<(JobId, ChunkIndex)>,
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, index) = path.into_inner();
-    let found = jobs.program_of_chunk(&who, id, ChunkIndex(index)).await?;
+    let (id, index) = *path;
+    let found = jobs.program_of_chunk(&who, id, index).await?;
     send_blob(&jobs, &req, found.sha256, found.size, "application/wasm", Some("program.wasm"))
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn compare(
     who: Principal,
     path: web::Path<(JobId, JobId)>,
 ) -> Result<web::Json<Comparison>, ApiError> {
-    let (left, right) = path.into_inner();
+    let (left, right) = *path;
     Ok(web::Json(jobs.compare(&who, left, right).await?))
 }
 

@@ -3,7 +3,7 @@
 
 use actix_web::{HttpResponse, get, web};
 use askama::Template;
-use medusa_api::{AttemptEnd, AuditHead, ChunkState, Problem, TimelineBar, TimelineRow, Verdict};
+use medusa_api::{AttemptEnd, AuditHead, ChunkState, Problem, TimelineBar, TimelineRow};
 use medusa_eventlog::Auditor;
 use medusa_platform::{ApiError, Principal};
 use medusa_types::{Credits, JobId, Timestamp};
@@ -65,15 +65,6 @@ fn state(state: &ChunkState) -> &'static str {
         ChunkState::Verified => "verified",
         ChunkState::Unverified => "unverified",
         ChunkState::Failed => "failed",
-    }
-}
-
-fn verdict(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Agreed => "copies agreed",
-        Verdict::Refereed => "decided by the server's own run",
-        Verdict::Trusted => "one copy, trusted for its agent's record",
-        Verdict::Unverified => "one copy, not checked",
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn state(
 /// The part of an upload that begins at this byte. What is there already is taken for a repetition.
 #[utoipa::path(tag = "inputs", request_body = String, responses(
     (status = 200, body = Upload), (status = 404, body = Problem), (status = 409, body = Problem),
-    (status = 413, body = Problem)))]
+    (status = 413, body = Problem), (status = 422, body = Problem)))]
 #[put("/v1/uploads/{id}/parts/{first}")]
 pub(crate) async fn part(
     jobs: web::Data<Jobs>,

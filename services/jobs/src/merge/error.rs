@@ -27,6 +27,16 @@ pub enum MergeError {
         /// Some of the files that chunks wrote instead.
         wrote: Vec<String>,
     },
+    /// What sample chunks wrote does not fit the rule.
+    #[error("{said}")]
+    Misfit {
+        /// The place of the rule in the job's description.
+        rule: usize,
+        /// No sample wrote the file that it merges.
+        missing: bool,
+        /// What does not fit, what was written, and what to do.
+        said: String,
+    },
     /// The object store failed.
     #[error("the object store failed during the merge")]
     Store(#[source] BlobError),
@@ -43,15 +53,24 @@ impl MergeError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Failed { .. } => "jobs.merge_failed",
-            Self::Missing { .. } => "jobs.merge_file_missing",
+            Self::Failed { .. } | Self::Misfit { missing: false, .. } => "jobs.merge_failed",
+            Self::Missing { .. } | Self::Misfit { missing: true, .. } => "jobs.merge_file_missing",
             Self::Store(_) | Self::Write(_) | Self::Stopped(_) => "platform.internal",
+        }
+    }
+
+    /// Where the mistake is, as a JSON pointer.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        match self {
+            Self::Misfit { rule, .. } => format!("/spec/merge/{rule}"),
+            _ => "/merge".to_owned(),
         }
     }
 }
 
 /// What there is instead, and what to do.
-fn instead(names: &[String]) -> String {
+pub(super) fn instead(names: &[String]) -> String {
     if names.is_empty() {
         return "they wrote no files at all: write it, or merge standard output (an empty name)"
             .to_owned();

@@ -16,6 +16,7 @@ mod pnm;
 mod rows;
 mod run;
 mod stitch;
+pub(crate) mod tried;
 
 #[cfg(test)]
 mod tests;

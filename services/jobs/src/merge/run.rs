@@ -22,9 +22,9 @@ const RESULT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// Bundles that are read ahead: most are small, and the store may be far away.
 const READ_AHEAD: usize = 8;
 /// Names of other files that a message lists.
-const NAMES_MAX: usize = 8;
+pub(super) const NAMES_MAX: usize = 8;
 /// Jobs that are merged at the same time.
-static MERGES: Semaphore = Semaphore::const_new(4);
+pub(super) static MERGES: Semaphore = Semaphore::const_new(4);
 
 /// Puts the results together: `outputs` are the bundles of all chunks, in chunk order.
 ///
@@ -82,10 +82,11 @@ impl Work {
         let mut seen = Seen::default();
         let mut writer = BlobWriter::new(&self.blobs, RESULT_BYTES_MAX, &trouble);
         let mut pieces = self.pieces(&rule.file, &mut store_error, &mut seen);
-        let stored = self.put_together(rule, &mut pieces, &mut writer).and_then(|()| {
-            let (sha256, size) = writer.finish()?;
-            Ok(FileRef { name: rule.to.clone(), sha256, size })
-        });
+        let stored = put_together(rule, (&self.plan, self.outputs.len()), &mut pieces, &mut writer)
+            .and_then(|()| {
+                let (sha256, size) = writer.finish()?;
+                Ok(FileRef { name: rule.to.clone(), sha256, size })
+            });
         drop(pieces);
         let fault = match stored {
             Ok(file) if rule.file.is_empty() || seen.found => return Ok(file),
@@ -111,23 +112,6 @@ impl Work {
         })
     }
 
-    fn put_together(
-        &self,
-        rule: &MergeRule,
-        pieces: Pieces<'_>,
-        out: &mut dyn Write,
-    ) -> Result<(), Fault> {
-        match rule.how {
-            MergeHow::Concat => join::concat(pieces, out),
-            MergeHow::Zip => archive::zip(&rule.file, self.outputs.len(), pieces, out),
-            MergeHow::Csv => rows::csv(rule.sort, pieces, out),
-            MergeHow::Sum => rows::sum(pieces, out),
-            MergeHow::Mean => rows::mean(pieces, out),
-            MergeHow::Json => json::array(pieces, out),
-            MergeHow::Tiles => stitch::tiles(&self.plan, pieces, out),
-        }
-    }
-
     /// The entry `file` of each bundle. Reads a few bundles ahead of the one that is asked for.
     fn pieces<'a>(
         &'a self,
@@ -151,6 +135,24 @@ impl Work {
             seen.note(&bundle, piece.is_some());
             Ok(piece)
         })
+    }
+}
+
+/// Writes what the rule makes of the pieces of so many chunks of a plan.
+pub(super) fn put_together(
+    rule: &MergeRule,
+    (plan, chunks): (&Plan, usize),
+    pieces: Pieces<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Fault> {
+    match rule.how {
+        MergeHow::Concat => join::concat(pieces, out),
+        MergeHow::Zip => archive::zip(&rule.file, chunks, pieces, out),
+        MergeHow::Csv => rows::csv(rule.sort, pieces, out),
+        MergeHow::Sum => rows::sum(pieces, out),
+        MergeHow::Mean => rows::mean(pieces, out),
+        MergeHow::Json => json::array(pieces, out),
+        MergeHow::Tiles => stitch::tiles(plan, pieces, out),
     }
 }
 

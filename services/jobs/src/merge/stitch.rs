@@ -43,6 +43,26 @@ pub(super) fn tiles(plan: &Plan, pieces: Pieces<'_>, out: &mut dyn Write) -> Res
     Ok(png.finish()?)
 }
 
+/// Whether a piece is a picture of its tile's core; says why where it is none.
+pub(super) fn fits(tile: &ChunkInput, piece: &[u8]) -> Result<(), String> {
+    let core = pnm::read(piece).map_err(|why| format!("it wrote {why}"))?;
+    left_of(tile, &core).map(|_| ())
+}
+
+/// Where the core of this tile begins in its row of the picture, if it is as large as it should be.
+fn left_of(tile: &ChunkInput, core: &Pnm<'_>) -> Result<u32, String> {
+    let ChunkInput::Tile { core_x, core_width, core_height, .. } = *tile else {
+        return Err("it is no tile".to_owned());
+    };
+    if (core.width, core.height) == (core_width, core_height) {
+        return Ok(core_x);
+    }
+    Err(format!(
+        "it wrote a picture of {} x {} pixels instead of {core_width} x {core_height}",
+        core.width, core.height
+    ))
+}
+
 /// One row of tiles.
 struct Band {
     width: u32,
@@ -57,24 +77,16 @@ impl Band {
 
     /// Places a core; says whether it was the last of its row.
     fn place(&mut self, tile: &ChunkInput, core: &Pnm<'_>) -> Result<bool, String> {
-        let ChunkInput::Tile { core_x, core_width, core_height, .. } = *tile else {
-            return Err("it is no tile".to_owned());
-        };
-        if (core.width, core.height) != (core_width, core_height) {
-            return Err(format!(
-                "it wrote a picture of {} x {} pixels instead of {core_width} x {core_height}",
-                core.width, core.height
-            ));
-        }
+        let core_x = left_of(tile, core)?;
         if core.samples != self.samples {
             return Err("it wrote grey where others wrote colour, or the reverse".to_owned());
         }
         let bytes = |pixels: u32| {
             usize::try_from(u64::from(pixels).saturating_mul(self.samples.into())).unwrap_or(0)
         };
-        let (stride, left, len) = (bytes(self.width), bytes(core_x), bytes(core_width));
+        let (stride, left, len) = (bytes(self.width), bytes(core_x), bytes(core.width));
         if core_x == 0 {
-            let rows = usize::try_from(core_height).unwrap_or(0);
+            let rows = usize::try_from(core.height).unwrap_or(0);
             self.pixels.clear();
             self.pixels.resize(stride.saturating_mul(rows), 0);
         }
@@ -84,6 +96,6 @@ impl Band {
                 target.copy_from_slice(source);
             }
         }
-        Ok(core_x.saturating_add(core_width) >= self.width)
+        Ok(core_x.saturating_add(core.width) >= self.width)
     }
 }

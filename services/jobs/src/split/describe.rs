@@ -13,6 +13,8 @@ use super::scan::SCANS;
 
 /// Bytes that must be text for the whole to be called so.
 const SAMPLE_BYTES: u64 = 64 * 1024;
+/// Bytes that are shown of what is described at a glance.
+const BEGIN_BYTES: usize = 40;
 
 /// Describes an upload, like `grey PNG picture 512 x 512` or `zip archive of 6 files`. What cannot
 /// be split is said here already, so that nobody fills in a form for nothing.
@@ -57,6 +59,32 @@ fn in_words(blob: &BlobReader, size: u64) -> io::Result<String> {
         return Ok(format!("text of {}", counted(lines(blob.clone())?, "line")));
     }
     Ok(counted(size, "byte"))
+}
+
+/// What these bytes are, at a glance: `text of 12 bytes that begins "id,name\n1"`.
+pub(crate) fn glance(bytes: &[u8]) -> String {
+    let size = counted(u64::try_from(bytes.len()).unwrap_or(u64::MAX), "byte");
+    let head = bytes.get(..BEGIN_BYTES).unwrap_or(bytes);
+    if bytes.is_empty() {
+        return "nothing".to_owned();
+    }
+    if picture::Kind::of(bytes).is_some() {
+        return match picture::glance(io::Cursor::new(bytes)) {
+            Ok(Glance { width, height, samples, kind }) => {
+                format!("a {samples} {kind} picture {width} x {height}")
+            }
+            Err(error) => format!("a picture that cannot be read: {error}"),
+        };
+    }
+    if let Some(kind) = Kind::of(bytes) {
+        return format!("a {} of {size}", kind.in_words());
+    }
+    if is_text(head) {
+        let begin = String::from_utf8_lossy(head);
+        return format!("text of {size} that begins {:?}", begin.trim_end_matches('\u{fffd}'));
+    }
+    let begin: Vec<String> = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{size} that are no text and begin {}", begin.join(" "))
 }
 
 fn lines(mut text: BlobReader) -> io::Result<u64> {
@@ -110,6 +138,24 @@ mod tests {
             assert_eq!(counted(n, "line"), expected);
         }
         assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn bytes_are_described_at_a_glance() {
+        for (bytes, expected) in [
+            (b"".as_slice(), "nothing"),
+            (b"a,b\n1,2\n", r#"text of 8 bytes that begins "a,b\n1,2\n""#),
+            (b"P5 2 1 255\n\0\0", "a grey PGM picture 2 x 1"),
+            (b"PK\x03\x04", "a zip archive of 4 bytes"),
+            (b"\0\x01\xff", "3 bytes that are no text and begin 00 01 ff"),
+        ] {
+            assert_eq!(glance(bytes), expected);
+        }
+        let long = "gr\u{fc}n ".repeat(100);
+        assert_eq!(
+            glance(long.as_bytes()),
+            format!("text of 600 bytes that begins {:?}", long.get(..40).unwrap())
+        );
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) mod tests;
 pub(crate) use blob_io::{BlobWriter, Trouble, in_turn};
 pub use chunks::{ChunkInputs, Ranges, Rule, Steps, Tiles};
 pub use describe::describe;
+pub(crate) use describe::glance;
 pub use error::SplitError;
 pub use inputs::{Inputs, Resolved, Source};
 pub use json::Axis;

@@ -13,7 +13,17 @@ pub(crate) mod runtime;
 pub(crate) mod submission;
 pub(crate) mod upload;
 
-use medusa_types::Sha256Hash;
+use medusa_types::{Sha256Hash, UserId};
+use sqlx::PgConnection;
+
+/// Lets one transaction at a time decide whether a person's program is new.
+pub(crate) async fn lock_programs(db: &mut PgConnection, owner: UserId) -> sqlx::Result<()> {
+    let owner = owner.0.to_string();
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('programs:' || $1, 0))", owner)
+        .execute(db)
+        .await?;
+    Ok(())
+}
 
 /// A digest column. The tables only ever get 32 bytes.
 pub(crate) fn hash(bytes: &[u8]) -> Sha256Hash {

@@ -51,6 +51,21 @@ struct Row {
     calling: Option<serde_json::Value>,
 }
 
+/// The programs of a condition, each as a [`Row`].
+macro_rules! programs {
+    ($condition:literal, $($value:expr),+) => {
+        sqlx::query_as!(
+            Row,
+            r#"select p.program_id, p.name, p.sha256, p.size, p.created_at, p.script, p.script_size,
+               p.runtime, p.runtime_version, r.calling as "calling?"
+           from program p
+           left join runtime r on r.name = p.runtime and r.version = p.runtime_version
+           where "# + $condition,
+            $($value),+
+        )
+    };
+}
+
 impl Row {
     fn program(self) -> Result<Program, JobsError> {
         let runtime = self.runtime.zip(self.runtime_version).zip(self.calling);
@@ -81,18 +96,9 @@ pub(crate) async fn usable(
     id: ProgramId,
     user: UserId,
 ) -> Result<Option<Program>, JobsError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"select p.program_id, p.name, p.sha256, p.size, p.created_at, p.script, p.script_size,
-               p.runtime, p.runtime_version, r.calling as "calling?"
-           from program p
-           left join runtime r on r.name = p.runtime and r.version = p.runtime_version
-           where p.program_id = $1 and (p.owner_id = $2 or p.is_public)"#,
-        id.0,
-        user.0
-    )
-    .fetch_optional(db)
-    .await?;
+    let row = programs!(r#"p.program_id = $1 and (p.owner_id = $2 or p.is_public)"#, id.0, user.0)
+        .fetch_optional(db)
+        .await?;
     row.map(Row::program).transpose()
 }
 
@@ -105,13 +111,8 @@ pub(crate) async fn same(
     upload: &ProgramUpload,
     public: bool,
 ) -> Result<Option<Program>, JobsError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"select p.program_id, p.name, p.sha256, p.size, p.created_at, p.script, p.script_size,
-               p.runtime, p.runtime_version, r.calling as "calling?"
-           from program p
-           left join runtime r on r.name = p.runtime and r.version = p.runtime_version
-           where p.owner_id = $1 and p.is_public = $3 and p.name = $4
+    let row = programs!(
+        r#"p.owner_id = $1 and p.is_public = $3 and p.name = $4
              and coalesce(p.script, p.sha256) = $5 and p.runtime is not distinct from $6
              and r.retired_at is null
              and (p.program_id = $2
@@ -134,13 +135,8 @@ pub(crate) async fn of_owner(
     db: &mut PgConnection,
     user: UserId,
 ) -> Result<Vec<Program>, JobsError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select p.program_id, p.name, p.sha256, p.size, p.created_at, p.script, p.script_size,
-               p.runtime, p.runtime_version, r.calling as "calling?"
-           from program p
-           left join runtime r on r.name = p.runtime and r.version = p.runtime_version
-           where p.owner_id = $1 and not p.is_public order by p.program_id desc limit 100"#,
+    let rows = programs!(
+        r#"p.owner_id = $1 and not p.is_public order by p.program_id desc limit 100"#,
         user.0
     )
     .fetch_all(db)

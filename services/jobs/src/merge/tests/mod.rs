@@ -2,6 +2,7 @@
 
 mod partitions;
 mod tables;
+mod tried;
 mod whole;
 
 use crate::merge::error::{Fault, Piece, Pieces};
