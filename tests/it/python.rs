@@ -16,16 +16,17 @@ use crate::harness::{
     Folder, House, Person, RealAgent, checkout, chunks, example_file, program, range, run,
 };
 
-/// The module of the interpreter.
-const MODULE: &str = "e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763.wasm";
-
-/// Where it is, fetched if it must be.
+/// The module of the interpreter, fetched if it must be.
 fn module() -> PathBuf {
-    let script = checkout().join("crates/sandbox/tests/programs/fetch.py");
+    let programs = checkout().join("crates/sandbox/tests/programs");
+    let script = programs.join("fetch.py");
     let output = Command::new("python3").arg(script).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the interpreter could not be fetched: {said}");
-    Path::new(String::from_utf8(output.stdout).unwrap().trim_end()).join(MODULE)
+    let pinned = std::fs::read_to_string(programs.join("modules.txt")).unwrap();
+    let line = pinned.lines().find(|line| line.contains("/python-")).unwrap();
+    let digest = line.split(' ').next().unwrap();
+    Path::new(String::from_utf8(output.stdout).unwrap().trim_end()).join(format!("{digest}.wasm"))
 }
 
 /// Copies what was compiled in earlier tests; an engine finds its own and leaves the rest.
