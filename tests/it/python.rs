@@ -29,24 +29,29 @@ fn module() -> PathBuf {
     Path::new(String::from_utf8(output.stdout).unwrap().trim_end()).join(format!("{digest}.wasm"))
 }
 
-/// Copies what was compiled in earlier tests; an engine finds its own and leaves the rest.
-fn copy_compiled(to: &Path) {
+/// Copies what was compiled; an engine finds its own and leaves the rest.
+fn copy_compiled(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    let target = program("medusa-server").parent().unwrap().parent().unwrap().to_owned();
-    for folder in std::fs::read_dir(target.join("tmp/programs")).into_iter().flatten() {
-        for entry in std::fs::read_dir(folder.unwrap().path()).into_iter().flatten() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_file() {
-                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-            }
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     }
+}
+
+/// Where a house keeps what it compiled.
+fn compiled(house: &House) -> PathBuf {
+    house.data().join("compiled")
 }
 
 /// A house that offers Python.
 async fn offering() -> House {
     let house = House::open().await;
-    copy_compiled(&house.data().join("compiled"));
+    let target = program("medusa-server").parent().unwrap().parent().unwrap().to_owned();
+    for folder in std::fs::read_dir(target.join("tmp/programs")).into_iter().flatten() {
+        copy_compiled(&folder.unwrap().path(), &compiled(&house));
+    }
     let mut command = house.command();
     command.args(["runtime", "add", "python", "--file"]).arg(module()).stdin(Stdio::null());
     let added = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -54,10 +59,10 @@ async fn offering() -> House {
     house
 }
 
-/// An agent that has compiled the runtime before.
+/// An agent that has what the house compiled.
 async fn agent(house: &House, owner: &Person) -> RealAgent {
     let folder = Folder::new();
-    copy_compiled(&folder.path().join("code"));
+    copy_compiled(&compiled(house), &folder.path().join("code"));
     house.agent_in(owner, folder).await
 }
 
@@ -133,7 +138,7 @@ async fn a_python_script_is_run_verified_and_replayed() {
 /// A chunk gives the same on the consumer's own machine.
 fn replayed(house: &House, consumer: &Person, job: &str) {
     let folder = Folder::new();
-    copy_compiled(&folder.path().join("cache/compiled"));
+    copy_compiled(&compiled(house), &folder.path().join("cache/compiled"));
     let output = Command::new(program("medusa"))
         .args(["replay", job, "1", "--json"])
         .env("MEDUSA_URL", &house.url)
