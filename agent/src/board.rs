@@ -8,16 +8,23 @@ use medusa_types::Outcome;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
+use crate::rules::{Readings, Scope, Verdict};
+use crate::settings::Settings;
 use crate::state::{Account, ChunkView, Connection, Phase, Tally, View};
 use crate::{chance, disk};
 
 /// Keeps the state.
 #[derive(Debug)]
 pub(crate) struct Board {
-    file: PathBuf,
+    data: PathBuf,
     view: watch::Sender<View>,
-    /// Whether the server is told to give nothing: the switch, or the end that is near.
+    /// Whether the server is told to give nothing, by the switch or by the rules.
     closed: watch::Sender<bool>,
+    settings: watch::Sender<Settings>,
+    /// The rules do not count: this machine lends always.
+    pub(crate) always: bool,
+    /// The switch was turned, or a limit changed: the rules are asked at once.
+    pub(crate) turned: Notify,
     /// The owner wants another identity.
     pub(crate) enrol: Notify,
     /// Somebody looks at the earnings.
@@ -37,14 +44,16 @@ struct Kept {
 impl Board {
     /// A board that goes on where the last one of this data directory ended. The agent is paused
     /// unless its owner started it before, or `start` says so now.
-    pub(crate) fn open(data: &Path, start: bool, name: &str, slots: u32) -> Self {
-        let file = data.join("state.json");
-        let kept = load(&file);
+    pub(crate) fn open(data: &Path, (start, always): (bool, bool), name: &str, slots: u32) -> Self {
+        let kept = load(&file(data));
         let paused = !(kept.started || start);
         let view = View {
             connection: Connection::Connecting,
             paused,
             finishing: false,
+            leaving: false,
+            verdict: None,
+            readings: Readings::default(),
             server: String::new(),
             name: name.to_owned(),
             slots,
@@ -54,9 +63,12 @@ impl Board {
             account: None,
         };
         let board = Self {
-            file,
+            data: data.to_owned(),
             view: watch::Sender::new(view),
-            closed: watch::Sender::new(paused),
+            closed: watch::Sender::new(true),
+            settings: watch::Sender::new(Settings::load(data)),
+            always,
+            turned: Notify::new(),
             enrol: Notify::new(),
             looked: Notify::new(),
         };
@@ -85,25 +97,93 @@ impl Board {
 
     /// Turns the switch, and keeps it for the next start.
     pub(crate) fn set_paused(&self, paused: bool) {
-        let is_new = |view: &mut View| std::mem::replace(&mut view.paused, paused) != paused;
-        if self.view.send_if_modified(is_new) {
-            self.tell();
-            self.keep();
-            tracing::info!("{}", if paused { "paused: no new work" } else { "started" });
+        self.switch(paused, false, if paused { "paused" } else { "started" });
+    }
+
+    /// Takes no new work, and is off when what is under way is done; the next start is off.
+    pub(crate) fn finish(&self) {
+        if !self.view.borrow().paused {
+            self.switch(false, true, "finishing: no new work");
         }
     }
 
-    /// Takes no new work until the end; the switch stays as it is for the next start.
-    pub(crate) fn finish(&self) {
-        self.view.send_modify(|view| view.finishing = true);
+    fn switch(&self, paused: bool, finishing: bool, words: &str) {
+        let is_new = |view: &mut View| {
+            let is_other = (view.paused, view.finishing) != (paused, finishing);
+            (view.paused, view.finishing) = (paused, finishing);
+            is_other
+        };
+        if self.view.send_if_modified(is_new) {
+            self.tell();
+            self.keep();
+            tracing::info!("{words}");
+        }
+    }
+
+    /// Takes no new work until the program ends; the switch stays as it is for the next start.
+    pub(crate) fn leave(&self) {
+        self.view.send_modify(|view| view.leaving = true);
         self.tell();
     }
 
-    fn tell(&self) {
-        let closed = {
-            let view = self.view.borrow();
-            view.paused || view.finishing
+    /// The limits as the lender set them.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.borrow().clone()
+    }
+
+    /// The limits that the rules go by.
+    pub(crate) fn limits(&self) -> Settings {
+        let settings = self.settings.borrow();
+        if self.always { settings.always() } else { settings.clone() }
+    }
+
+    /// Changes limits, and keeps them for the next start.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Settings)) {
+        let changed = {
+            let mut settings = self.settings();
+            change(&mut settings);
+            settings.in_range()
         };
+        if let Err(error) = changed.save(&self.data) {
+            tracing::warn!(%error, "the limits could not be kept for the next start");
+        }
+        self.settings.send_replace(changed);
+        self.turned.notify_one();
+    }
+
+    /// The rules have decided; each change of their reasons is logged once.
+    pub(crate) fn ruled(&self, verdict: Verdict, readings: Readings) {
+        let words = |verdict: &Verdict| -> Vec<std::mem::Discriminant<_>> {
+            verdict.why.iter().map(std::mem::discriminant).collect()
+        };
+        let is_new = {
+            let view = self.view.borrow();
+            let before = view.verdict.as_ref();
+            before.is_some_and(|before| words(before) != words(&verdict))
+        };
+        if is_new {
+            let why: Vec<_> = verdict.why.iter().map(ToString::to_string).collect();
+            match verdict.scope {
+                Scope::Run => tracing::info!(why = why.join(", "), "free to compute"),
+                Scope::Hold => tracing::info!("no new work: {}", why.join(", ")),
+                Scope::Freeze => tracing::info!("paused: {}", why.join(", ")),
+            }
+        }
+        self.view.send_if_modified(|view| {
+            let is_other = view.verdict.as_ref() != Some(&verdict) || view.readings != readings;
+            (view.verdict, view.readings) = (Some(verdict), readings);
+            is_other
+        });
+        self.close();
+    }
+
+    fn tell(&self) {
+        self.close();
+        self.turned.notify_one();
+    }
+
+    fn close(&self) {
+        let closed = self.view.borrow().scope() != Scope::Run;
         self.closed.send_if_modified(|now| std::mem::replace(now, closed) != closed);
     }
 
@@ -170,18 +250,25 @@ impl Board {
         self.view.borrow().chunks.keys().cloned().collect()
     }
 
+    /// The leases whose result is not on its way.
+    pub(crate) fn unfinished(&self) -> Vec<String> {
+        let view = self.view.borrow();
+        let open = view.chunks.iter().filter(|(_, chunk)| chunk.phase != Phase::Reporting);
+        open.map(|(lease, _)| lease.clone()).collect()
+    }
+
     /// Writes down what must survive.
     pub(crate) fn keep(&self) {
         let kept = {
             let view = self.view.borrow();
             let Tally { day, done, failed } = view.tally;
-            Kept { started: !view.paused, day, done, failed }
+            Kept { started: !view.paused && !view.finishing, day, done, failed }
         };
         let written = serde_json::to_vec(&kept)
             .map_err(std::io::Error::from)
-            .and_then(|content| disk::write(&self.file, &content));
+            .and_then(|content| disk::write(&file(&self.data), &content));
         if let Err(error) = written {
-            tracing::warn!(%error, file = %self.file.display(), "the state could not be kept");
+            tracing::warn!(%error, data = %self.data.display(), "the state could not be kept");
         }
     }
 }
@@ -199,6 +286,10 @@ impl Tally {
     }
 }
 
+fn file(data: &Path) -> PathBuf {
+    data.join("state.json")
+}
+
 /// What was kept. A damaged file is like none: then the agent starts paused.
 fn load(file: &Path) -> Kept {
     let content = disk::read(file).ok().flatten().unwrap_or_default();
@@ -211,7 +302,14 @@ mod tests {
     use crate::scratch::Scratch;
 
     fn open(scratch: &Scratch, start: bool) -> Board {
-        Board::open(scratch.path(), start, "desk", 2)
+        let board = Board::open(scratch.path(), (start, false), "desk", 2);
+        board.ruled(free(), Readings::default());
+        board
+    }
+
+    fn free() -> Verdict {
+        let (scope, why, unknown) = (Scope::Run, Vec::new(), Vec::new());
+        Verdict { scope, slots: 2, memory_mib: 512, why, unknown, next: None }
     }
 
     #[test]
@@ -232,13 +330,51 @@ mod tests {
     fn the_end_of_a_day_is_no_pause() {
         let scratch = Scratch::new();
         let board = open(&scratch, true);
-        board.finish();
+        board.leave();
         assert!(*board.watch_closed().borrow(), "nothing new is taken");
         board.set_paused(true);
         board.set_paused(false);
         assert!(*board.watch_closed().borrow(), "nothing new is taken whatever the switch says");
         board.keep();
         assert!(!open(&scratch, false).view().paused, "the next start goes on");
+    }
+
+    #[test]
+    fn a_finished_agent_is_off_until_its_owner_goes_on() {
+        let scratch = Scratch::new();
+        let board = open(&scratch, true);
+        board.finish();
+        assert!(*board.watch_closed().borrow() && board.view().scope() == Scope::Hold);
+        assert!(open(&scratch, false).view().paused, "the next start waits for a press");
+        board.set_paused(false);
+        assert!(!*board.watch_closed().borrow(), "the owner goes on");
+        assert!(!open(&scratch, false).view().paused);
+        board.set_paused(true);
+        board.finish();
+        assert!(!board.view().finishing, "there is nothing to finish");
+    }
+
+    #[test]
+    fn the_rules_close_and_open() {
+        let scratch = Scratch::new();
+        let board = Board::open(scratch.path(), (true, false), "desk", 2);
+        assert!(*board.watch_closed().borrow(), "nothing is known about the machine yet");
+        board.ruled(free(), Readings::default());
+        assert!(!*board.watch_closed().borrow());
+        let frozen = Verdict { scope: Scope::Freeze, slots: 0, ..free() };
+        board.ruled(frozen, Readings::default());
+        assert!(*board.watch_closed().borrow());
+    }
+
+    #[test]
+    fn limits_survive_a_restart_and_are_in_their_range() {
+        let scratch = Scratch::new();
+        open(&scratch, false).set(|limits| limits.idle_min = 9_999);
+        let board = open(&scratch, false);
+        assert_eq!(board.settings().idle_min, 240);
+        assert_eq!(board.limits(), board.settings());
+        let always = Board::open(scratch.path(), (false, true), "desk", 2);
+        assert!(always.limits().on_battery && !always.settings().on_battery);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct RunArgs {
     /// Chunks to run at the same time [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub slots: Option<u32>,
-    /// Memory to lend [default: half of the machine's]
+    /// Memory to lend [default: the page's limit for a machine that nobody uses]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(16..=16_777_216))]
     pub memory_mib: Option<u64>,
     /// The machine's name when it is enrolled [default: its host name]
@@ -30,6 +30,9 @@ pub struct RunArgs {
     /// Take work at once; without it the agent waits for a press on start, the first time
     #[arg(long)]
     pub start: bool,
+    /// Lend whatever the comfort rules say; the switch and a snooze still hold
+    #[arg(long)]
+    pub always: bool,
     /// Enrol again, although there is an identity
     #[arg(long)]
     pub enrol: bool,
@@ -53,12 +56,16 @@ pub struct Config {
     pub data: PathBuf,
     /// Chunks at the same time.
     pub slots: u32,
-    /// Memory that all running chunks share, in bytes.
-    pub memory_bytes: u64,
+    /// Memory that all running chunks share, in bytes, if it is not what the limits say.
+    pub memory_bytes: Option<u64>,
     /// The proposed name.
     pub name: String,
     /// Take work at once.
     pub start: bool,
+    /// Ignore the comfort rules.
+    pub always: bool,
+    /// Where the system's own files are: `/`.
+    pub root: PathBuf,
     /// Enrol although there is an identity.
     pub enrol: bool,
     /// Port of the local page.
@@ -100,11 +107,11 @@ impl RunArgs {
                 None => data_home(self.xdg_data_home)?.join("medusa-agent"),
             },
             slots: self.slots.unwrap_or_else(|| u32::try_from(cores).unwrap_or(1)),
-            memory_bytes: self
-                .memory_mib
-                .map_or_else(half_of_memory, |mib| mib.saturating_mul(MIB)),
+            memory_bytes: self.memory_mib.map(|mib| mib.saturating_mul(MIB)),
             name: proposed_name(&name),
             start: self.start,
+            always: self.always,
+            root: "/".into(),
             enrol: self.enrol,
             port: self.port,
             worker: std::env::current_exe().map_err(ConfigError::Program)?,
@@ -131,14 +138,6 @@ fn data_home(xdg: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
     xdg.filter(|dir| dir.is_absolute()).or_else(home).ok_or(ConfigError::NoHome)
 }
 
-fn half_of_memory() -> u64 {
-    let total = sysinfo::System::new().map_or(0, |mut system| {
-        system.refresh_memory();
-        system.total_memory()
-    });
-    total.checked_div(2).unwrap_or_default().max(16 * MIB)
-}
-
 fn proposed_name(name: &str) -> String {
     let name: String =
         name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
@@ -163,7 +162,7 @@ mod tests {
         let args = RunArgs { xdg_data_home: Some("/data/home".into()), ..RunArgs::default() };
         let config = args.resolve().unwrap();
         assert_eq!(config.data, PathBuf::from("/data/home/medusa-agent"));
-        assert!(config.slots >= 1 && config.memory_bytes >= 16 * MIB);
+        assert!(config.slots >= 1 && config.memory_bytes.is_none());
         assert!(!config.start && !config.name.is_empty());
     }
 

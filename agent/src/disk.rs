@@ -1,16 +1,12 @@
 //! Files of the data directory: readable by the owner alone, and whole or not there at all.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::chance;
-
-/// Makes a directory that only the owner can enter, and its parents.
-pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
+pub(crate) use crate::os::make_private_dir;
+use crate::os::new_private_file;
 
 /// Replaces a file by writing a new one beside it; a reader sees the old content or the new.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -33,6 +29,6 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = new_private_file(path)?;
     file.write_all(content)
 }

@@ -34,12 +34,12 @@ impl Farewell {
     pub async fn asked(&self) {
         let mut view = self.board.watch();
         // The board lives as long as this does.
-        let _asked = view.wait_for(|view| view.finishing).await.is_ok();
+        let _asked = view.wait_for(|view| view.leaving).await.is_ok();
     }
 
     /// Takes no new work, and ends when all that was taken is done and told.
     pub async fn finished(&self) {
-        self.board.finish();
+        self.board.leave();
         let mut view = self.board.watch();
         loop {
             let _done = view.wait_for(|view| view.chunks.is_empty()).await.is_ok();

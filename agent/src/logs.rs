@@ -11,7 +11,7 @@ use tracing_subscriber::layer::Context;
 
 use crate::chance;
 
-const LINES_MAX: usize = 50;
+const LINES_MAX: usize = 500;
 const LINE_CHARS_MAX: usize = 500;
 
 /// A layer of `tracing` that remembers the last lines. Clones share them.
@@ -21,6 +21,8 @@ pub struct Logs(Arc<Mutex<VecDeque<Line>>>);
 /// One remembered line.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Line {
+    /// Counted from 1 since the start.
+    pub number: u64,
     /// Seconds since 1970.
     pub at: u64,
     /// `INFO`, `WARN` and so on.
@@ -36,8 +38,16 @@ impl Logs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    fn push(&self, line: Line) {
+    /// The remembered lines after the one with this number, oldest first.
+    #[must_use]
+    pub fn after(&self, number: u64) -> Vec<Line> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().filter(|line| line.number > number).cloned().collect()
+    }
+
+    fn push(&self, mut line: Line) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line.number = lines.back().map_or(0, |last| last.number).saturating_add(1);
         if lines.len() >= LINES_MAX {
             lines.pop_front();
         }
@@ -51,6 +61,7 @@ impl<S: Subscriber> Layer<S> for Logs {
         event.record(&mut text);
         let text: String = format!("{}{}", text.message, text.fields);
         self.push(Line {
+            number: 0,
             at: chance::unix_seconds(),
             level: event.metadata().level().as_str(),
             text: text.chars().take(LINE_CHARS_MAX).collect(),
@@ -86,17 +97,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_fifty_lines_are_kept_with_their_fields() {
+    fn the_last_lines_are_kept_with_their_fields() {
         let logs = Logs::default();
         let subscriber = tracing_subscriber::registry().with(logs.clone());
         tracing::subscriber::with_default(subscriber, || {
-            for n in 0..60 {
+            for n in 0..600 {
                 tracing::warn!(n, name = "x", "line");
             }
         });
         let lines = logs.lines();
-        assert_eq!(lines.len(), 50);
-        assert_eq!(lines[49].text, "line n=59 name=x");
-        assert_eq!(lines[0].level, "WARN");
+        assert_eq!(lines.len(), 500);
+        assert_eq!(lines[499].text, "line n=599 name=x");
+        assert_eq!((lines[0].level, lines[0].number), ("WARN", 101));
+        assert_eq!(logs.after(598).len(), 2);
     }
 }

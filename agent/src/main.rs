@@ -4,8 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use medusa_agent::{Agent, Farewell, Logs, RunArgs};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use medusa_agent::{Agent, Farewell, Logs, RunArgs, Signals};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -60,8 +59,7 @@ fn start_logs() -> Logs {
 #[tokio::main]
 async fn run(args: RunArgs, logs: Logs) -> anyhow::Result<()> {
     let mut launcher = args.exit_with_stdin.then(end_of_stdin).transpose()?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::listen()?;
     let mut agent = Agent::start(args.resolve()?, logs)?;
     tracing::info!("local page: {}", agent.page());
     let farewell = agent.farewell();
@@ -69,7 +67,7 @@ async fn run(args: RunArgs, logs: Logs) -> anyhow::Result<()> {
         biased;
         why = agent.failed() => Err(anyhow::anyhow!(why)),
         () = closed(&mut launcher) => Ok("the launcher has ended"),
-        how = leave(&farewell, &mut interrupt, &mut terminate) => Ok(how),
+        how = leave(&farewell, &mut signals) => Ok(how),
     };
     agent.stop().await;
     tracing::info!("stopped: {}", ended?);
@@ -91,21 +89,15 @@ fn end_of_stdin() -> std::io::Result<oneshot::Receiver<()>> {
 }
 
 /// Finishes when asked to, and ends at once when asked again.
-async fn leave(
-    farewell: &Farewell,
-    interrupt: &mut Signal,
-    terminate: &mut Signal,
-) -> &'static str {
+async fn leave(farewell: &Farewell, signals: &mut Signals) -> &'static str {
     tokio::select! {
         () = farewell.asked() => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = signals.next() => {}
     }
     tracing::info!("no new work; stopping when what is under way is done, or at a second signal");
     tokio::select! {
         () = farewell.finished() => "finished",
-        _ = interrupt.recv() => "interrupted",
-        _ = terminate.recv() => "terminated",
+        how = signals.next() => how,
     }
 }
 

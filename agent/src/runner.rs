@@ -14,14 +14,21 @@ use crate::disk;
 use crate::enrol;
 use crate::farewell::Farewell;
 use crate::fetch::Blobs;
+use crate::gauges::Gauges;
 use crate::identity::{Identity, IdentityError};
 use crate::link::Link;
 use crate::logs::Logs;
+use crate::os::{Sensors, memory_bytes};
+use crate::rules::Lent;
 use crate::server::{CallError, Server};
 use crate::state::View;
 use crate::ui;
 use crate::work::{Floor, Programs, Workshop};
 
+const MIB: u64 = 1024 * 1024;
+const GB: u64 = 1_000_000_000;
+/// The least memory that is announced.
+const MEMORY_BYTES_MIN: u64 = 16 * MIB;
 /// Orders and reports that wait to be taken.
 const QUEUE_MAX: usize = 256;
 
@@ -82,15 +89,23 @@ impl Agent {
         disk::make_private_dir(&config.data).map_err(StartError::Data)?;
         let lock = lock(&config)?;
         let (identity, server) = whereto(&config)?;
-        let board = Board::open(&config.data, config.start, &config.name, config.slots);
-        let board = Arc::new(board);
+        let switch = (config.start, config.always);
+        let board = Arc::new(Board::open(&config.data, switch, &config.name, config.slots));
         board.identified(server.base(), identity.as_ref().map(|i| i.name.as_str()));
 
         let (orders, orders_in) = mpsc::channel(QUEUE_MAX);
         let (reports, reports_in) = mpsc::channel(QUEUE_MAX);
-        let budget = (config.slots, config.memory_bytes);
+        let budget = (config.slots, memory_to_lend(&config, &board));
         let reports_out = reports.clone();
-        let shop = workshop(&config, &board, reports).map_err(StartError::Data)?;
+        let shop = workshop(&config, &board, budget, reports).map_err(StartError::Data)?;
+        let shop = Arc::new(shop);
+        let gauges = Gauges::new(
+            Arc::clone(&board),
+            Arc::clone(&shop),
+            orders.clone(),
+            Sensors::new(config.root.clone(), config.data.clone()),
+            Lent { slots: budget.0, memory_mib: budget.1.checked_div(MIB).unwrap_or_default() },
+        );
         let farewell = Farewell::new(Arc::clone(&board), reports_out);
         let link = Link::new(Arc::clone(&board), orders, reports_in, budget);
         let page = ui::serve(&config, Arc::clone(&board), logs).map_err(StartError::Page)?;
@@ -104,7 +119,7 @@ impl Agent {
             running.await.unwrap_or_else(|error| tracing::error!(%error, "the page failed"));
             "page"
         });
-        let floor = Floor::new(Arc::new(shop));
+        let floor = Floor::new(shop);
         tasks.spawn(async {
             floor.run(orders_in).await;
             "floor"
@@ -112,6 +127,10 @@ impl Agent {
         tasks.spawn(async {
             connector.run(link).await;
             "link"
+        });
+        tasks.spawn(async {
+            gauges.run().await;
+            "gauges"
         });
         let kept = account::keep(Arc::clone(&board), server_now);
         tasks.spawn(async {
@@ -133,9 +152,14 @@ impl Agent {
         self.board.watch()
     }
 
-    /// Takes no new work, or takes it again.
+    /// Stops all work where it stands, or lets it go on.
     pub fn set_paused(&self, paused: bool) {
         self.board.set_paused(paused);
+    }
+
+    /// Takes no new work, and is switched off when none is left.
+    pub fn finish(&self) {
+        self.board.finish();
     }
 
     /// How this agent ends well.
@@ -218,14 +242,24 @@ fn whereto(config: &Config) -> Result<(Option<Identity>, Server), StartError> {
     Ok((identity.filter(|_| is_usable), server))
 }
 
+/// What the server is told at the start: what was asked for, or the share of an unused machine.
+fn memory_to_lend(config: &Config, board: &Board) -> u64 {
+    let pct = u64::from(board.settings().memory_idle_pct);
+    let share = || memory_bytes().saturating_mul(pct).checked_div(100).unwrap_or_default();
+    config.memory_bytes.unwrap_or_else(share).max(MEMORY_BYTES_MIN)
+}
+
 fn workshop(
     config: &Config,
     board: &Arc<Board>,
+    budget: (u32, u64),
     reports: mpsc::Sender<medusa_protocol::Frame>,
 ) -> io::Result<Workshop> {
-    let blobs = Blobs::open(config.data.join("blobs"), config.blob_cache_bytes)?;
+    let disk_bytes = u64::from(board.settings().disk_gb).saturating_mul(GB);
+    // The other part is for compiled programs.
+    let blob_bytes = disk_bytes.checked_div(2).unwrap_or_default().min(config.blob_cache_bytes);
+    let blobs = Blobs::open(config.data.join("blobs"), blob_bytes)?;
     let code = config.data.join("code");
     let modules = Modules::new(code, config.worker.clone(), config.worker_args.clone());
-    let budget = (config.slots, config.memory_bytes);
     Ok(Workshop::new(Arc::clone(board), blobs, Programs::new(modules), budget, reports))
 }

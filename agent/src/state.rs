@@ -7,6 +7,8 @@ use std::time::Duration;
 use medusa_types::Credits;
 use tokio::time::Instant;
 
+use crate::rules::{Readings, Scope, Verdict};
+
 /// How the agent stands with the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connection {
@@ -89,10 +91,16 @@ pub struct Account {
 pub struct View {
     /// How the agent stands with the server.
     pub connection: Connection,
-    /// Whether it takes no new work.
+    /// Whether the switch is off: nothing computes.
     pub paused: bool,
-    /// Whether it takes none because it will end.
+    /// Whether it takes no new work, and is switched off when it has none left.
     pub finishing: bool,
+    /// Whether it takes none because the program will end.
+    pub leaving: bool,
+    /// What the rules say, whatever the switch says; none before the first reading.
+    pub verdict: Option<Verdict>,
+    /// What the machine measured last.
+    pub readings: Readings,
     /// The server's address, or nothing when there is none yet.
     pub server: String,
     /// The machine's name.
@@ -108,6 +116,17 @@ pub struct View {
 }
 
 impl View {
+    /// How much may happen now, by the switch and the rules together.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let by_switch = match (self.paused, self.finishing || self.leaving) {
+            (true, _) => Scope::Freeze,
+            (false, true) => Scope::Hold,
+            (false, false) => Scope::Run,
+        };
+        by_switch.max(self.verdict.as_ref().map_or(Scope::Hold, |verdict| verdict.scope))
+    }
+
     /// The state with its reason.
     #[must_use]
     pub fn in_words(&self, now: Instant) -> String {
@@ -124,16 +143,41 @@ impl View {
                 let still = work.map_or_else(String::new, |work| format!("; still {work}"));
                 format!("not connected: {why}, next try in {seconds} s{still}")
             }
-            Connection::Connected if self.finishing => match work {
-                None => "stopping".into(),
-                Some(work) => format!("finishing: still {work}, and then it stops"),
-            },
-            Connection::Connected => match (self.paused, work) {
-                (true, None) => "paused: press start".into(),
-                (true, Some(work)) => format!("paused: still {work}, and then nothing new"),
-                (false, None) => "connected, waiting for work".into(),
-                (false, Some(work)) => work,
-            },
+            Connection::Connected => self.connected_in_words(work),
+        }
+    }
+
+    /// What a connected machine does.
+    fn connected_in_words(&self, work: Option<String>) -> String {
+        let frozen = match self.chunks.len() {
+            0 => String::new(),
+            1 => "; 1 chunk stands still".into(),
+            n => format!("; {n} chunks stand still"),
+        };
+        if self.leaving && work.is_none() {
+            return "stopping".into();
+        }
+        if self.paused {
+            return format!("paused: press start{frozen}");
+        }
+        let Some(verdict) = &self.verdict else { return "looking at the machine".into() };
+        let why = || {
+            let why = verdict.why.iter().filter(|why| why.is_pause());
+            why.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        match (verdict.scope, work) {
+            (Scope::Freeze, _) => format!("paused: {}{frozen}", why()),
+            (_, Some(work)) if self.leaving => {
+                format!("finishing: still {work}, and then the program ends")
+            }
+            (_, Some(work)) if self.finishing => {
+                format!("finishing: still {work}, and then nothing new")
+            }
+            (_, None) if self.finishing => "finished".into(),
+            (Scope::Hold, None) => format!("no new work: {}", why()),
+            (Scope::Hold, Some(work)) => format!("{work}, and then nothing new: {}", why()),
+            (Scope::Run, None) => "connected, waiting for work".into(),
+            (Scope::Run, Some(work)) => work,
         }
     }
 
@@ -169,12 +213,20 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Reason;
+
+    fn verdict(scope: Scope, why: Vec<Reason>) -> Verdict {
+        Verdict { scope, slots: 2, memory_mib: 512, why, unknown: Vec::new(), next: None }
+    }
 
     fn view(connection: Connection) -> View {
         View {
             connection,
             paused: false,
             finishing: false,
+            leaving: false,
+            verdict: Some(verdict(Scope::Run, Vec::new())),
+            readings: Readings::default(),
             server: "http://a".into(),
             name: "desk".into(),
             slots: 2,
@@ -220,10 +272,7 @@ mod tests {
         assert_eq!(words(on(), true, &[]), "paused: press start");
         let two = [running(), running(), chunk("a", Phase::Waiting)];
         assert_eq!(words(on(), false, &two), "computing 2 chunks of Cell picture a");
-        assert_eq!(
-            words(on(), true, &two[..1]),
-            "paused: still computing 1 chunk of Cell picture a, and then nothing new"
-        );
+        assert_eq!(words(on(), true, &two[..1]), "paused: press start; 1 chunk stands still");
         let jobs = [running(), chunk("b", Phase::Running(Instant::now()))];
         assert_eq!(words(on(), false, &jobs), "computing 2 chunks of 2 jobs");
         let fetching = [chunk("a", Phase::Fetching)];
@@ -233,13 +282,61 @@ mod tests {
     #[test]
     fn an_agent_that_will_end_says_what_it_waits_for() {
         let mut view = view(Connection::Connected);
-        view.finishing = true;
+        view.leaving = true;
         assert_eq!(view.in_words(Instant::now()), "stopping");
         view.chunks.insert("1".into(), chunk("a", Phase::Running(Instant::now())));
         assert_eq!(
             view.in_words(Instant::now()),
-            "finishing: still computing 1 chunk of Cell picture a, and then it stops"
+            "finishing: still computing 1 chunk of Cell picture a, and then the program ends"
         );
+        (view.leaving, view.finishing) = (false, true);
+        assert_eq!(
+            view.in_words(Instant::now()),
+            "finishing: still computing 1 chunk of Cell picture a, and then nothing new"
+        );
+    }
+
+    #[test]
+    fn what_the_rules_say_is_said() {
+        let mut view = view(Connection::Connected);
+        let running = || chunk("a", Phase::Running(Instant::now()));
+        let fewer = Reason::Fewer { slots: 1, of: 2, is_idle: false };
+        view.verdict = Some(verdict(Scope::Freeze, vec![Reason::Battery, Reason::Snoozed]));
+        assert_eq!(view.in_words(Instant::now()), "paused: on battery, snoozed");
+        view.chunks.insert("1".into(), running());
+        view.chunks.insert("2".into(), running());
+        assert_eq!(
+            view.in_words(Instant::now()),
+            "paused: on battery, snoozed; 2 chunks stand still"
+        );
+        view.chunks.remove("2");
+        view.verdict = Some(verdict(Scope::Hold, vec![Reason::Metered, fewer.clone()]));
+        assert_eq!(
+            view.in_words(Instant::now()),
+            "computing 1 chunk of Cell picture a, and then nothing new: \
+             the connection is paid by volume"
+        );
+        view.verdict = Some(verdict(Scope::Run, vec![fewer]));
+        assert_eq!(view.in_words(Instant::now()), "computing 1 chunk of Cell picture a");
+        view.verdict = None;
+        assert_eq!(view.in_words(Instant::now()), "looking at the machine");
+    }
+
+    #[test]
+    fn the_stricter_of_switch_and_rules_holds() {
+        let scope = |(paused, finishing, leaving), by_rules| {
+            let mut view = view(Connection::Connected);
+            (view.paused, view.finishing, view.leaving) = (paused, finishing, leaving);
+            view.verdict = Some(verdict(by_rules, Vec::new()));
+            view.scope()
+        };
+        use Scope::{Freeze, Hold, Run};
+        assert_eq!(scope((false, false, false), Run), Run);
+        assert_eq!(scope((true, true, false), Run), Freeze);
+        assert_eq!(scope((false, true, false), Run), Hold);
+        assert_eq!(scope((false, false, true), Run), Hold);
+        assert_eq!(scope((false, true, false), Freeze), Freeze);
+        assert_eq!(scope((false, false, false), Hold), Hold);
     }
 
     #[test]

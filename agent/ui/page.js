@@ -1,5 +1,8 @@
 // Hands in the code of the link, then keeps the page up to date once a second while it is visible.
 
+// Lines of the log that stay on the page.
+const LINES_MAX = 500;
+
 const byId = (id) => document.getElementById(id);
 
 const post = (path, body) =>
@@ -37,33 +40,59 @@ function showChunks(chunks) {
   byId("none").hidden = chunks.length > 0;
 }
 
+function showGauges(gauges) {
+  const tiles = gauges.map((gauge) => {
+    const tile = element("div");
+    tile.append(element("dt", "", gauge.name), element("dd", "", gauge.text));
+    if (gauge.most > 0) {
+      const bar = element("meter");
+      bar.max = gauge.most;
+      bar.value = gauge.now;
+      bar.setAttribute("aria-hidden", "true");
+      tile.append(bar);
+    }
+    return tile;
+  });
+  byId("gauges").replaceChildren(...tiles);
+}
+
+const lastLine = () => byId("log").lastElementChild?.dataset.number ?? 0;
+
 function showLog(lines) {
   const log = byId("log");
-  const last = lines.at(-1);
-  const key = last ? `${lines.length} ${last.at} ${last.text}` : "";
-  if (log.dataset.key === key) return;
-  log.dataset.key = key;
   const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-  const rows = lines.map((line) => {
+  for (const line of lines) {
+    if (line.number <= Number(lastLine())) continue;
     const row = element("li");
     row.dataset.level = line.level;
+    row.dataset.number = line.number;
     row.append(element("time", "", clock(line.at)), ` ${line.text}`);
-    return row;
-  });
-  log.replaceChildren(...rows);
+    log.append(row);
+  }
+  while (log.childElementCount > LINES_MAX) log.firstElementChild.remove();
   if (isAtEnd) log.scrollTop = log.scrollHeight;
+}
+
+function press(id, isPressed) {
+  byId(id).setAttribute("aria-pressed", isPressed);
 }
 
 function show(state) {
   document.title = `${state.name} · Medusa agent`;
-  for (const id of ["name", "slots", "server", "words", "done", "failed"]) {
+  for (const id of ["name", "slots", "server", "words", "rules", "unknown", "done", "failed", "electricity"]) {
     setText(byId(id), state[id]);
   }
   setText(byId("earned"), state.earned || "–");
   byId("state").dataset.tone = state.tone;
-  byId("switch").dataset.paused = state.paused;
-  setText(byId("switch"), state.paused ? "Start" : "Pause");
-  byId("finish").disabled = state.finishing;
+  press("on", !state.paused && !state.finishing);
+  press("finish", state.finishing);
+  press("off", state.paused);
+  setText(byId("on"), state.finishing ? "Go on" : state.paused ? "Start" : "On");
+  byId("finish").disabled = state.paused;
+  byId("leave").disabled = state.leaving;
+  byId("wake").hidden = !state.snoozed;
+  byId("unknown-line").hidden = !state.unknown;
+  byId("electricity").hidden = !state.electricity;
   byId("enrol").hidden = !state.enrol;
   if (state.enrol) {
     setText(byId("code"), state.enrol.code);
@@ -72,12 +101,13 @@ function show(state) {
   }
   byId("revoked").hidden = !state.revoked;
   showChunks(state.chunks);
+  showGauges(state.gauges);
   showLog(state.log);
 }
 
 async function refresh() {
   try {
-    const answer = await fetch("/state.json", { cache: "no-store" });
+    const answer = await fetch(`/state.json?after=${lastLine()}`, { cache: "no-store" });
     if (answer.status === 401) return location.reload();
     show(await answer.json());
   } catch {
@@ -86,27 +116,59 @@ async function refresh() {
   }
 }
 
+// The same forms work without this script; with it, the page stays where it is.
+async function send(event) {
+  event.preventDefault();
+  const button = event.submitter;
+  const path = button?.getAttribute("formaction") ?? event.target.getAttribute("action");
+  const fields = new URLSearchParams(new FormData(event.target, button));
+  await fetch(path, { method: "POST", headers: { "X-Medusa": "1" }, body: fields });
+  await refresh();
+}
+
+// The names of days and hours turn a whole row or column; arrows go from square to square.
+function followGrid() {
+  const grid = byId("grid");
+  const squares = [...grid.querySelectorAll("input")];
+  const line = (head) =>
+    squares.filter((square) =>
+      head.dataset.day ? square.name === `h${head.dataset.day}` : square.value === head.dataset.hour,
+    );
+  for (const head of grid.querySelectorAll("th")) {
+    const button = element("button", "", head.textContent);
+    button.type = "button";
+    button.setAttribute("aria-label", head.dataset.day ? `all of ${head.textContent}` : `${head.textContent}:00 on all days`);
+    button.addEventListener("click", () => {
+      const all = line(head);
+      const isFull = all.every((square) => square.checked);
+      for (const square of all) square.checked = !isFull;
+    });
+    head.replaceChildren(button);
+  }
+  grid.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -24, ArrowDown: 24 }[event.key];
+    const next = squares[squares.indexOf(event.target) + step];
+    if (!step || !squares.includes(event.target) || !next) return;
+    event.preventDefault();
+    next.focus();
+  });
+}
+
 function follow() {
   for (const time of document.querySelectorAll("time[data-at]")) {
     time.textContent = clock(Number(time.dataset.at));
   }
   byId("log").scrollTop = byId("log").scrollHeight;
-  byId("switch").addEventListener("click", async () => {
-    const button = byId("switch");
-    button.disabled = true;
-    await post(button.dataset.paused === "true" ? "/start" : "/pause");
-    await refresh();
-    button.disabled = false;
+  for (const form of document.querySelectorAll("form[data-live]")) {
+    form.addEventListener("submit", send);
+  }
+  const filter = byId("filter");
+  filter.querySelector("button").hidden = true;
+  filter.addEventListener("change", () => {
+    byId("log").dataset.show = filter.elements.level.value;
+    byId("log").scrollTop = byId("log").scrollHeight;
   });
-  byId("finish").addEventListener("click", async () => {
-    byId("finish").disabled = true;
-    await post("/finish");
-    await refresh();
-  });
-  byId("again").addEventListener("click", async () => {
-    await post("/enrol");
-    await refresh();
-  });
+  followGrid();
   setInterval(() => document.hidden || refresh(), 1000);
   document.addEventListener("visibilitychange", () => document.hidden || refresh());
   refresh();
@@ -123,7 +185,8 @@ async function open() {
 }
 
 if (document.body.dataset.page === "state") {
-  if (location.hash) history.replaceState(null, "", "/");
+  // A code that was not needed must not stay; the name of a section may.
+  if (/^#[0-9a-f]{64}$/.test(location.hash)) history.replaceState(null, "", "/");
   follow();
 } else {
   open();

@@ -84,6 +84,11 @@ pub(crate) fn kib(name: &str, bytes: f64, aim: f64) {
     print(name, bytes / 1024.0, "KiB", Some(aim));
 }
 
+/// A figure with a unit, and what it should stay under.
+pub(crate) fn aimed(name: &str, value: f64, unit: &str, aim: f64) {
+    print(name, value, unit, Some(aim));
+}
+
 /// One time by another, and the ratio that is wanted.
 #[expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
 pub(crate) fn speedup(name: &str, (one, two): (Duration, Duration), aim: f64) {

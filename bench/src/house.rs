@@ -145,7 +145,9 @@ impl House {
     ) -> Result<()> {
         let data = self.folder.path().join(format!("agent-{lender}"));
         let mut command = Command::new(sibling("medusa-agent")?);
-        command.args(["run", "--start", "--exit-with-stdin", "--port", "0", "--data"]).arg(data);
+        command
+            .args(["run", "--start", "--always", "--exit-with-stdin", "--port", "0", "--data"])
+            .arg(data);
         if let Some(slots) = slots {
             command.args(["--slots", &slots.to_string()]);
         }
@@ -164,6 +166,12 @@ impl House {
     /// Ends the agent of a lender.
     pub(crate) fn leave(&mut self, lender: &str) {
         self.agents.retain(|(name, _)| name != lender);
+    }
+
+    /// The number of the process of a lender's agent.
+    pub(crate) fn agent_id(&self, lender: &str) -> Option<u32> {
+        let agent = self.agents.iter().find(|(name, _)| name == lender);
+        agent.map(|(_, process)| process.id())
     }
 
     /// Bytes of memory that the server's process holds.

@@ -2,6 +2,7 @@
 //! beside it and a database that keeps what it confirms. Prints one JSON line for each figure; what
 //! goes on is told on standard error. `bench/RESULTS.md` keeps the history.
 
+mod agent;
 mod browser;
 mod figure;
 mod house;
@@ -56,6 +57,8 @@ enum Name {
     Speedup,
     /// `idle_agent_kib`
     Idle,
+    /// What lending costs: guests against native code, the meter, starts, an idle agent; minutes
+    Agent,
     /// The log and the ledger against raw COPY, with a log of ten million events: some minutes
     Ledger,
     /// The same without the large log
@@ -100,6 +103,9 @@ async fn main() -> ExitCode {
     }
     if of_jobs(Name::Idle) {
         good &= done("idle", Box::pin(jobs::idle::measure()).await);
+    }
+    if name == Name::Agent {
+        good &= done("agent", Box::pin(agent::measure()).await);
     }
     // Not a part of `main`: it takes as long as all the rest.
     let extent = match name {

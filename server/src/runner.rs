@@ -11,7 +11,7 @@ use medusa_platform::auth::BoxFuture;
 use medusa_platform::supervise::supervise;
 use medusa_platform::{ApiError, BlobStore};
 use medusa_sandbox::{
-    CompileError, Compiled, Modules, Purpose, Refusal, Report, Slots, Task, Worker, WorkerError,
+    CompileError, Compiled, Modules, Purpose, Refusal, Report, Slots, Task, WorkerError,
 };
 use medusa_types::{Fuel, JobId, Sha256Hash};
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,7 @@ impl ServerRunner {
     }
 
     async fn run_alone(&self, compiled: &Compiled, task: Task) -> Result<Report, WorkerError> {
-        let mut worker = Worker::start(&self.modules, compiled).await?;
+        let mut worker = self.slots.worker(&self.modules, compiled).await?;
         let report = worker.run(task).await?;
         worker.stop().await;
         Ok(report)

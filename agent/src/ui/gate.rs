@@ -1,8 +1,10 @@
 //! Who may see and do what on the local page.
 //!
 //! The printed link carries a code in its fragment, which browsers do not send on. The page hands
-//! it in once, and gets a cookie that no other site can use and no script can read. Its name holds
-//! the port, because cookies ignore ports. The next code is in `<data>/page.url`, for the owner.
+//! it in once, and gets a cookie that no other site can use and no script can read. Its name
+//! holds the port, because cookies ignore ports. Plain forms cannot send a header of their own;
+//! they carry a token instead, which only the page itself has. The next code is in
+//! `<data>/page.url`, for the owner.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -11,26 +13,31 @@ use std::{future, io};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
 use medusa_types::Sha256Hash;
 
 use super::serve::Shown;
 use crate::{chance, disk};
 
 /// A header that a form of another site cannot send.
-const OWN_HEADER: HeaderName = HeaderName::from_static("x-medusa");
+pub(super) const OWN_HEADER: HeaderName = HeaderName::from_static("x-medusa");
+/// What plain forms send.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The secrets of one page.
 #[derive(Debug)]
 pub(crate) struct Gate {
     port: u16,
     session: String,
+    /// In every form of the page.
+    token: String,
     code: Mutex<String>,
     /// Where the owner finds the next link.
     file: PathBuf,
@@ -39,8 +46,9 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate with new secrets.
     pub(crate) fn new(port: u16, file: PathBuf) -> io::Result<Self> {
-        let (session, code) = (chance::secret(), Mutex::new(chance::secret()));
-        let gate = Self { port, session, code, file };
+        let (session, token) = (chance::secret(), chance::secret());
+        let code = Mutex::new(chance::secret());
+        let gate = Self { port, session, token, code, file };
         disk::write(&gate.file, gate.link().as_bytes())?;
         Ok(gate)
     }
@@ -65,6 +73,11 @@ impl Gate {
         }
         let cookie = Cookie::build(self.cookie(), self.session.clone());
         Some(cookie.path("/").http_only(true).same_site(SameSite::Strict).finish())
+    }
+
+    /// What a form of this page carries.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     fn cookie(&self) -> String {
@@ -93,7 +106,7 @@ impl Gate {
             Method::POST
                 if is_own_site
                     && only(request.headers(), &ORIGIN) == Some(&format!("http://{host}"))
-                    && request.headers().contains_key(OWN_HEADER) =>
+                    && (request.headers().contains_key(OWN_HEADER) || is_form(request)) =>
             {
                 None
             }
@@ -128,7 +141,7 @@ pub(crate) fn headers() -> DefaultHeaders {
         .add(("Content-Security-Policy", POLICY))
         .add(("X-Frame-Options", "DENY"))
         .add(("X-Content-Type-Options", "nosniff"))
-        .add(("Referrer-Policy", "no-referrer"))
+        .add(("Referrer-Policy", "same-origin"))
         .add(("Cross-Origin-Resource-Policy", "same-origin"))
         .add(("Cross-Origin-Opener-Policy", "same-origin"))
         .add(("Cache-Control", "no-store"))
@@ -147,6 +160,47 @@ impl FromRequest for Owner {
         let refused = || actix_web::error::ErrorUnauthorized("open the link that the agent shows");
         future::ready(if is_owner { Ok(Self) } else { Err(refused()) })
     }
+}
+
+/// What a change carries, sent by the owner from the page itself: its script, or a form with the
+/// token. Anything else is 401 or 403.
+pub(crate) struct Change {
+    /// The form's fields, encoded.
+    pub(crate) fields: String,
+    /// Whether the script sent it; a plain form is led back to the page.
+    pub(crate) is_script: bool,
+}
+
+impl FromRequest for Change {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let owner = Owner::from_request(request, payload).into_inner();
+        let shown = request.app_data::<web::Data<Shown>>().cloned();
+        let is_script = request.headers().contains_key(OWN_HEADER);
+        let body = String::from_request(request, payload);
+        Box::pin(async move {
+            owner?;
+            let fields = body.await?;
+            let is_ours = |shown: web::Data<Shown>| is_same(&token_in(&fields), &shown.gate.token);
+            if !is_script && !shown.is_some_and(is_ours) {
+                let why = "only this page itself may ask that";
+                return Err(actix_web::error::ErrorForbidden(why));
+            }
+            Ok(Self { fields, is_script })
+        })
+    }
+}
+
+fn is_form(request: &HttpRequest) -> bool {
+    only(request.headers(), &CONTENT_TYPE) == Some(FORM)
+}
+
+fn token_in(fields: &str) -> String {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(fields);
+    let mut pairs = pairs.map_or_else(|_| Vec::new(), web::Query::into_inner).into_iter();
+    pairs.find(|(name, _)| name == "token").map(|(_, token)| token).unwrap_or_default()
 }
 
 /// The value of a header that must come exactly once.

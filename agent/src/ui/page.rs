@@ -1,18 +1,53 @@
 //! What the page shows: the same for the first rendering and for each update after it.
 
 use askama::Template;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::forms::{Day, LimitsForm};
+use super::gauge::{self, Gauge};
 use crate::board::Board;
-use crate::logs::{Line, Logs};
+use crate::logs::Line;
+use crate::rules::{Scope, clock::Local};
+use crate::settings::Settings;
 use crate::state::{ChunkView, Connection, Phase, View};
+use crate::{chance, os};
 
 /// The page for its owner.
 #[derive(Template)]
 #[template(path = "page.html")]
 pub(crate) struct Page {
     pub(crate) state: State,
+    pub(crate) limits: LimitsForm,
+    pub(crate) week: Vec<Day>,
+    /// The rules do not count.
+    pub(crate) always: bool,
+    /// For each form.
+    pub(crate) token: String,
+    pub(crate) level: Level,
+}
+
+/// From which level on lines of the log are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    #[default]
+    All,
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    /// As the page names it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// The page for everybody else; it hands in the code of the link.
@@ -28,6 +63,15 @@ pub(crate) struct State {
     pub(crate) tone: &'static str,
     pub(crate) paused: bool,
     pub(crate) finishing: bool,
+    pub(crate) leaving: bool,
+    /// What the rules say, whatever the switch says.
+    pub(crate) rules: String,
+    /// Rules that cannot be judged here, in words; empty if there are none.
+    pub(crate) unknown: String,
+    pub(crate) snoozed: bool,
+    pub(crate) gauges: Vec<Gauge>,
+    /// What computing costs; empty while the price or the power is not set.
+    pub(crate) electricity: String,
     pub(crate) enrol: Option<Enrol>,
     pub(crate) revoked: bool,
     pub(crate) name: String,
@@ -60,22 +104,34 @@ pub(crate) struct ChunkRow {
 }
 
 impl State {
-    pub(crate) fn of(board: &Board, logs: &Logs) -> Self {
-        Self::from_view(board.view(), logs.lines(), Instant::now())
+    pub(crate) fn of(board: &Board, log: Vec<Line>) -> Self {
+        let clock = os::local(chance::unix_seconds());
+        Self::from_view(board.view(), &board.settings(), log, (Instant::now(), clock))
     }
 
-    fn from_view(view: View, log: Vec<Line>, now: Instant) -> Self {
+    fn from_view(
+        view: View,
+        settings: &Settings,
+        log: Vec<Line>,
+        (now, clock): (Instant, Local),
+    ) -> Self {
         Self {
             words: view.in_words(now),
             tone: tone(&view),
             paused: view.paused,
             finishing: view.finishing,
+            leaving: view.leaving,
+            rules: gauge::rules(view.verdict.as_ref(), clock),
+            unknown: gauge::unknown(view.verdict.as_ref()),
+            snoozed: settings.snooze_until > clock.unix,
+            gauges: gauge::gauges(&view),
+            electricity: gauge::electricity(settings),
             enrol: enrol(&view.connection),
             revoked: view.connection == Connection::Revoked,
             chunks: view.chunks.values().map(|chunk| row(chunk, now)).collect(),
             name: view.name,
             server: view.server,
-            slots: chunks(view.slots),
+            slots: gauge::chunks(view.slots),
             done: view.tally.done,
             failed: view.tally.failed,
             earned: view.account.map_or_else(String::new, |a| a.earned.to_string()),
@@ -84,16 +140,12 @@ impl State {
     }
 }
 
-/// So many chunks, in words.
-fn chunks(n: u32) -> String {
-    if n == 1 { "1 chunk".into() } else { format!("{n} chunks") }
-}
-
 fn tone(view: &View) -> &'static str {
     match view.connection {
         Connection::Revoked | Connection::Cut { .. } => "trouble",
+        Connection::Connected if view.scope() == Scope::Freeze => "paused",
         Connection::Connected if !view.chunks.is_empty() => "busy",
-        Connection::Connected if !view.paused => "idle",
+        Connection::Connected if view.scope() == Scope::Run => "idle",
         _ => "paused",
     }
 }
@@ -117,14 +169,4 @@ fn row(chunk: &ChunkView, now: Instant) -> ChunkRow {
     };
     let number = u64::from(chunk.chunk).saturating_add(1);
     ChunkRow { job: chunk.job_name.clone(), number, of: chunk.chunks, phase }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_chunk_is_one() {
-        assert_eq!([0, 1, 2].map(chunks), ["0 chunks", "1 chunk", "2 chunks"]);
-    }
 }

@@ -1,26 +1,40 @@
-//! What the page asks for. Every change is a POST by the owner.
+//! What the page asks for. Every change is a POST by the owner, sent by the page's script or as a
+//! plain form; limits are in `forms`.
 
 use std::time::Duration;
 
-use actix_web::http::header::ContentType;
-use actix_web::{HttpResponse, web};
+use actix_web::cookie::Cookie;
+use actix_web::http::header::{CONTENT_TYPE, ContentType, LOCATION};
+use actix_web::{HttpResponse, guard, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::gate::Owner;
-use super::page::{Locked, Page, State};
+use super::forms::{self, LimitsForm};
+use super::gate::{Change, FORM, Owner};
+use super::page::{Level, Locked, Page, State};
 use super::serve::Shown;
+use crate::chance;
+use crate::settings::SNOOZE_MAX;
 
 /// A wrong code costs its sender this long.
 const WRONG_CODE: Duration = Duration::from_millis(200);
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
+    let is_form = guard::Header(CONTENT_TYPE.as_str(), FORM);
     app.service(web::resource("/").get(page))
         .service(web::resource("/state.json").get(state))
-        .service(web::resource("/session").post(session))
+        .service(
+            web::resource("/session")
+                .route(web::post().guard(is_form).to(session_by_form))
+                .post(session),
+        )
         .service(web::resource("/start").post(start))
         .service(web::resource("/pause").post(pause))
         .service(web::resource("/finish").post(finish))
+        .service(web::resource("/leave").post(leave))
+        .service(web::resource("/snooze").post(snooze))
+        .service(web::resource("/limits").post(limits))
+        .service(web::resource("/hours").post(hours))
         .service(web::resource("/enrol").post(enrol))
         .service(web::resource("/page.css").get(style))
         .service(web::resource("/page.js").get(script));
@@ -33,9 +47,44 @@ struct Opening {
     code: String,
 }
 
-async fn page(shown: web::Data<Shown>, owner: Option<Owner>) -> HttpResponse {
+/// Which lines of the log are shown.
+#[derive(Deserialize)]
+struct Looking {
+    #[serde(default)]
+    level: Level,
+}
+
+/// The last line that the page has.
+#[derive(Deserialize)]
+struct Asking {
+    #[serde(default)]
+    after: u64,
+}
+
+#[derive(Deserialize)]
+struct Snooze {
+    hours: u64,
+}
+
+async fn page(
+    shown: web::Data<Shown>,
+    owner: Option<Owner>,
+    looking: Option<web::Query<Looking>>,
+) -> HttpResponse {
+    let level = looking.map(|looking| looking.level).unwrap_or_default();
     let rendered = match owner {
-        Some(Owner) => Page { state: State::of(&shown.board, &shown.logs) }.render(),
+        Some(Owner) => {
+            shown.board.looked.notify_one();
+            Page {
+                state: State::of(&shown.board, shown.logs.lines()),
+                limits: LimitsForm::of(&shown.board.settings()),
+                week: forms::week(&shown.board.settings().hours),
+                always: shown.board.always,
+                token: shown.gate.token().to_owned(),
+                level,
+            }
+            .render()
+        }
         None => Locked {}.render(),
     };
     match rendered {
@@ -47,44 +96,105 @@ async fn page(shown: web::Data<Shown>, owner: Option<Owner>) -> HttpResponse {
     }
 }
 
-async fn state(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
+async fn state(shown: web::Data<Shown>, _: Owner, asking: web::Query<Asking>) -> HttpResponse {
     shown.board.looked.notify_one();
-    HttpResponse::Ok().json(State::of(&shown.board, &shown.logs))
+    HttpResponse::Ok().json(State::of(&shown.board, shown.logs.after(asking.after)))
 }
 
 async fn session(shown: web::Data<Shown>, opening: web::Json<Opening>) -> HttpResponse {
     match shown.gate.open(&opening.code) {
         Some(cookie) => HttpResponse::NoContent().cookie(cookie).finish(),
-        None => {
-            tokio::time::sleep(WRONG_CODE).await;
-            HttpResponse::Forbidden().body("this link was used before, or is another agent's")
-        }
+        None => wrong_code().await,
     }
 }
 
-async fn start(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
-    shown.board.set_paused(false);
-    HttpResponse::NoContent().finish()
+/// Without a script, the owner types the code, or the whole link.
+async fn session_by_form(shown: web::Data<Shown>, opening: web::Form<Opening>) -> HttpResponse {
+    let code = opening.code.trim();
+    let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
+    let led = |cookie: Cookie<'static>| {
+        HttpResponse::SeeOther().cookie(cookie).insert_header((LOCATION, "/")).finish()
+    };
+    match shown.gate.open(code) {
+        Some(cookie) => led(cookie),
+        None => wrong_code().await,
+    }
 }
 
-async fn pause(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
+async fn wrong_code() -> HttpResponse {
+    tokio::time::sleep(WRONG_CODE).await;
+    HttpResponse::Forbidden().body("this link was used before, or is another agent's")
+}
+
+async fn start(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    shown.board.set_paused(false);
+    done(&change, "/")
+}
+
+async fn pause(shown: web::Data<Shown>, change: Change) -> HttpResponse {
     shown.board.set_paused(true);
-    HttpResponse::NoContent().finish()
+    done(&change, "/")
+}
+
+/// Takes nothing new; the switch is off when what is under way is done.
+async fn finish(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    shown.board.finish();
+    done(&change, "/")
 }
 
 /// Ends the program when what is under way is done.
-async fn finish(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
-    shown.board.finish();
-    HttpResponse::NoContent().finish()
+async fn leave(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    shown.board.leave();
+    done(&change, "/")
+}
+
+/// Quiet for some hours; 0 ends it.
+async fn snooze(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    let Ok(asked) = web::Query::<Snooze>::from_query(&change.fields) else {
+        return HttpResponse::BadRequest().body("for how many hours?");
+    };
+    let seconds = asked.hours.saturating_mul(3_600).min(SNOOZE_MAX);
+    let until = if seconds == 0 { 0 } else { chance::unix_seconds().saturating_add(seconds) };
+    shown.board.set(|settings| settings.snooze_until = until);
+    done(&change, "/")
+}
+
+async fn limits(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    match web::Query::<LimitsForm>::from_query(&change.fields) {
+        Ok(form) => {
+            shown.board.set(|settings| form.into_inner().apply(settings));
+            done(&change, "/#limits")
+        }
+        Err(error) => HttpResponse::BadRequest().body(format!("a limit cannot be read: {error}")),
+    }
+}
+
+async fn hours(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    match web::Query::<Vec<(String, String)>>::from_query(&change.fields) {
+        Ok(fields) => {
+            shown.board.set(|settings| settings.hours = forms::hours(&fields));
+            done(&change, "/#hours")
+        }
+        Err(error) => HttpResponse::BadRequest().body(format!("an hour cannot be read: {error}")),
+    }
 }
 
 /// Only a machine whose key is refused may be enrolled anew from the page.
-async fn enrol(shown: web::Data<Shown>, _: Owner) -> HttpResponse {
+async fn enrol(shown: web::Data<Shown>, change: Change) -> HttpResponse {
     if !shown.board.is_revoked() {
         return HttpResponse::Conflict().body("this machine is enrolled");
     }
     shown.board.enrol.notify_one();
-    HttpResponse::NoContent().finish()
+    done(&change, "/")
+}
+
+/// The script goes on by itself; a plain form is led back to where it stood.
+fn done(change: &Change, to: &'static str) -> HttpResponse {
+    if change.is_script {
+        HttpResponse::NoContent().finish()
+    } else {
+        HttpResponse::SeeOther().insert_header((LOCATION, to)).finish()
+    }
 }
 
 async fn style() -> HttpResponse {

@@ -17,7 +17,9 @@ use crate::logs::Logs;
 /// Ports that are tried after one that is taken.
 const PORTS_MAX: u16 = 50;
 /// Nothing that the page sends is larger.
-const BODY_BYTES_MAX: usize = 1_024;
+const BODY_BYTES_MAX: usize = 8 * 1_024;
+/// A code that opens the page is shorter.
+const CODE_BYTES_MAX: usize = 1_024;
 
 /// The page as it is served.
 pub(crate) struct Page {
@@ -49,7 +51,7 @@ pub(crate) fn serve(config: &Config, board: Arc<Board>, logs: Logs) -> io::Resul
         App::new()
             .app_data(web::Data::new(shown.clone()))
             .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
-            .app_data(web::JsonConfig::default().limit(BODY_BYTES_MAX))
+            .app_data(web::JsonConfig::default().limit(CODE_BYTES_MAX))
             .configure(routes::configure)
             .wrap(from_fn(gate::pass))
             .wrap(gate::headers())

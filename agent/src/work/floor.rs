@@ -26,6 +26,8 @@ pub(crate) enum Order {
     Take(Arc<Server>, Box<Lease>, Bytes),
     /// Stop this lease, without a report.
     Cancel(String),
+    /// Give all leases back whose result is not on its way: nothing computes here for a while.
+    HandBack,
     /// Time has passed: end workers that are not needed any more.
     Tidy,
 }
@@ -77,6 +79,7 @@ impl Floor {
                     task.abort();
                 }
             }
+            Order::HandBack => self.hand_back(),
             Order::Tidy => self.shop.slots.tidy(&self.diary.close()),
         }
     }
@@ -99,6 +102,16 @@ impl Floor {
         self.leases.insert(handle.id(), entry);
         if let Some(Entry { lease, .. }) = self.leases.get(&handle.id()) {
             self.by_name.insert(lease.clone(), handle);
+        }
+    }
+
+    /// They stop without a report, so the server gives them to others.
+    fn hand_back(&mut self) {
+        let unfinished = self.shop.board.unfinished();
+        let tasks = unfinished.iter().filter_map(|lease| self.by_name.get(lease));
+        let count = tasks.inspect(|task| task.abort()).count();
+        if count > 0 {
+            tracing::info!(count, "chunks are given back, because nothing computes here for now");
         }
     }
 

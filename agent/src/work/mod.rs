@@ -5,6 +5,7 @@
 
 mod diary;
 mod floor;
+mod memory;
 mod programs;
 mod run;
 

@@ -10,6 +10,7 @@ use medusa_types::{Outcome, Sha256Hash};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::memory::Memory;
 use super::programs::Programs;
 use crate::backoff::Backoff;
 use crate::board::Board;
@@ -59,9 +60,7 @@ pub(crate) struct Workshop {
     pub(crate) blobs: Blobs,
     pub(crate) programs: Programs,
     pub(crate) slots: Slots,
-    /// Free memory, in MiB.
-    memory: Semaphore,
-    memory_mib: u32,
+    pub(crate) memory: Memory,
     fetches: Semaphore,
     reports: mpsc::Sender<Frame>,
 }
@@ -84,14 +83,12 @@ impl Workshop {
         reports: mpsc::Sender<Frame>,
     ) -> Self {
         let memory_mib = u32::try_from(mib_floor(memory_bytes)).unwrap_or(u32::MAX);
-        let permits = usize::try_from(memory_mib).unwrap_or(usize::MAX);
         Self {
             board,
             blobs,
             programs,
             slots: Slots::new(slots),
-            memory: Semaphore::new(permits.min(Semaphore::MAX_PERMITS)),
-            memory_mib,
+            memory: Memory::new(memory_mib),
             fetches: Semaphore::new(FETCHES_MAX),
             reports,
         }
@@ -157,7 +154,7 @@ impl Workshop {
         };
         let slot = self.slots.take(&purpose).await;
         let mut slot = slot.ok_or_else(|| Fault::new("the agent is stopping"))?;
-        let _memory = self.memory.acquire_many(needed).await.map_err(closed)?;
+        let _memory = self.memory.take(needed).await.map_err(closed)?;
         self.board.phase(&lease.lease, Phase::Running(Instant::now()));
         let ran = slot.run(self.programs.modules(), &program, purpose, task).await;
         let report = ran.map_err(|error| {
@@ -178,9 +175,9 @@ impl Workshop {
     /// MiB to set aside. More than the machine lends would wait forever.
     fn memory_needed(&self, lease: &Lease) -> Result<u32, Fault> {
         let needed = mib_floor(lease.limits.memory_bytes.saturating_add(MIB - 1));
-        let fits = u32::try_from(needed).ok().filter(|needed| *needed <= self.memory_mib);
+        let lent = self.memory.lent();
+        let fits = u32::try_from(needed).ok().filter(|needed| *needed <= lent);
         fits.ok_or_else(|| {
-            let lent = self.memory_mib;
             Fault::new(format!("the chunk may need {needed} MiB, and this machine lends {lent}"))
         })
     }

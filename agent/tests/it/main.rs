@@ -6,6 +6,8 @@ mod page;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod work;

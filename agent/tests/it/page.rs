@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::support::{FakeServer, Home, agent_id, soon, until};
-use medusa_agent::{Agent, Connection, Logs};
+use medusa_agent::{Agent, Connection, Logs, Reason, Scope, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -66,6 +66,10 @@ impl Page {
     }
 }
 
+/// Everything that changes something.
+const CHANGES: [&str; 8] =
+    ["/start", "/pause", "/finish", "/leave", "/snooze", "/limits", "/hours", "/enrol"];
+
 const HOST: &str = "Host: 127.0.0.1:PORT";
 const OWN: [&str; 4] =
     [HOST, "Origin: http://127.0.0.1:PORT", "X-Medusa: 1", "Sec-Fetch-Site: same-origin"];
@@ -102,9 +106,93 @@ async fn the_link_opens_the_page_once_and_the_switch_works() {
 
     start[0] = "POST /finish HTTP/1.1";
     assert_eq!(page.status(&start).await, 204);
+    assert!(page.is_paused(), "there was nothing to finish");
+    start[0] = "POST /leave HTTP/1.1";
+    assert_eq!(page.status(&start).await, 204);
     soon("the word to end", page.agent.farewell().asked()).await;
     let state = page.ask(&["GET /state.json HTTP/1.1", HOST, &cookie], "").await;
-    assert!(state.contains(r#""finishing":true"#), "{state}");
+    assert!(state.contains(r#""leaving":true"#), "{state}");
+}
+
+/// A browser without scripts.
+struct Plain<'a> {
+    page: &'a Page,
+    cookie: String,
+    token: String,
+}
+
+impl<'a> Plain<'a> {
+    async fn of(page: &'a Page) -> Self {
+        let lines = ["POST /session HTTP/1.1", HOST, "Origin: http://127.0.0.1:PORT", FORM];
+        let link = page.agent.page().replace(':', "%3A").replace('/', "%2F").replace('#', "%23");
+        let answer = page.ask(&lines, &format!("code={link}")).await;
+        assert_eq!(status(&answer), 303, "{answer}");
+        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+        let mut plain = Self { page, cookie, token: String::new() };
+        let html = plain.html("/").await;
+        let (_, after) = html.split_once("name=\"token\" value=\"").unwrap();
+        plain.token = after.split('"').next().unwrap().to_owned();
+        plain
+    }
+
+    async fn html(&self, path: &str) -> String {
+        self.page.ask(&[&format!("GET {path} HTTP/1.1"), HOST, &self.cookie], "").await
+    }
+
+    /// Where a form leads to, or why it is refused.
+    async fn send(&self, path: &str, fields: &str) -> (u16, String) {
+        let line = format!("POST {path} HTTP/1.1");
+        let lines = [line.as_str(), HOST, &self.cookie, "Origin: http://127.0.0.1:PORT", FORM];
+        let answer = self.page.ask(&lines, &format!("token={}&{fields}", self.token)).await;
+        let to = answer.lines().find_map(|line| line.strip_prefix("location: "));
+        (status(&answer), to.unwrap_or(&answer).to_owned())
+    }
+}
+
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
+
+#[tokio::test]
+async fn everything_works_without_a_script() {
+    let page = Page::open();
+    let plain = Plain::of(&page).await;
+    assert_eq!(plain.send("/start", "").await, (303, "/".into()));
+    assert!(!page.is_paused());
+    assert_eq!(plain.send("/finish", "").await.0, 303);
+    assert!(plain.html("/").await.contains(">Go on<"));
+    assert_eq!(plain.send("/start", "").await.0, 303);
+    assert!(!page.agent.watch().borrow().finishing, "it goes on");
+
+    assert_eq!(plain.send("/snooze", "hours=3").await.0, 303);
+    until(&page.agent, "the snooze", |view| {
+        let verdict = view.verdict.as_ref();
+        verdict.is_some_and(|verdict| verdict.why.contains(&Reason::Snoozed))
+    })
+    .await;
+    let html = plain.html("/").await;
+    assert!(html.contains("it would stand still: snoozed, until "), "{html}");
+    assert_eq!(plain.send("/snooze", "hours=0").await.0, 303);
+    until(&page.agent, "the end of it", |view| view.scope() == Scope::Run).await;
+    assert_eq!(plain.send("/snooze", "hours=many").await.0, 400);
+
+    let limits = "cores_in_use_pct=10&cores_idle_pct=60&memory_in_use_pct=20&memory_idle_pct=40\
+        &idle_min=7&load=on&load_pct=33&quiet_min=9&heat_c=70&disk_gb=5&disk_free_gb=2&dear=on\
+        &dear_from=17&dear_to=20&kwh_cents=30&watts=100&programs=doom%0D%0A%3Cb%3E";
+    assert_eq!(plain.send("/limits", limits).await, (303, "/#limits".into()));
+    assert_eq!(plain.send("/hours", "h0=9&h0=10&h6=23").await, (303, "/#hours".into()));
+    assert_eq!(plain.send("/limits", "idle_min=7").await.0, 400, "half a form");
+    let html = plain.html("/").await;
+    assert!(html.contains(r#"name="idle_min" value="7""#) && !html.contains("<b>\n"), "{html}");
+    assert!(html.contains("costs 3.0 cents of electricity"), "{html}");
+    assert_eq!(html.matches(r#":00" checked"#).count(), 3, "three hours are lent");
+    let kept = std::fs::read_to_string(page.home.path().join("settings.json")).unwrap();
+    let kept: Settings = serde_json::from_str(&kept).unwrap();
+    assert_eq!((kept.load_pct, kept.heat_c, kept.dear), (Some(33), None, Some((17, 20))));
+    assert_eq!((kept.hours[0], kept.hours[6]), (1 << 9 | 1 << 10, 1 << 23));
+    assert!(kept.on_battery && kept.programs == ["doom", "<b>"]);
+
+    assert!(plain.html("/?level=warn").await.contains(r#"data-show="warn""#));
+    assert!(plain.html("/?level=x").await.contains(r#"data-show="all""#));
 }
 
 #[tokio::test]
@@ -128,7 +216,7 @@ async fn nobody_sees_or_changes_the_state_without_the_secret() {
     let wrong = format!("Cookie: medusa-agent-{}={}", page.port, "0".repeat(64));
     for cookie in ["X-None: 1", &wrong] {
         assert_eq!(page.status(&["GET /state.json HTTP/1.1", HOST, cookie]).await, 401);
-        for path in ["/start", "/pause", "/finish", "/enrol"] {
+        for path in CHANGES {
             let line = format!("POST {path} HTTP/1.1");
             let mut lines = vec![line.as_str(), cookie];
             lines.extend(OWN);
@@ -188,6 +276,15 @@ async fn other_origins_change_nothing_even_with_the_cookie() {
     }
     let no_header = ["POST /start HTTP/1.1", HOST, &cookie, "Origin: http://127.0.0.1:PORT"];
     assert_eq!(page.status(&no_header).await, 403, "a form of another page has no own header");
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    for path in CHANGES {
+        let line = format!("POST {path} HTTP/1.1");
+        let lines = [line.as_str(), HOST, &cookie, "Origin: http://127.0.0.1:PORT", form];
+        for body in ["hours=1", "token=&hours=1", &format!("token={}", "0".repeat(64))] {
+            let answer = page.ask(&lines, body).await;
+            assert_eq!(status(&answer), 403, "{path} {body}: no token of this page");
+        }
+    }
     let image = ["GET /state.json HTTP/1.1", HOST, &cookie, "Sec-Fetch-Site: cross-site"];
     assert_eq!(page.status(&image).await, 403);
     assert_eq!(page.status(&["GET /start HTTP/1.1", HOST, &cookie]).await, 405);
@@ -202,7 +299,7 @@ async fn every_answer_forbids_framing_and_sharing() {
         let answer = page.ask(&lines, "").await.to_lowercase();
         assert!(answer.contains("frame-ancestors 'none'"), "{answer}");
         assert!(answer.contains("default-src 'none'"), "{answer}");
-        assert!(answer.contains("referrer-policy: no-referrer"), "{answer}");
+        assert!(answer.contains("referrer-policy: same-origin"), "{answer}");
         assert!(!answer.contains("access-control"), "{answer}");
     }
 }

@@ -264,6 +264,7 @@ impl Home {
             slots: Some(2),
             memory_mib: Some(512),
             start: true,
+            always: true,
             ..RunArgs::default()
         };
         let mut config = args.resolve().unwrap();

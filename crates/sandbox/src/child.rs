@@ -3,14 +3,16 @@
 //! A child is trusted with nothing: its answers have a size limit and are checked like any input.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
-
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 
+use crate::brake::{Brake, hold};
 use crate::task::{Reply, Request, frame, message};
 
 /// How much of a dying worker's last words is kept.
@@ -22,12 +24,21 @@ pub(crate) const TEXT_BYTES_MAX: u64 = 64 << 10;
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// How to start a worker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
     pub(crate) exe: PathBuf,
     pub(crate) args: Vec<String>,
     /// An empty folder.
     pub(crate) folder: PathBuf,
+}
+
+impl Launch {
+    /// Starts one.
+    pub(crate) async fn start(&self) -> Result<Child, ChildError> {
+        let failed = |source| ChildError::Start { exe: self.exe.clone(), source };
+        tokio::fs::create_dir_all(&self.folder).await.map_err(failed)?;
+        Child::start(self).map_err(failed)
+    }
 }
 
 /// Why a worker process gave no answer.
@@ -85,7 +96,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn start(launch: &Launch) -> Result<Self, ChildError> {
+    fn start(launch: &Launch) -> std::io::Result<Self> {
         let mut command = Command::new(&launch.exe);
         command
             .args(&launch.args)
@@ -95,8 +106,7 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let failed = |source| ChildError::Start { exe: launch.exe.clone(), source };
-        let mut process = command.spawn().map_err(failed)?;
+        let mut process = command.spawn()?;
         let pipes = process.stdin.take().zip(process.stdout.take());
         let last_words = process.stderr.take();
         Ok(Self { process, pipes, last_words })
@@ -110,11 +120,58 @@ impl Child {
         reply_bytes_max: u64,
         within: Duration,
     ) -> Result<Reply, ChildError> {
-        let Ok(answer) = timeout(within, self.exchange(request, reply_bytes_max)).await else {
+        self.ask_braked(request, reply_bytes_max, within, &mut Brake::none()).await
+    }
+
+    /// Like [`Child::ask`]; while the brake is pulled, the child stands still and no time passes.
+    pub(crate) async fn ask_braked(
+        &mut self,
+        request: &Request,
+        reply_bytes_max: u64,
+        within: Duration,
+        brake: &mut Brake,
+    ) -> Result<Reply, ChildError> {
+        brake.released().await;
+        let answer = self.attend(request, reply_bytes_max, within, brake).await;
+        if matches!(answer, Err(ChildError::Late { .. })) {
             self.kill().await;
-            return Err(ChildError::Late { ms: within.as_millis() });
-        };
+        }
         answer
+    }
+
+    async fn attend(
+        &mut self,
+        request: &Request,
+        reply_bytes_max: u64,
+        within: Duration,
+        brake: &mut Brake,
+    ) -> Result<Reply, ChildError> {
+        let child = self.pid().ok_or(ChildError::Stopped)?;
+        let mut exchange = pin!(self.exchange(request, reply_bytes_max));
+        let mut left = within;
+        loop {
+            let since = Instant::now();
+            tokio::select! {
+                biased;
+                answer = &mut exchange => return answer,
+                () = brake.pulled() => {}
+                () = sleep(left) => return Err(ChildError::Late { ms: within.as_millis() }),
+            }
+            left = left.saturating_sub(since.elapsed());
+            hold(child, true);
+            let answer = tokio::select! {
+                biased;
+                answer = &mut exchange => Some(answer),
+                () = brake.released() => None,
+            };
+            // After an error the process may be gone, and its number another's.
+            if !matches!(answer, Some(Err(_))) {
+                hold(child, false);
+            }
+            if let Some(answer) = answer {
+                return answer;
+            }
+        }
     }
 
     async fn exchange(
@@ -146,8 +203,18 @@ impl Child {
         self.process.id()
     }
 
+    fn pid(&self) -> Option<Pid> {
+        let id = i32::try_from(self.process.id()?).ok()?;
+        Some(Pid::from_raw(id))
+    }
+
     pub(crate) const fn is_ready(&self) -> bool {
         self.pipes.is_some()
+    }
+
+    /// Whether the process can be asked and did not end by itself.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.is_ready() && matches!(self.process.try_wait(), Ok(None))
     }
 
     /// Kills the process and waits until it is gone.

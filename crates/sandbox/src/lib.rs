@@ -9,6 +9,8 @@
 //! machine, whatever its cores, cache or system. The exceptions are the outcomes that are no
 //! verdict ([`medusa_types::Outcome::is_verdict`]).
 
+mod blank;
+mod brake;
 mod child;
 mod engine;
 mod files;
@@ -18,6 +20,7 @@ mod gauge;
 mod imports;
 mod meter;
 mod modules;
+mod probe;
 mod program;
 mod remedy;
 mod serve;
@@ -32,6 +35,7 @@ pub use child::ChildError;
 pub use foreign::Foreign;
 pub use gate::{Entry, Inspection, MODULE_BYTES_MAX, Refusal, inspect};
 pub use modules::{CompileError, Compiled, Modules};
+pub use probe::probe_main;
 pub use serve::worker_main;
 pub use slots::{Purpose, Slot, Slots};
 pub use task::{Report, Task};

@@ -5,6 +5,7 @@
 //! settings and processor, so that a file is never loaded by an engine that it was not made for;
 //! the digest is checked before each use. One module is compiled at a time, which bounds memory.
 
+use std::fs::{File, FileTimes};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,6 +16,7 @@ use tokio::fs;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::spawn_blocking;
 
+use crate::brake::Lever;
 use crate::child::{ANSWER_MAX, Child, ChildError, Launch, TEXT_BYTES_MAX, absolute};
 use crate::gate::{Refusal, inspect};
 use crate::task::{Reply, Request};
@@ -24,7 +26,7 @@ use crate::task::{Reply, Request};
 const COMPILE_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 3_000 } else { 300 });
 /// The largest compiled file. The largest real one has 250 MB.
 const COMPILED_BYTES_MAX: u64 = 512 << 20;
-/// The most that all compiled files together may take; the oldest go first.
+/// The most that all compiled files together may take; those not used for longest go first.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
 
 /// The compiled programs of this machine, and how to start workers for them.
@@ -35,6 +37,7 @@ pub struct Modules {
     /// By strictness.
     fingerprints: [OnceCell<String>; 2],
     compiling: Mutex<()>,
+    pause: Lever,
 }
 
 /// A program that is ready to run on this machine.
@@ -91,7 +94,19 @@ impl Modules {
         let folder = absolute(&folder);
         let launch =
             Launch { exe: absolute(&exe), args: worker_args, folder: folder.join("empty") };
-        Self { folder, launch, fingerprints: Default::default(), compiling: Mutex::default() }
+        let pause = Lever::new(false);
+        Self {
+            folder,
+            launch,
+            fingerprints: Default::default(),
+            compiling: Mutex::default(),
+            pause,
+        }
+    }
+
+    /// Stops the compilation under way where it is, or lets it go on. None begins meanwhile.
+    pub fn pause(&self, is_paused: bool) {
+        self.pause.pull(is_paused);
     }
 
     /// The program, if it is compiled already.
@@ -105,7 +120,11 @@ impl Modules {
     ) -> Result<Option<Compiled>, CompileError> {
         let path = self.path(program, strict).await?;
         let compiled = Compiled { program, strict, path };
-        Ok(is_intact(&compiled.path).await?.then_some(compiled))
+        if !is_intact(&compiled.path).await? {
+            return Ok(None);
+        }
+        mark_used(&compiled.path).await;
+        Ok(Some(compiled))
     }
 
     /// The program, compiled now unless it is already.
@@ -130,7 +149,7 @@ impl Modules {
         let code = self.compile(strict, wasm).await?;
         let path = self.path(program, strict).await?;
         blocking(move || keep(&path, &code)).await??;
-        self.make_room().await?;
+        make_room(&self.folder, CACHE_BYTES_MAX).await?;
         let compiled = self.find(program, strict).await?;
         compiled.ok_or_else(|| io::Error::other("the file is not what was written").into())
     }
@@ -138,7 +157,8 @@ impl Modules {
     async fn compile(&self, strict: bool, wasm: Bytes) -> Result<Vec<u8>, CompileError> {
         let mut child = self.start().await?;
         let request = Request::Compile(strict, wasm.to_vec());
-        let answer = child.ask(&request, COMPILED_BYTES_MAX, COMPILE_MAX).await;
+        let brake = &mut self.pause.brake();
+        let answer = child.ask_braked(&request, COMPILED_BYTES_MAX, COMPILE_MAX, brake).await;
         child.kill().await;
         match answer {
             Ok(Reply::Compiled(code)) => Ok(code),
@@ -149,9 +169,12 @@ impl Modules {
         }
     }
 
-    pub(crate) async fn start(&self) -> Result<Child, CompileError> {
-        fs::create_dir_all(&self.launch.folder).await?;
-        Ok(Child::start(&self.launch)?)
+    pub(crate) const fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    async fn start(&self) -> Result<Child, CompileError> {
+        Ok(self.launch.start().await?)
     }
 
     /// Where the compiled program is kept.
@@ -174,29 +197,40 @@ impl Modules {
             other => Err(ChildError::unasked(&other).into()),
         }
     }
+}
 
-    /// Forgets the oldest files until the rest fits.
-    async fn make_room(&self) -> Result<(), CompileError> {
-        let mut kept: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
-        let mut entries = fs::read_dir(&self.folder).await?;
-        while let Some(entry) = entries.next_entry().await? {
-            let about = entry.metadata().await?;
-            if about.is_file() && entry.path().extension().is_some_and(|e| e == "cwasm") {
-                kept.push((about.modified()?, entry.path(), about.len()));
-            }
+/// Forgets files that were not used for long until the rest fits.
+async fn make_room(folder: &Path, bytes_max: u64) -> io::Result<()> {
+    let mut kept: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
+    let mut entries = fs::read_dir(folder).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        let about = entry.metadata().await?;
+        if about.is_file() && entry.path().extension().is_some_and(|e| e == "cwasm") {
+            kept.push((about.accessed()?, entry.path(), about.len()));
         }
-        kept.sort();
-        let mut total: u64 = kept.iter().map(|(.., bytes)| bytes).sum();
-        // The newest is the one that was just made.
-        kept.pop();
-        for (_, path, bytes) in kept {
-            if total <= CACHE_BYTES_MAX {
-                break;
-            }
-            forget(&path).await;
-            total = total.saturating_sub(bytes);
+    }
+    kept.sort();
+    let mut total: u64 = kept.iter().map(|(.., bytes)| bytes).sum();
+    // The last is the one that was just made.
+    kept.pop();
+    for (_, path, bytes) in kept {
+        if total <= bytes_max {
+            break;
         }
-        Ok(())
+        forget(&path).await;
+        total = total.saturating_sub(bytes);
+    }
+    Ok(())
+}
+
+/// Notes in the file itself that it is used now: the system may not note each reading.
+async fn mark_used(path: &Path) {
+    let owned = path.to_owned();
+    #[expect(clippy::disallowed_methods, reason = "it is compared with times of the file system")]
+    let now = FileTimes::new().set_accessed(SystemTime::now());
+    let marked = blocking(move || File::open(owned)?.set_times(now)).await;
+    if let Err(error) = marked.and_then(|marked| marked) {
+        tracing::warn!(%error, path = %path.display(), "could not mark a compiled module as used");
     }
 }
 
@@ -244,4 +278,32 @@ fn keep(path: &Path, code: &[u8]) -> io::Result<()> {
 /// Runs what takes longer than an async thread may be held.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     spawn_blocking(work).await.map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_not_used_for_longest_goes_first() {
+        let name = format!("medusa-sandbox-room-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).await.expect("a folder");
+        let file = |name: &str| folder.join(format!("{name}.cwasm"));
+        for (age, name) in ["made now", "used today", "older", "oldest"].iter().enumerate() {
+            keep(&file(name), &[0; 100]).expect("a file");
+            let age = Duration::from_secs(3_600 * u64::try_from(age).expect("a number"));
+            #[expect(clippy::disallowed_methods, reason = "files have real times")]
+            let then = FileTimes::new().set_accessed(SystemTime::now() - age);
+            File::open(file(name)).and_then(|file| file.set_times(then)).expect("a time");
+        }
+        mark_used(&file("oldest")).await;
+        make_room(&folder, 250).await.expect("room");
+        let is_there = |name: &str| file(name).exists();
+        assert!(!is_there("older") && !is_there("used today"));
+        assert!(is_there("oldest") && is_there("made now"));
+        make_room(&folder, 1).await.expect("room");
+        assert!(is_there("oldest"), "the one that is needed now stays");
+        fs::remove_dir_all(&folder).await.expect("the folder is ours");
+    }
 }

@@ -9,18 +9,18 @@ use wasmtime::{Engine, Error, Instance, InstancePre, Module, Store, Trap, TypedF
 
 use crate::engine;
 use crate::gate::Entry;
+use crate::meter::Counter;
 use crate::stop::Ending;
 use crate::task::{Report, Task};
 use crate::wasi::{self, Host};
-
-/// Fuel for instantiation, which is not metered; it only copies what the module holds.
-const INSTANTIATION_FUEL: u64 = u64::MAX;
 
 /// A program that can be run any number of times, each in a store of its own.
 pub(crate) struct Program {
     engine: Engine,
     instance: InstancePre<Host>,
     entry: Entry,
+    /// The export that counts.
+    counter: String,
 }
 
 impl Program {
@@ -31,13 +31,19 @@ impl Program {
         // SAFETY: the file was compiled on this machine by this program, which checks its digest
         // before it names it here, and it is only ever replaced as a whole.
         let module = unsafe { Module::deserialize_file(&engine, path)? };
+        let counter = Counter::name(&module).ok_or_else(|| Error::msg("it is not metered"))?;
+        Self::new(engine, &module, counter)
+    }
+
+    /// Makes a program of a module that counts in the export of this name.
+    pub(crate) fn new(engine: Engine, module: &Module, counter: String) -> wasmtime::Result<Self> {
         let has = |entry: &Entry| {
             module.get_export(entry.export()).is_some_and(|export| export.func().is_some())
         };
         let entry = [Entry::Start, Entry::EmptyName].into_iter().find(has);
         let entry = entry.ok_or_else(|| Error::msg("the module has no entry"))?;
-        let instance = wasi::link(&engine)?.instantiate_pre(&module)?;
-        Ok(Self { engine, instance, entry })
+        let instance = wasi::link(&engine)?.instantiate_pre(module)?;
+        Ok(Self { engine, instance, entry, counter })
     }
 
     /// Runs the program once.
@@ -52,14 +58,13 @@ impl Program {
         let result = self.enter(&mut store, &limits);
         let memory = store.data().memory;
         let memory_bytes = memory.map_or(0, |memory| memory.data_size(&store));
-        let left = store.get_fuel().map_err(|e| e.to_string())?;
+        let counter = store.data().counter;
+        let left = counter.map(|counter| counter.left(&mut store)).transpose();
+        let left = left.map_err(|error| error.to_string())?;
         let host = store.into_data();
         let (outcome, reason) = ending(&result, host.gauge.denied);
-        let fuel = match &result {
-            // Before instantiation is over, nothing has been counted.
-            Err(Failure::Instantiation(_)) => 0,
-            _ => limits.fuel.saturating_sub(left),
-        };
+        // Before instantiation is over, nothing has been counted.
+        let fuel = left.map_or(0, |left| fuel_max(&limits).saturating_sub(left));
         let mut stderr = host.stderr.into_text();
         if let Some(reason) = reason {
             if !stderr.is_empty() && !stderr.ends_with('\n') {
@@ -83,17 +88,36 @@ impl Program {
     }
 
     fn enter(&self, store: &mut Store<Host>, limits: &Limits) -> Result<(), Failure> {
-        let entry = self.instantiate(store).map_err(Failure::Instantiation)?;
-        store.set_fuel(limits.fuel).map_err(Failure::Instantiation)?;
-        entry.call(store, ()).map_err(Failure::Run)
+        let entry = self.instantiate(store, limits).map_err(Failure::Instantiation)?;
+        entry.call(&mut *store, ()).map_err(|error| match store.data().counter {
+            Some(counter) => Failure::Run(counter.explained(store, error)),
+            None => Failure::Run(error),
+        })
     }
 
-    fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<TypedFunc<(), ()>> {
-        store.set_fuel(INSTANTIATION_FUEL)?;
+    /// An instance that is ready to run. What making it takes is not metered: it only copies what
+    /// the module holds.
+    fn instantiate(
+        &self,
+        store: &mut Store<Host>,
+        limits: &Limits,
+    ) -> wasmtime::Result<TypedFunc<(), ()>> {
+        // An engine that counts, to compare with, counts this too.
+        #[cfg(test)]
+        store.set_fuel(u64::MAX).unwrap_or_default();
         let instance: Instance = self.instance.instantiate(&mut *store)?;
         store.data_mut().memory = instance.get_memory(&mut *store, "memory");
-        instance.get_typed_func(&mut *store, self.entry.export())
+        let entry = instance.get_typed_func(&mut *store, self.entry.export())?;
+        let counter = Counter::of(&mut *store, &instance, &self.counter)?;
+        counter.set_left(&mut *store, fuel_max(limits))?;
+        store.data_mut().counter = Some(counter);
+        Ok(entry)
     }
+}
+
+/// How much a run may use; counters are signed.
+fn fuel_max(limits: &Limits) -> u64 {
+    limits.fuel.min(i64::MAX.unsigned_abs())
 }
 
 /// Where a run failed.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::program::Program;
 use crate::task::{Reply, Request, frame, message};
-use crate::{engine, walls};
+use crate::{engine, meter, walls};
 
 /// Serves the parent over standard input and output until the input ends. This is all that a
 /// worker process does; call it first thing, before anything else reads or prints.
@@ -48,8 +48,10 @@ fn answer(program: &mut Option<Program>, request: Request) -> Result<Reply, Stri
         Request::Compile(strict, wasm) => {
             walls::raise_for_compiling();
             walls::close_doors();
+            let metered = meter::rewrite(&wasm).map_err(|error| error.to_string())?;
+            drop(wasm);
             let engine = engine::engine(strict).map_err(in_words)?;
-            engine.precompile_module(&wasm).map(Reply::Compiled).map_err(in_words)
+            engine.precompile_module(&metered).map(Reply::Compiled).map_err(in_words)
         }
         Request::Load(strict, path) => {
             *program = Some(Program::load(strict, Path::new(&path)).map_err(in_words)?);

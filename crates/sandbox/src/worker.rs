@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use medusa_types::Outcome;
 
+use crate::brake::Brake;
 use crate::child::{ANSWER_MAX, Child, ChildError, TEXT_BYTES_MAX};
-use crate::modules::{CompileError, Compiled, Modules, forget};
+use crate::modules::{Compiled, Modules, forget};
 use crate::task::{Reply, Report, Request, Task};
 
 /// Room for the names of the most files that a guest may make, and for the report around them.
@@ -17,9 +18,6 @@ pub enum WorkerError {
     /// The process failed; start another one.
     #[error(transparent)]
     Child(#[from] ChildError),
-    /// The cache's folder failed.
-    #[error("could not start a worker")]
-    Start(#[source] Box<CompileError>),
     /// The compiled file does not load. It was removed: compile again.
     #[error("the compiled module could not be loaded: {0}")]
     Load(String),
@@ -40,8 +38,11 @@ impl Worker {
     /// # Errors
     /// [`WorkerError`] when it cannot.
     pub async fn start(modules: &Modules, compiled: &Compiled) -> Result<Self, WorkerError> {
-        let started = modules.start().await;
-        let mut child = started.map_err(|error| WorkerError::Start(Box::new(error)))?;
+        Self::load(modules.launch().start().await?, compiled).await
+    }
+
+    /// Makes a process, which saw nothing of any job yet, the worker for this program.
+    pub(crate) async fn load(mut child: Child, compiled: &Compiled) -> Result<Self, WorkerError> {
         let path = compiled.path.to_str().ok_or_else(|| {
             WorkerError::Load("the path of the cache's folder is not text".into())
         })?;
@@ -63,6 +64,15 @@ impl Worker {
     /// [`WorkerError`] when the worker could not run it. Whatever the program did wrong is in the
     /// report.
     pub async fn run(&mut self, task: Task) -> Result<Report, WorkerError> {
+        self.run_braked(task, &mut Brake::none()).await
+    }
+
+    /// Like [`Worker::run`]; while the brake is pulled, the run stands still and no time passes.
+    pub(crate) async fn run_braked(
+        &mut self,
+        task: Task,
+        brake: &mut Brake,
+    ) -> Result<Report, WorkerError> {
         let limits = task.limits;
         let wall = Duration::from_millis(limits.wall_ms);
         // Text grows threefold at most when its bytes are not UTF-8.
@@ -71,7 +81,7 @@ impl Worker {
             .saturating_add(limits.stderr_bytes.saturating_mul(3))
             .saturating_add(REPORT_BYTES_MAX);
         let request = Request::Run(task);
-        match self.child.ask(&request, reply_bytes_max, wall).await {
+        match self.child.ask_braked(&request, reply_bytes_max, wall, brake).await {
             Ok(Reply::Report(report)) => Ok(report),
             Ok(Reply::Failed(why)) => Err(WorkerError::Task(why)),
             Ok(other) => Err(ChildError::unasked(&other).into()),

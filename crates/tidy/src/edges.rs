@@ -34,7 +34,10 @@ const MAY_USE: &[(&str, &str)] = &[
     ("testkit", "types platform"),
     ("tidy", ""),
     ("tests", ""),
-    ("bench", "types ledger tlog events eventlog protocol api client platform jobs testkit"),
+    (
+        "bench",
+        "types ledger tlog events eventlog protocol api client platform jobs sandbox testkit",
+    ),
 ];
 
 /// Packages that must work without a runtime, a socket or a database.

@@ -61,7 +61,7 @@ pub(super) fn start(home: &Home, number: usize, program: &Path) -> Result<Child>
     let slots = cores.div_ceil(2);
     let mut command = Command::new(program);
     command.arg("run").arg("--data").arg(data_dir(home, number)?);
-    command.args(["--start", "--exit-with-stdin", "--slots", &slots.to_string()]);
+    command.args(["--start", "--always", "--exit-with-stdin", "--slots", &slots.to_string()]);
     // The link of an earlier run would lead nowhere.
     fs::remove_file(data_dir(home, number)?.join(PAGE)).ok();
     let log = home.path(&format!("log/agent-{number}.log"));

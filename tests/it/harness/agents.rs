@@ -39,7 +39,16 @@ impl House {
         });
         std::fs::write(folder.path().join("identity.json"), identity.to_string()).unwrap();
         let mut command = Command::new(program("medusa-agent"));
-        command.args(["run", "--start", "--exit-with-stdin", "--port", "0", "--slots", "1"]);
+        command.args([
+            "run",
+            "--start",
+            "--always",
+            "--exit-with-stdin",
+            "--port",
+            "0",
+            "--slots",
+            "1",
+        ]);
         command.arg("--data").arg(folder.path()).env_remove("RUST_LOG").env_remove("MEDUSA_SERVER");
         let log = folder.path().join("agent.log");
         let mut process = Process::start("an agent", &mut command, &log);

@@ -10,10 +10,10 @@ mod path;
 mod process;
 mod table;
 
-use wasmtime::{Caller, Memory, Trap};
+use wasmtime::{Caller, Error, Memory};
 
 use crate::files::Files;
-use crate::meter;
+use crate::meter::{self, Counter};
 use crate::stop::{Stop, Sys};
 use crate::task::Task;
 use crate::wasi::fd::Descriptors;
@@ -27,6 +27,8 @@ pub(crate) use table::link;
 pub(crate) struct Host {
     /// The guest's exported memory; known after instantiation.
     pub(crate) memory: Option<Memory>,
+    /// What host calls are charged to; known after instantiation.
+    pub(crate) counter: Option<Counter>,
     pub(crate) gauge: crate::gauge::Gauge,
     pub(crate) files: Files,
     pub(crate) stdout: Vec<u8>,
@@ -55,6 +57,7 @@ impl Host {
         let stdin = files.add_nameless(task.stdin);
         Ok(Self {
             memory: None,
+            counter: None,
             gauge: crate::gauge::Gauge::new(task.limits.memory_bytes),
             descriptors: Descriptors::new(stdin),
             files,
@@ -101,17 +104,12 @@ fn enter(
     let mut call = Call { guest: Guest(guest), host, moved: 0, extra: 0 };
     let answer = function(&mut call);
     let cost = meter::host_call(call.moved).saturating_add(call.extra);
-    match caller.get_fuel()?.checked_sub(cost) {
-        Some(left) => caller.set_fuel(left)?,
-        None => {
-            caller.set_fuel(0)?;
-            return Err(Trap::OutOfFuel.into());
-        }
-    }
+    let counter = caller.data().counter.ok_or_else(|| Error::msg("the run is not metered"))?;
+    counter.spend(&mut caller, cost)?;
     match answer {
         Ok(()) => Ok(0),
         Err(Stop::Errno(errno)) => Ok(errno.code()),
-        Err(Stop::End(ending)) => Err(wasmtime::Error::new(ending)),
+        Err(Stop::End(ending)) => Err(Error::new(ending)),
     }
 }
 
@@ -122,12 +120,12 @@ fn len64(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use medusa_types::{Limits, Sha256Hash};
-    use wasmtime::{Memory, MemoryType, Store, Val};
+    use wasmtime::{Global, GlobalType, Memory, MemoryType, Mutability, Store, Val, ValType};
 
     use super::{Host, link};
     use crate::imports::{FUNCTIONS, MODULE};
     use crate::task::Task;
-    use crate::{engine, files::View};
+    use crate::{engine, files::View, meter::Counter};
 
     /// Every host function with thousands of argument lists, made of the values at which
     /// arithmetic goes wrong and of small ones that mean something.
@@ -147,7 +145,9 @@ mod tests {
             memory.data_mut(&mut store)[64..68].copy_from_slice(b"a/b/");
             memory.data_mut(&mut store)[100..104].copy_from_slice(b"../.");
             store.data_mut().memory = Some(memory);
-            store.set_fuel(u64::MAX).expect("fuel");
+            let counter = GlobalType::new(ValType::I64, Mutability::Var);
+            let counter = Global::new(&mut store, counter, Val::I64(i64::MIN));
+            store.data_mut().counter = Some(Counter::Module(counter.expect("a counter")));
             store
         };
         let mut store = fresh();

@@ -7,4 +7,5 @@ mod host;
 mod outcomes;
 mod refusals;
 mod setup;
+mod slots;
 mod walls;

@@ -1,0 +1,105 @@
+//! What is asked of the operating system, one module for each: what the machine measures, files
+//! that are private, and signals. Outside this folder nothing knows which system it is.
+//!
+//! A reading that a system or a machine does not have is none. Reading takes a few files each
+//! second; commands and lists of processes are asked for seldom, and only while a rule needs them.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as here;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as here;
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::Signals;
+#[cfg(unix)]
+pub(crate) use unix::{make_private_dir, new_private_file};
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as here;
+#[cfg(windows)]
+pub use windows::Signals;
+#[cfg(windows)]
+pub(crate) use windows::{make_private_dir, new_private_file};
+
+mod load;
+mod sensors;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+pub(crate) use sensors::{Sensors, memory_bytes};
+
+use crate::rules::clock::Local;
+
+/// How long a command may take.
+const COMMAND_MAX: Duration = Duration::from_secs(2);
+
+/// What files tell at once.
+#[derive(Debug, Default)]
+struct Quick {
+    /// Time of the processors since the start of the machine.
+    cpu: Option<load::Cpu>,
+    /// Seconds since a terminal was typed at.
+    terminals_idle_s: Option<u64>,
+    on_battery: Option<bool>,
+    heat_c: Option<i32>,
+}
+
+/// What commands tell.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slow {
+    idle_s: Option<u64>,
+    on_battery: Option<bool>,
+    metered: Option<bool>,
+}
+
+/// The same moment on the wall clock of this machine; in UTC where its zone is not known.
+pub(crate) fn local(unix: u64) -> Local {
+    let seconds = i64::try_from(unix).unwrap_or_default();
+    let stamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    let zoned = stamp.to_zoned(jiff::tz::TimeZone::system());
+    let small = |n: i8| u32::try_from(n).unwrap_or_default();
+    Local {
+        unix,
+        weekday: small(zoned.weekday().to_monday_zero_offset()),
+        hour: small(zoned.hour()),
+        second: small(zoned.minute()).saturating_mul(60).saturating_add(small(zoned.second())),
+    }
+}
+
+/// What a command prints, if it is there, succeeds and is quick.
+#[cfg_attr(windows, expect(dead_code, reason = "no reading of Windows needs a command"))]
+async fn said(program: &Path, args: &[&str]) -> Option<String> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(args).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(COMMAND_MAX, command.output()).await.ok()?.ok()?;
+    if output.status.success() { String::from_utf8(output.stdout).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wall_clock_knows_its_hour() {
+        let now = local(1_000_000_000);
+        assert_eq!(now.unix, 1_000_000_000);
+        assert!(now.weekday < 7 && now.hour < 24 && now.second < 3_600);
+        assert_eq!(now.second % 60, 40, "no zone is off by less than a minute");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_command_is_heard_when_it_succeeds() {
+        assert_eq!(said(Path::new("/bin/echo"), &["a"]).await.as_deref(), Some("a\n"));
+        assert_eq!(said(Path::new("/bin/false"), &[]).await, None);
+        assert_eq!(said(Path::new("/no/such/program"), &[]).await, None);
+    }
+}
