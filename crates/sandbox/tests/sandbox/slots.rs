@@ -140,6 +140,8 @@ async fn a_lower_limit_stops_the_last_until_another_ends() {
     let state_of = |id: u32| children().into_iter().find(|child| child.0 == id).map(|(_, s, _)| s);
     let watch = async {
         until(0, 1).await;
+        // Until then, one that is only being started may have been seen.
+        sleep(BEGUN).await;
         let first = children().into_iter().find(|(_, state, _)| *state == 'R').expect("it runs").0;
         let lower = async {
             until(0, 2).await;
