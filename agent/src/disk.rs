@@ -28,6 +28,24 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// A file that is written on at its end; it is made if it is not there.
+pub(crate) fn append(path: &Path) -> io::Result<fs::File> {
+    match new_private_file(path) {
+        Ok(_made) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    fs::File::options().append(true).open(path)
+}
+
+/// Notes in the file itself that it was used now. That it fails costs nothing but its place.
+pub(crate) fn touch(path: &Path) {
+    #[expect(clippy::disallowed_methods, reason = "it is compared with times of the file system")]
+    let now = std::time::SystemTime::now();
+    let file = fs::File::options().write(true).open(path);
+    drop(file.and_then(|file| file.set_modified(now)));
+}
+
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = new_private_file(path)?;
     file.write_all(content)

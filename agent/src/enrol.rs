@@ -16,12 +16,18 @@ use tokio::time::{Instant, sleep};
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_secs(60);
 
-/// Shows codes until the owner has confirmed one.
-pub(crate) async fn enrol(server: &Server, board: &Board, name: &str) -> Identity {
+/// Shows codes until the owner has confirmed one. With the code goes the public half of the key
+/// that the machine will sign with.
+pub(crate) async fn enrol(
+    server: &Server,
+    board: &Board,
+    name: &str,
+    public_key: &str,
+) -> Identity {
     let mut backoff = Backoff::default();
     board.connection(Connection::AskingForCode);
     loop {
-        match one_code(server, board, name, &mut backoff).await {
+        match one_code(server, board, (name, public_key), &mut backoff).await {
             Ok(identity) => return identity,
             Err(error) if error.code() == "accounts.device_expired" => {
                 tracing::info!("the code has ended, here is a new one");
@@ -40,10 +46,16 @@ pub(crate) async fn enrol(server: &Server, board: &Board, name: &str) -> Identit
 async fn one_code(
     server: &Server,
     board: &Board,
-    name: &str,
+    (name, public_key): (&str, &str),
     backoff: &mut Backoff,
 ) -> Result<Identity, CallError> {
-    let code = server.device_code(name).await?;
+    let code = match server.device_code(name, Some(public_key)).await {
+        // A server of before there were keys refuses what it does not know.
+        Err(error) if error.code() == "platform.json_refused" => {
+            server.device_code(name, None).await?
+        }
+        answer => answer?,
+    };
     tracing::info!(
         "to enrol this machine, type {} at {} (or open {})",
         code.user_code,

@@ -40,6 +40,16 @@ impl Farewell {
     /// Takes no new work, and ends when all that was taken is done and told.
     pub async fn finished(&self) {
         self.board.leave();
+        self.empty().await;
+    }
+
+    /// The same, so that a new version can take this one's place.
+    pub(crate) async fn made_way(&self) {
+        self.board.make_way();
+        self.empty().await;
+    }
+
+    async fn empty(&self) {
         let mut view = self.board.watch();
         loop {
             let _done = view.wait_for(|view| view.chunks.is_empty()).await.is_ok();

@@ -1,27 +1,32 @@
 //! Blobs: programs and inputs, by their SHA-256.
 //!
 //! What is whole is checked against its hash and kept, on disk under a size cap and, while it is
-//! in use by many chunks, in memory. What is a range cannot be checked and is not kept. Two chunks
-//! that need the same blob load it once.
+//! in use by many chunks, in memory. What is large comes in pieces, and goes on where it stood
+//! after a cut, and a whole blob after a restart. What is a range cannot be checked and is not
+//! kept. Two chunks that need the same blob load it once.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{fs, io};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use medusa_protocol::{Blob, Part};
 use medusa_types::Sha256Hash;
+use tokio::time::Instant;
 
-use crate::backoff::Backoff;
 use crate::disk;
+use crate::resume::{self, Cuts, PIECE_BYTES, PullError};
 use crate::server::{CallError, Server};
+use crate::shelf::Shelf;
 
 /// Recently used whole blobs that stay in memory.
 const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// One piece of input may not be larger; it is held in memory.
 const PART_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-const TRIES: u32 = 6;
+/// A file that is in use in memory is told so no more often than this.
+const TOLD_EACH: Duration = Duration::from_secs(60);
 
 /// Why a piece of input could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,8 @@ pub(crate) enum FetchError {
     Call { sha256: Sha256Hash, source: CallError },
     #[error("blob {sha256} was altered on its way: its bytes have the hash {got}")]
     Altered { sha256: Sha256Hash, got: Sha256Hash },
+    #[error("blob {sha256} could not be kept on disk while it came: {source}")]
+    Disk { sha256: Sha256Hash, source: io::Error },
     #[error("the lease names bytes that its frame or blob does not have")]
     Range,
     #[error("an input of {0} bytes is more than this machine takes at once")]
@@ -39,29 +46,44 @@ pub(crate) enum FetchError {
 /// The blobs of one data directory.
 #[derive(Debug)]
 pub(crate) struct Blobs {
-    dir: PathBuf,
-    bytes_max: u64,
+    shelf: Arc<Shelf>,
     memory: Mutex<Memory>,
     /// Who loads which blob now; others wait for the same lock and then find it.
     turns: Mutex<HashMap<Sha256Hash, Arc<tokio::sync::Mutex<()>>>>,
 }
 
+/// Blobs in memory, the one used last at the end.
 #[derive(Debug, Default)]
 struct Memory {
-    blobs: VecDeque<(Sha256Hash, Bytes)>,
+    blobs: VecDeque<Held>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    sha256: Sha256Hash,
+    content: Bytes,
+    /// When the file was told that it is in use.
+    told: Instant,
 }
 
 impl Blobs {
     /// Blobs kept in this directory, at most so many bytes of them.
     pub(crate) fn open(dir: PathBuf, bytes_max: u64) -> io::Result<Self> {
-        disk::make_private_dir(&dir)?;
         Ok(Self {
-            dir,
-            bytes_max,
+            shelf: Arc::new(Shelf::open(dir, bytes_max)?),
             memory: Mutex::new(Memory::default()),
             turns: Mutex::new(HashMap::new()),
         })
+    }
+
+    /// From now on at most so many bytes are kept on disk.
+    pub(crate) fn limit(&self, bytes_max: u64) {
+        if self.shelf.limit(bytes_max) {
+            let shelf = Arc::clone(&self.shelf);
+            // Nobody waits for it: a new download makes room for itself.
+            drop(tokio::task::spawn_blocking(move || shelf.make_room(0)));
+        }
     }
 
     /// A piece of a lease's input; `payload` loses what is taken from it.
@@ -130,7 +152,8 @@ impl Blobs {
             let (Ok(from), Ok(to)) = (from, to) else { return Err(FetchError::Range) };
             return Ok(content.slice(from..to));
         }
-        persistent(sha256, || server.range(&blob.path, offset, len)).await
+        let loaded = resume::into_memory(server, &blob.path, (offset, len)).await;
+        loaded.map_err(|source| FetchError::Call { sha256, source })
     }
 
     /// From disk, else from the server.
@@ -140,33 +163,114 @@ impl Blobs {
         blob: &Blob,
         sha256: Sha256Hash,
     ) -> Result<Bytes, FetchError> {
-        let path = self.dir.join(sha256.to_string());
-        let kept = blocking(move || read_checked(&path, sha256)).await.flatten();
-        if let Some(content) = kept {
-            self.remember(sha256, &content);
-            return Ok(content);
-        }
-        let content = persistent(sha256, || server.blob(&blob.path, blob.size)).await?;
-        let (dir, bytes_max, copy) = (self.dir.clone(), self.bytes_max, content.clone());
+        let shelf = Arc::clone(&self.shelf);
+        let kept = blocking(move || shelf.read(sha256)).await.flatten();
+        let content = match kept {
+            Some(content) => content.into(),
+            None if blob.size > PIECE_BYTES => self.load_large(server, blob, sha256).await?,
+            None => self.load_small(server, blob, sha256).await?,
+        };
+        self.remember(sha256, &content);
+        Ok(content)
+    }
+
+    async fn load_small(
+        &self,
+        server: &Server,
+        blob: &Blob,
+        sha256: Sha256Hash,
+    ) -> Result<Bytes, FetchError> {
+        let mut cuts = Cuts::default();
+        let content = loop {
+            match server.blob(&blob.path, blob.size).await {
+                Ok(content) => break content,
+                Err(cut) => {
+                    let waited = cuts.wait(cut, false).await;
+                    waited.map_err(|source| FetchError::Call { sha256, source })?;
+                }
+            }
+        };
+        let (shelf, copy) = (Arc::clone(&self.shelf), content.clone());
         let got = blocking(move || {
             let got = Sha256Hash::of(&copy);
             if got == sha256 {
-                keep(&dir, sha256, &copy, bytes_max);
+                shelf.keep(sha256, &copy);
             }
             got
         });
         match got.await {
             Some(got) if got != sha256 => Err(FetchError::Altered { sha256, got }),
-            _ => {
-                self.remember(sha256, &content);
-                Ok(content)
+            _ => Ok(content),
+        }
+    }
+
+    /// Piece by piece into a file, which goes on after a cut and after a restart where it stood.
+    async fn load_large(
+        &self,
+        server: &Server,
+        blob: &Blob,
+        sha256: Sha256Hash,
+    ) -> Result<Bytes, FetchError> {
+        let kept = |source| FetchError::Disk { sha256, source };
+        let mut resumed = self.pull(server, blob, sha256).await?;
+        loop {
+            let shelf = Arc::clone(&self.shelf);
+            let whole = blocking(move || shelf.complete(sha256)).await;
+            match whole.unwrap_or_else(|| Err(io::Error::other("reading it failed"))) {
+                Ok(Ok(content)) => return Ok(content.into()),
+                // What came before a restart may have decayed meanwhile: all of it once more.
+                Ok(Err(_other)) if resumed => {
+                    resumed = false;
+                    self.pull(server, blob, sha256).await?;
+                }
+                Ok(Err(got)) => return Err(FetchError::Altered { sha256, got }),
+                Err(source) => return Err(kept(source)),
             }
         }
     }
 
+    /// Loads what is missing of a blob's file; says whether something was there before.
+    async fn pull(
+        &self,
+        server: &Server,
+        blob: &Blob,
+        sha256: Sha256Hash,
+    ) -> Result<bool, FetchError> {
+        let kept = |source| FetchError::Disk { sha256, source };
+        let (shelf, size) = (Arc::clone(&self.shelf), blob.size);
+        let opened = blocking(move || {
+            let file = disk::append(&shelf.part(sha256))?;
+            let have = file.metadata()?.len();
+            shelf.make_room(size.saturating_sub(have));
+            // More than there is to come is of no use.
+            if have > size {
+                file.set_len(0)?;
+            }
+            Ok((file, if have > size { 0 } else { have }))
+        });
+        let opened = opened.await.unwrap_or_else(|| Err(io::Error::other("opening it failed")));
+        let (file, had) = opened.map_err(kept)?;
+        let mut file = tokio::fs::File::from_std(file);
+        let pulled = resume::into_file(server, &blob.path, size, (&mut file, had)).await;
+        pulled.map_err(|error| match error {
+            PullError::Call(source) => FetchError::Call { sha256, source },
+            PullError::Disk(source) => kept(source),
+        })?;
+        Ok(had > 0)
+    }
+
     fn remembered(&self, sha256: Sha256Hash) -> Option<Bytes> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.blobs.iter().find(|(key, _)| *key == sha256).map(|(_, content)| content.clone())
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = memory.blobs.iter().position(|held| held.sha256 == sha256)?;
+        let mut held = memory.blobs.remove(place)?;
+        let content = held.content.clone();
+        if held.told.elapsed() >= TOLD_EACH {
+            held.told = Instant::now();
+            let shelf = Arc::clone(&self.shelf);
+            drop(tokio::task::spawn_blocking(move || shelf.touch(sha256)));
+        }
+        memory.blobs.push_back(held);
+        Some(content)
     }
 
     fn remember(&self, sha256: Sha256Hash, content: &Bytes) {
@@ -175,10 +279,10 @@ impl Blobs {
         }
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.bytes = memory.bytes.saturating_add(content.len());
-        memory.blobs.push_back((sha256, content.clone()));
+        memory.blobs.push_back(Held { sha256, content: content.clone(), told: Instant::now() });
         while memory.bytes > MEMORY_BYTES_MAX {
-            let Some((_, oldest)) = memory.blobs.pop_front() else { return };
-            memory.bytes = memory.bytes.saturating_sub(oldest.len());
+            let Some(oldest) = memory.blobs.pop_front() else { return };
+            memory.bytes = memory.bytes.saturating_sub(oldest.content.len());
         }
     }
 
@@ -187,67 +291,9 @@ impl Blobs {
     }
 }
 
-/// Tries again while the failure may pass. The lease's deadline ends it from outside.
-async fn persistent<T, F>(sha256: Sha256Hash, mut call: impl FnMut() -> F) -> Result<T, FetchError>
-where
-    F: Future<Output = Result<T, CallError>>,
-{
-    let mut backoff = Backoff::default();
-    for _ in 1..TRIES {
-        match call().await {
-            Err(error) if error.may_pass() => {
-                tracing::debug!(%sha256, %error, "loading a blob failed, trying again");
-                tokio::time::sleep(backoff.next()).await;
-            }
-            done => return done.map_err(|source| FetchError::Call { sha256, source }),
-        }
-    }
-    call().await.map_err(|source| FetchError::Call { sha256, source })
-}
-
 /// Runs what reads disks or hashes on the blocking pool; nothing if it panicked.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
-}
-
-/// A kept blob. One that decayed on disk is removed and loaded anew.
-fn read_checked(path: &Path, sha256: Sha256Hash) -> Option<Bytes> {
-    let content = disk::read(path).ok().flatten()?;
-    if Sha256Hash::of(&content) == sha256 {
-        return Some(content.into());
-    }
-    tracing::warn!(%sha256, "a kept blob has decayed, it is loaded again");
-    drop(fs::remove_file(path));
-    None
-}
-
-/// Keeps a blob and makes room. A full disk only costs another download.
-fn keep(dir: &Path, sha256: Sha256Hash, content: &[u8], bytes_max: u64) {
-    let kept = disk::write(&dir.join(sha256.to_string()), content)
-        .and_then(|()| make_room(dir, bytes_max));
-    if let Err(error) = kept {
-        tracing::warn!(%sha256, %error, "a blob could not be kept on disk");
-    }
-}
-
-/// Removes the blobs that came first until the rest fits.
-fn make_room(dir: &Path, bytes_max: u64) -> io::Result<()> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let meta = entry.metadata()?;
-        files.push((meta.modified()?, meta.len(), entry.path()));
-    }
-    files.sort();
-    let mut bytes = files.iter().fold(0_u64, |sum, (_, len, _)| sum.saturating_add(*len));
-    for (_, len, path) in files {
-        if bytes <= bytes_max {
-            break;
-        }
-        fs::remove_file(path)?;
-        bytes = bytes.saturating_sub(len);
-    }
-    Ok(())
 }
 
 /// The next bytes of a frame's payload.
@@ -260,79 +306,5 @@ fn inline(payload: &mut Bytes, len: u64) -> Result<Bytes, FetchError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scratch::Scratch;
-
-    fn nowhere() -> Server {
-        crate::install_crypto();
-        Server::at("http://127.0.0.1:9").unwrap()
-    }
-
-    fn blob(content: &[u8]) -> Blob {
-        Blob {
-            sha256: *Sha256Hash::of(content).as_bytes(),
-            size: u64::try_from(content.len()).unwrap(),
-            path: "/b".into(),
-        }
-    }
-
-    #[tokio::test]
-    async fn inline_parts_are_taken_from_the_payload_in_order() {
-        let scratch = Scratch::new();
-        let blobs = Blobs::open(scratch.path().to_owned(), 100).unwrap();
-        let mut payload = Bytes::from_static(b"abcde");
-        for (part, wanted) in [(2, "ab"), (0, ""), (3, "cde")] {
-            let got = blobs.part(&nowhere(), &Part::Inline(part), &mut payload).await.unwrap();
-            assert_eq!(got, wanted);
-        }
-        let short = blobs.part(&nowhere(), &Part::Inline(1), &mut payload).await;
-        assert!(matches!(short, Err(FetchError::Range)));
-    }
-
-    #[tokio::test]
-    async fn a_kept_blob_needs_no_server_and_gives_its_ranges() {
-        let scratch = Scratch::new();
-        let blobs = Blobs::open(scratch.path().to_owned(), 100).unwrap();
-        let blob = blob(b"hello");
-        keep(scratch.path(), Sha256Hash(blob.sha256), b"hello", 100);
-        assert_eq!(blobs.whole(&nowhere(), &blob).await.unwrap(), "hello");
-        let part = Part::Range { blob: blob.clone(), offset: 1, len: 3 };
-        let got = blobs.part(&nowhere(), &part, &mut Bytes::new()).await.unwrap();
-        assert_eq!(got, "ell");
-        let headed = Part::Headed { head: 2, blob: blob.clone(), offset: 1, len: 3 };
-        let mut payload = Bytes::from_static(b"abcd");
-        assert_eq!(blobs.part(&nowhere(), &headed, &mut payload).await.unwrap(), "abell");
-        assert_eq!(payload, "cd", "the rest is for the next part");
-        let short = blobs.part(&nowhere(), &headed, &mut Bytes::from_static(b"a")).await;
-        assert!(matches!(short, Err(FetchError::Range)));
-        let past = Part::Range { blob, offset: 4, len: 2 };
-        let got = blobs.part(&nowhere(), &past, &mut Bytes::new()).await;
-        assert!(matches!(got, Err(FetchError::Range)));
-    }
-
-    #[test]
-    fn a_decayed_blob_is_not_used() {
-        let scratch = Scratch::new();
-        let path = scratch.path().join("x");
-        fs::write(&path, "hellp").unwrap();
-        assert_eq!(read_checked(&path, Sha256Hash::of(b"hello")), None);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn the_oldest_blobs_make_room() {
-        let scratch = Scratch::new();
-        let hash = |n: u8| Sha256Hash::of(&[n; 40]);
-        for (n, age) in [(1, 30), (2, 20), (3, 10)] {
-            keep(scratch.path(), hash(n), &[n; 40], 1_000);
-            let file =
-                fs::File::options().write(true).open(scratch.path().join(hash(n).to_string()));
-            let day = std::time::UNIX_EPOCH + std::time::Duration::from_secs(100 - age);
-            file.unwrap().set_modified(day).unwrap();
-        }
-        keep(scratch.path(), hash(4), &[4; 40], 100);
-        let kept = |n| scratch.path().join(hash(n).to_string()).exists();
-        assert_eq!([kept(1), kept(2), kept(3), kept(4)], [false, false, true, true]);
-    }
-}
+#[path = "fetch_tests.rs"]
+mod tests;

@@ -11,14 +11,24 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::board::Board;
 use crate::chance;
 use crate::os::{self, Sensors};
+use crate::pipe::Pipes;
 use crate::rules::{self, Lent, Memory, Readings, Scope};
+use crate::state::{ChunkView, Phase};
 use crate::work::{Order, Workshop};
 
+const MB: u64 = 1_000_000;
 const EACH: Duration = Duration::from_secs(1);
 /// How long a chunk may stand still.
 const FROZEN_MAX: Duration = Duration::from_secs(60);
 /// A lease that the server gave before it heard of the end arrives within this time.
 const QUIET: Duration = Duration::from_secs(2);
+
+/// What of disk and connection the limits are about.
+pub(crate) struct Room {
+    pub(crate) pipes: Arc<Pipes>,
+    /// The most disk for downloads, whatever the limits say.
+    pub(crate) blob_bytes: u64,
+}
 
 /// Keeps the machine within its limits.
 pub(crate) struct Gauges {
@@ -26,6 +36,7 @@ pub(crate) struct Gauges {
     shop: Arc<Workshop>,
     orders: mpsc::Sender<Order>,
     sensors: Sensors,
+    room: Room,
     lent: Lent,
     readings: Readings,
     memory: Memory,
@@ -41,6 +52,7 @@ impl Gauges {
         shop: Arc<Workshop>,
         orders: mpsc::Sender<Order>,
         sensors: Sensors,
+        room: Room,
         lent: Lent,
     ) -> Self {
         let mut gauges = Self {
@@ -48,6 +60,7 @@ impl Gauges {
             shop,
             orders,
             sensors,
+            room,
             lent,
             readings: Readings::default(),
             memory: Memory::default(),
@@ -68,13 +81,39 @@ impl Gauges {
         loop {
             let board = Arc::clone(&self.board);
             tokio::select! {
-                _ = second.tick() => self.readings = self.sensors.read(&board.limits()).await,
+                _ = second.tick() => {
+                    self.readings = self.sensors.read(&board.limits()).await;
+                    self.count();
+                }
                 () = board.turned.notified() => {}
             }
             self.decide();
+            self.make_room().await;
             if self.follow().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Sets how much of disk and connection may be used.
+    async fn make_room(&self) {
+        let limits = self.board.limits();
+        let rate = |mb_s: u32| u64::from(mb_s).saturating_mul(MB);
+        self.room.pipes.down.limit(rate(limits.down_mb_s));
+        self.room.pipes.up.limit(rate(limits.up_mb_s));
+        let half = limits.half_of_disk();
+        self.shop.blobs.limit(half.min(self.room.blob_bytes));
+        if let Err(error) = self.shop.programs.modules().limit(half).await {
+            tracing::warn!(%error, "compiled programs could not be removed");
+        }
+    }
+
+    /// Counts a second of computing, if there was one.
+    fn count(&self) {
+        let view = self.board.view();
+        let is_running = |chunk: &ChunkView| matches!(chunk.phase, Phase::Running(_));
+        if view.scope() != Scope::Freeze && view.chunks.values().any(is_running) {
+            self.board.worked.second(chance::unix_seconds(), self.readings.own_pct);
         }
     }
 
@@ -83,6 +122,7 @@ impl Gauges {
         let (limits, now) = (self.board.limits(), os::local(chance::unix_seconds()));
         let (verdict, memory) = rules::decide(&limits, &self.readings, self.lent, now, self.memory);
         self.memory = memory;
+        let verdict = verdict.within(&self.board.remote());
         // What stands still keeps its slot: it goes on in it.
         if verdict.scope != Scope::Freeze {
             self.shop.slots.limit(verdict.slots);
@@ -92,6 +132,7 @@ impl Gauges {
         let is_frozen = self.board.view().scope() == Scope::Freeze;
         if is_frozen != self.frozen.is_some() {
             self.shop.slots.pause(is_frozen);
+            self.shop.programs.modules().pause(is_frozen);
             self.frozen = is_frozen.then(Instant::now);
         }
     }
@@ -100,7 +141,7 @@ impl Gauges {
     async fn follow(&mut self) -> Result<(), ()> {
         let view = self.board.view();
         let is_over = |since: Option<Instant>, most| since.is_some_and(|at| at.elapsed() >= most);
-        let patience = if view.leaving { Duration::ZERO } else { FROZEN_MAX };
+        let patience = if view.leaving || view.updating { Duration::ZERO } else { FROZEN_MAX };
         if is_over(self.frozen, patience) && !self.board.unfinished().is_empty() {
             self.orders.send(Order::HandBack).await.map_err(drop)?;
         }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use medusa_protocol::{
-    Frame, FrameError, GONE_MS, HEARTBEAT_MS, Hello, MAX_FRAME_BYTES, Message, Pulse, SUBPROTOCOL,
-    Welcome,
+    ByteArray, Features, Frame, FrameError, HEARTBEAT_MS, Hello, MAX_FRAME_BYTES, Message, Phase,
+    Pulse, SETTINGS, SUBPROTOCOL, Settings, Speed, Welcome,
 };
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -25,11 +26,14 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::server::Server;
+use crate::signing::Signing;
 use crate::state::Connection;
 use crate::work::Order;
 
@@ -39,23 +43,31 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A link that lasted this long was a good one: the next tries start quickly again.
 const GOOD: Duration = Duration::from_secs(5);
-/// A server that was not heard for so long is gone.
-const GONE: Duration = Duration::from_millis(GONE_MS);
-/// Reports that are sent again after a cut: the last ones, up to this age, number and size.
-const RECENT: Duration = Duration::from_secs(10);
+/// A server that was not heard for so long is gone: three pings had no answer. Leases that nobody
+/// renews live for a minute, so what was computed meanwhile still counts.
+const GONE: Duration = Duration::from_secs(25);
+/// Reports that are sent again after a cut: the last ones, up to this age, number and size. What
+/// went into a dead connection before that was noticed is among them.
+const RECENT: Duration = Duration::from_secs(45);
 const RECENT_MAX: usize = 1_024;
 const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Reports that are written at once; they must fit into the recent ones.
 const BATCH_MAX: usize = 16;
+/// The server's code for: the owner removed this machine.
+const REMOVED: u16 = 4_001;
+/// How often it is looked whether the server should hear something before the next pulse is due.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a link ended.
 #[derive(Debug, thiserror::Error)]
 enum Cut {
     #[error("the server does not know this machine's key")]
     Revoked,
+    #[error("its owner removed this machine on the website")]
+    Removed,
     #[error("the server answered {0}")]
     Status(StatusCode),
-    #[error("{}", .0.kind())]
+    #[error("{}", of_io(.0))]
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Socket(WsError),
@@ -73,10 +85,19 @@ enum Cut {
     Address(String),
 }
 
+/// What broke, in a few words; of a certificate that is not trusted, why it is not.
+fn of_io(error: &std::io::Error) -> String {
+    match error.get_ref() {
+        Some(inner) if error.kind() == std::io::ErrorKind::InvalidData => inner.to_string(),
+        _ => error.kind().to_string(),
+    }
+}
+
 impl Cut {
     fn closed(frame: Option<&CloseFrame>) -> Self {
         match frame {
             Some(frame) if frame.code == CloseCode::Restart => Self::Restart,
+            Some(frame) if u16::from(frame.code) == REMOVED => Self::Removed,
             _ => Self::Closed,
         }
     }
@@ -102,6 +123,8 @@ pub(crate) struct Link {
     slots: u32,
     memory_bytes: u64,
     recent: Recent,
+    /// The key that results are signed with, and where it is kept.
+    signing: Option<(Signing, PathBuf)>,
 }
 
 impl Link {
@@ -111,7 +134,13 @@ impl Link {
         reports: mpsc::Receiver<Frame>,
         (slots, memory_bytes): (u32, u64),
     ) -> Self {
-        Self { board, orders, reports, slots, memory_bytes, recent: Recent::default() }
+        let (recent, signing) = (Recent::default(), None);
+        Self { board, orders, reports, slots, memory_bytes, recent, signing }
+    }
+
+    /// From now on the server is told this key.
+    pub(crate) fn signs_with(&mut self, signing: Signing, data: &Path) {
+        self.signing = Some((signing, data.to_owned()));
     }
 
     /// Keeps the link up until the server refuses the key.
@@ -121,13 +150,16 @@ impl Link {
         loop {
             let began = Instant::now();
             let why = match self.once(server).await {
-                Cut::Revoked => {
+                why @ (Cut::Revoked | Cut::Removed) => {
                     tracing::error!(
-                        "{} does not accept this machine's key any more: enrol it again on the \
-                         local page, or with --enrol",
+                        "{} does not accept this machine's key any more ({why}): enrol it again \
+                         on the local page, or with --enrol",
                         server.base()
                     );
-                    return self.board.connection(Connection::Revoked);
+                    self.board.connection(Connection::Revoked);
+                    // Nobody there takes what it computes.
+                    let _stopping = order(&self.orders, Order::GiveUp).await;
+                    return;
                 }
                 cut => cut.to_string(),
             };
@@ -147,7 +179,12 @@ impl Link {
 
     /// One link, from its connection to its cut.
     async fn once(&mut self, server: &Arc<Server>) -> Cut {
+        if let Some((signing, data)) = &mut self.signing {
+            let _late = timeout(PATIENCE, signing.register(server, data)).await;
+        }
         let closed = self.board.watch_closed();
+        let mut cached = self.board.cached.subscribe();
+        cached.mark_unchanged();
         let opened = timeout(PATIENCE, self.open(server)).await;
         let (socket, welcome) = match opened {
             Ok(Ok(opened)) => opened,
@@ -158,10 +195,16 @@ impl Link {
         self.board.identified(server.base(), Some(&welcome.name));
         self.board.connection(Connection::Connected);
         let (sink, mut stream) = socket.split();
-        let orders = self.orders.clone();
-        let mut mouth = Mouth { sink, link: self };
+        let (orders, board) = (self.orders.clone(), Arc::clone(&self.board));
+        let features = Features::of(&welcome.features);
+        if !features.has(SETTINGS) {
+            // It will not say that what another one asked for is over.
+            board.steered(&Settings::default());
+        }
+        let told = Told::default();
+        let mut mouth = Mouth { sink, link: self, features, cached, told };
         let Err(cut) = tokio::select! {
-            cut = hear(&mut stream, server, &orders) => cut,
+            cut = hear(&mut stream, server, &orders, &board) => cut,
             cut = mouth.speak(welcome.heartbeat_ms, closed) => cut,
         };
         cut
@@ -172,7 +215,9 @@ impl Link {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_FRAME_BYTES))
             .max_frame_size(Some(MAX_FRAME_BYTES));
-        let (mut socket, _) = connect_async_with_config(request, Some(config), true).await?;
+        let tls = Some(Connector::Rustls(server.tls()));
+        let connecting = connect_async_tls_with_config(request, Some(config), true, tls);
+        let (mut socket, _) = connecting.await?;
         socket.send(WsMessage::Binary(self.hello().encode())).await?;
         loop {
             match socket.next().await.ok_or(Cut::Closed)?? {
@@ -187,6 +232,7 @@ impl Link {
     }
 
     fn hello(&self) -> Frame {
+        let speed = self.board.view().speed;
         Frame::of(Message::Hello(Hello {
             software: concat!("medusa-agent ", env!("CARGO_PKG_VERSION")).into(),
             meter: medusa_types::METER.into(),
@@ -195,6 +241,10 @@ impl Link {
             arch: std::env::consts::ARCH.into(),
             os: std::env::consts::OS.into(),
             paused: *self.board.watch_closed().borrow(),
+            features: Features::own(),
+            engine: speed.as_ref().map(|speed| speed.engine.clone()),
+            speed: speed.map(|speed| Speed { one: speed.one, all: speed.all }),
+            cached: self.board.cached.borrow().iter().copied().map(ByteArray::from).collect(),
         }))
     }
 }
@@ -204,6 +254,7 @@ async fn hear(
     stream: &mut SplitStream<Socket>,
     server: &Arc<Server>,
     orders: &mpsc::Sender<Order>,
+    board: &Board,
 ) -> Result<Infallible, Cut> {
     loop {
         // Each pulse has a ping beside it, so a server that lives is heard.
@@ -229,7 +280,13 @@ async fn hear(
                 order(orders, Order::Take(Arc::clone(server), lease, frame.payload)).await?;
             }
             Message::Cancel(cancel) => order(orders, Order::Cancel(cancel.lease)).await?,
-            Message::Welcome(_) | Message::Hello(_) | Message::Report(_) | Message::Pulse(_) => {}
+            Message::Settings(settings) => {
+                board.steered(&settings);
+                order(orders, Order::Prepare(Arc::clone(server), settings.ahead)).await?;
+                board.identified(server.base(), settings.name.as_deref());
+            }
+            // It is the server's part to hear these, or too late for them.
+            _ => {}
         }
     }
 }
@@ -243,6 +300,32 @@ async fn order(orders: &mpsc::Sender<Order>, order: Order) -> Result<(), Cut> {
 struct Mouth<'a> {
     sink: SplitSink<Socket, WsMessage>,
     link: &'a mut Link,
+    /// What the server understands.
+    features: Features,
+    /// Changes when a program was compiled that the server does not know of.
+    cached: watch::Receiver<Vec<[u8; 32]>>,
+    told: Told,
+}
+
+/// What the server should not learn only when the next pulse is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Told {
+    slots: Option<u32>,
+    memory_bytes: Option<u64>,
+    is_held: bool,
+    compiling: usize,
+}
+
+impl Told {
+    fn of(pulse: &Pulse) -> Self {
+        let compiling = pulse.phases.iter().filter(|phase| **phase == Phase::Compiling.number());
+        Self {
+            slots: pulse.slots,
+            memory_bytes: pulse.memory_bytes,
+            is_held: pulse.why.is_some(),
+            compiling: compiling.count(),
+        }
+    }
 }
 
 impl Mouth<'_> {
@@ -256,6 +339,8 @@ impl Mouth<'_> {
         self.write(again).await?;
         self.pulse().await?;
         let mut beat = beat(heartbeat_ms);
+        let mut look = interval_at(Instant::now() + LOOK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(first) = self.link.reports.recv() => {
@@ -266,6 +351,11 @@ impl Mouth<'_> {
                     self.write(frames).await?;
                 }
                 Ok(()) = closed.changed() => self.pulse().await?,
+                _ = look.tick() => {
+                    if Told::of(&self.link.board.pulse()) != self.told {
+                        self.pulse().await?;
+                    }
+                }
                 _ = beat.tick() => {
                     self.pulse().await?;
                     order(&self.link.orders, Order::Tidy).await?;
@@ -276,23 +366,30 @@ impl Mouth<'_> {
 
     /// Sends reports. They count as recent before it begins, so that none is lost in a cut.
     async fn write(&mut self, frames: Vec<Frame>) -> Result<(), Cut> {
-        let encoded = frames.iter().map(|frame| WsMessage::Binary(frame.encode())).collect();
+        let readable = frames.iter().filter_map(|frame| {
+            let message = self.features.put(frame.message.clone())?;
+            Some(Frame { message, payload: frame.payload.clone() })
+        });
+        let encoded = readable.map(|frame| WsMessage::Binary(frame.encode())).collect();
         self.link.recent.add(frames, Instant::now());
         self.send(encoded).await
     }
 
     /// Says that this agent lives, and asks the same of the server. What is finished is told
-    /// before:
-    /// a lease that is neither worked on nor reported counts as lost.
+    /// before: a lease that is neither worked on nor reported counts as lost.
     async fn pulse(&mut self) -> Result<(), Cut> {
-        let paused = *self.link.board.watch_closed().borrow();
-        let running = self.link.board.leases();
+        let mut pulse = self.link.board.pulse();
+        self.told = Told::of(&pulse);
+        if self.cached.has_changed().unwrap_or(false) {
+            let cached = self.cached.borrow_and_update();
+            pulse.cached = Some(cached.iter().copied().map(ByteArray::from).collect());
+        }
         let mut finished = Vec::new();
         while let Ok(report) = self.link.reports.try_recv() {
             finished.push(report);
         }
         self.write(finished).await?;
-        let pulse = Frame::of(Message::Pulse(Pulse { paused, running }));
+        let pulse = Frame::of(Message::Pulse(pulse));
         let ping = WsMessage::Ping(Bytes::new());
         self.send(vec![WsMessage::Binary(pulse.encode()), ping]).await
     }

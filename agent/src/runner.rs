@@ -1,8 +1,10 @@
 //! Puts the parts together, starts them as named tasks, and stops them.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::join;
 use medusa_sandbox::Modules;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -14,19 +16,22 @@ use crate::disk;
 use crate::enrol;
 use crate::farewell::Farewell;
 use crate::fetch::Blobs;
-use crate::gauges::Gauges;
+use crate::gauges::{Gauges, Room};
 use crate::identity::{Identity, IdentityError};
 use crate::link::Link;
 use crate::logs::Logs;
+use crate::measure;
 use crate::os::{Sensors, memory_bytes};
 use crate::rules::Lent;
 use crate::server::{CallError, Server};
+use crate::settings::Settings;
+use crate::signing::Signing;
 use crate::state::View;
 use crate::ui;
+use crate::update::{self, Asked};
 use crate::work::{Floor, Programs, Workshop};
 
 const MIB: u64 = 1024 * 1024;
-const GB: u64 = 1_000_000_000;
 /// The least memory that is announced.
 const MEMORY_BYTES_MIN: u64 = 16 * MIB;
 /// Orders and reports that wait to be taken.
@@ -65,6 +70,7 @@ pub struct Agent {
     tasks: JoinSet<&'static str>,
     page: String,
     farewell: Farewell,
+    updates: Option<mpsc::Receiver<Asked>>,
     /// Held for as long as the agent runs.
     _lock: std::fs::File,
 }
@@ -87,7 +93,7 @@ impl Agent {
     pub fn start(config: Config, logs: Logs) -> Result<Self, StartError> {
         install_crypto();
         disk::make_private_dir(&config.data).map_err(StartError::Data)?;
-        let lock = lock(&config)?;
+        let lock = lock(&config.data)?;
         let (identity, server) = whereto(&config)?;
         let switch = (config.start, config.always);
         let board = Arc::new(Board::open(&config.data, switch, &config.name, config.slots));
@@ -104,22 +110,41 @@ impl Agent {
             Arc::clone(&shop),
             orders.clone(),
             Sensors::new(config.root.clone(), config.data.clone()),
+            Room { pipes: server.pipes(), blob_bytes: config.blob_cache_bytes },
             Lent { slots: budget.0, memory_mib: budget.1.checked_div(MIB).unwrap_or_default() },
         );
         let farewell = Farewell::new(Arc::clone(&board), reports_out);
         let link = Link::new(Arc::clone(&board), orders, reports_in, budget);
-        let page = ui::serve(&config, Arc::clone(&board), logs).map_err(StartError::Page)?;
         let current = watch::Sender::new(None);
+        let page = ui::serve(&config, Arc::clone(&board), logs, current.subscribe())
+            .map_err(StartError::Page)?;
+        let measure_after = config.measure_after;
+        let (ready, updates) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        if config.rehearses {
+            board.leave();
+        } else {
+            let settled = update::settle(config.data.clone(), Arc::clone(&board));
+            let looking = update::keep(Arc::clone(&board), config.clone(), ready);
+            tasks.spawn(async {
+                join(settled, looking).await;
+                "update"
+            });
+        }
         let server_now = current.subscribe();
         let connector = Connector { config, board: Arc::clone(&board), identity, server, current };
 
-        let mut tasks = JoinSet::new();
         let running = page.server;
         tasks.spawn(async move {
             running.await.unwrap_or_else(|error| tracing::error!(%error, "the page failed"));
             "page"
         });
-        let floor = Floor::new(shop);
+        let measuring = measure::keep(Arc::clone(&board), Arc::clone(&shop), measure_after);
+        tasks.spawn(async {
+            measuring.await;
+            "measure"
+        });
+        let floor = Floor::new(Arc::clone(&shop));
         tasks.spawn(async {
             floor.run(orders_in).await;
             "floor"
@@ -132,12 +157,12 @@ impl Agent {
             gauges.run().await;
             "gauges"
         });
-        let kept = account::keep(Arc::clone(&board), server_now);
+        let kept = account::keep(Arc::clone(&board), Arc::clone(&shop), server_now);
         tasks.spawn(async {
             kept.await;
             "account"
         });
-        Ok(Self { board, tasks, page: page.link, farewell, _lock: lock })
+        Ok(Self { board, tasks, page: page.link, farewell, updates: Some(updates), _lock: lock })
     }
 
     /// The address of the local page, with a secret that works once.
@@ -157,6 +182,11 @@ impl Agent {
         self.board.set_paused(paused);
     }
 
+    /// Changes limits, as the page does.
+    pub fn limit(&self, change: impl FnOnce(&mut Settings)) {
+        self.board.set(change);
+    }
+
     /// Takes no new work, and is switched off when none is left.
     pub fn finish(&self) {
         self.board.finish();
@@ -166,6 +196,11 @@ impl Agent {
     #[must_use]
     pub fn farewell(&self) -> Farewell {
         self.farewell.clone()
+    }
+
+    /// Newer versions that lie ready; whoever takes one ends the agent. They come only once here.
+    pub(crate) fn updates(&mut self) -> mpsc::Receiver<Asked> {
+        self.updates.take().unwrap_or_else(|| mpsc::channel(1).1)
     }
 
     /// Ends with the first task that ends, which none should.
@@ -193,6 +228,9 @@ impl Connector {
                 None => self.enrol().await,
             };
             let server = Arc::new(self.server.with_key(&identity.agent_key));
+            let signing = Signing::of(&self.config.data, identity.agent);
+            self.board.sign_with(signing.pen());
+            link.signs_with(signing, &self.config.data);
             self.current.send_replace(Some(Arc::clone(&server)));
             link.keep_up(&server).await;
             self.board.enrol.notified().await;
@@ -200,7 +238,10 @@ impl Connector {
     }
 
     async fn enrol(&self) -> Identity {
-        let identity = enrol::enrol(&self.server, &self.board, &self.config.name).await;
+        let signing = Signing::draw();
+        let (name, key) = (&self.config.name, signing.public_key());
+        let identity = enrol::enrol(&self.server, &self.board, name, &key).await;
+        signing.belongs(identity.agent, &self.config.data);
         tracing::info!("enrolled as {} ({})", identity.name, identity.agent);
         if let Err(error) = identity.save(&self.config.data) {
             tracing::error!(%error, "the identity was not kept: the next start enrols again");
@@ -216,12 +257,12 @@ pub fn install_crypto() {
 }
 
 /// Two agents on one directory would share one identity.
-fn lock(config: &Config) -> Result<std::fs::File, StartError> {
+pub(crate) fn lock(data: &Path) -> Result<std::fs::File, StartError> {
     let file = std::fs::File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(config.data.join("lock"))
+        .open(data.join("lock"))
         .map_err(StartError::Data)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -237,8 +278,8 @@ fn whereto(config: &Config) -> Result<(Option<Identity>, Server), StartError> {
     let known = identity.as_ref().map(|i| server_address(&i.server)).transpose()?;
     let address = config.server.clone().or_else(|| known.clone()).ok_or(StartError::NoServer)?;
     let is_usable = known.as_ref() == Some(&address) && !config.enrol;
-    let server =
-        Server::at(&address).map_err(|error: CallError| StartError::Client(error.to_string()))?;
+    let server = Server::trusting(&address, config.ca.as_deref());
+    let server = server.map_err(|error: CallError| StartError::Client(error.to_string()))?;
     Ok((identity.filter(|_| is_usable), server))
 }
 
@@ -255,11 +296,17 @@ fn workshop(
     budget: (u32, u64),
     reports: mpsc::Sender<medusa_protocol::Frame>,
 ) -> io::Result<Workshop> {
-    let disk_bytes = u64::from(board.settings().disk_gb).saturating_mul(GB);
-    // The other part is for compiled programs.
-    let blob_bytes = disk_bytes.checked_div(2).unwrap_or_default().min(config.blob_cache_bytes);
+    let blob_bytes = board.settings().half_of_disk().min(config.blob_cache_bytes);
     let blobs = Blobs::open(config.data.join("blobs"), blob_bytes)?;
     let code = config.data.join("code");
     let modules = Modules::new(code, config.worker.clone(), config.worker_args.clone());
-    Ok(Workshop::new(Arc::clone(board), blobs, Programs::new(modules), budget, reports))
+    // Whoever ignores the comfort rules has nobody at the machine to disturb.
+    let modules = if config.always { modules } else { modules.in_background() };
+    Ok(Workshop::new(
+        Arc::clone(board),
+        blobs,
+        Programs::new(modules, Arc::clone(board)),
+        budget,
+        reports,
+    ))
 }

@@ -1,13 +1,23 @@
 //! The server's HTTP routes that an agent uses. Answers are bounded, waits are bounded, redirects
 //! are not followed, and whether a failure may pass by itself is part of the error.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use medusa_api::{DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Problem};
-use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, RANGE};
+use medusa_api::{
+    AgentKey, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Earnings, EarningsQuery, Problem,
+    TaskPage, TaskQuery,
+};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, DATE, RANGE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
+use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
+
+use crate::pipe::{Pipe, Pipes};
+use crate::push;
+use crate::tls::{self, TlsError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A transfer that moves nothing for so long has ended.
@@ -19,8 +29,20 @@ const JSON_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct Server {
     http: reqwest::Client,
+    /// For large bodies.
+    uploads: reqwest::Client,
     base: String,
     key: Option<String>,
+    tls: Arc<ClientConfig>,
+    pipes: Arc<Pipes>,
+}
+
+/// A range on its way.
+pub(crate) struct Pulling {
+    answer: Response,
+    /// Bytes that have not come.
+    left: usize,
+    pipes: Arc<Pipes>,
 }
 
 /// Why a call did not give what was asked.
@@ -32,6 +54,10 @@ pub(crate) enum CallError {
     Refused(Box<Problem>),
     #[error("the server answered {0}")]
     Status(StatusCode),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    #[error("nothing moved for {} seconds", SILENCE.as_secs())]
+    Silent,
     #[error("the answer is larger or smaller than it should be")]
     Length,
     #[error("the answer is not what was asked for")]
@@ -42,12 +68,23 @@ impl CallError {
     /// Whether the same call may succeed a little later.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Transport(_) => true,
+            Self::Transport(_) | Self::Silent => true,
             Self::Refused(problem) => problem.status >= 500 || problem.status == 429,
             Self::Status(status) => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Length | Self::Content(_) => false,
+            Self::Tls(_) | Self::Length | Self::Content(_) => false,
+        }
+    }
+
+    /// Whether the server has no such thing.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            Self::Refused(problem) => problem.status == 404,
+            Self::Status(status) => *status == StatusCode::NOT_FOUND,
+            Self::Transport(_) | Self::Tls(_) | Self::Silent | Self::Length | Self::Content(_) => {
+                false
+            }
         }
     }
 
@@ -59,19 +96,43 @@ impl CallError {
 
 impl Server {
     /// A server at this address (see [`crate::config`]), without a key.
+    #[cfg(test)]
     pub(crate) fn at(base: &str) -> Result<Self, CallError> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("medusa-agent/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE)
-            .redirect(redirect::Policy::none())
-            .build()?;
-        Ok(Self { http, base: base.to_owned(), key: None })
+        Self::trusting(base, None)
+    }
+
+    /// The same, also trusted by the certificate of this file.
+    pub(crate) fn trusting(base: &str, ca: Option<&Path>) -> Result<Self, CallError> {
+        let tls = tls::trust(ca)?;
+        let mut of_http = ClientConfig::clone(&tls);
+        of_http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("medusa-agent/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .redirect(redirect::Policy::none())
+                .tls_backend_preconfigured(of_http.clone())
+        };
+        let http = client().read_timeout(SILENCE).build()?;
+        // That limit counts from the beginning of the request, however long its body is.
+        let uploads = client().build()?;
+        let pipes = Arc::new(Pipes::default());
+        Ok(Self { http, uploads, base: base.to_owned(), key: None, tls, pipes })
     }
 
     /// The same server, called with a machine's key.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// What a link to it is made with.
+    pub(crate) fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
+    }
+
+    /// What limits transfers from and to it.
+    pub(crate) fn pipes(&self) -> Arc<Pipes> {
+        Arc::clone(&self.pipes)
     }
 
     /// Its address.
@@ -85,9 +146,21 @@ impl Server {
     }
 
     /// Asks for a code that the owner types.
-    pub(crate) async fn device_code(&self, name: &str) -> Result<DeviceCode, CallError> {
-        let body = DeviceRequest { name: name.to_owned() };
+    pub(crate) async fn device_code(
+        &self,
+        name: &str,
+        public_key: Option<&str>,
+    ) -> Result<DeviceCode, CallError> {
+        let public_key = public_key.map(str::to_owned);
+        let body = DeviceRequest { name: name.to_owned(), public_key };
         self.json(self.call(Method::POST, "/v1/device").json(&body)).await
+    }
+
+    /// Says which key this machine signs its results with.
+    pub(crate) async fn sign_with(&self, public_key: &str) -> Result<(), CallError> {
+        let body = AgentKey { public_key: public_key.to_owned() };
+        let request = self.call(Method::PUT, "/v1/agent/key").json(&body);
+        accepted(request.send().await?).await.map(drop)
     }
 
     /// Asks whether the owner has typed it.
@@ -101,14 +174,48 @@ impl Server {
         self.json(self.call(Method::GET, "/v1/agent/self")).await
     }
 
+    /// What this machine earned by day.
+    pub(crate) async fn earnings(&self, query: &EarningsQuery) -> Result<Earnings, CallError> {
+        self.json(self.call(Method::GET, "/v1/agent/earnings").query(query)).await
+    }
+
+    /// What this machine did, newest first, from a page's end on.
+    pub(crate) async fn tasks(
+        &self,
+        before: Option<&str>,
+        limit: i64,
+    ) -> Result<TaskPage, CallError> {
+        let query = TaskQuery { before: before.map(str::to_owned), limit: Some(limit) };
+        self.json(self.call(Method::GET, "/v1/agent/tasks").query(&query)).await
+    }
+
+    /// Whether the server answers, and what time it says it is.
+    pub(crate) async fn health(&self) -> Result<Option<String>, CallError> {
+        let answer = accepted(self.call(Method::GET, "/healthz").send().await?).await?;
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+        Ok(date.map(str::to_owned))
+    }
+
+    /// Reads a small file.
+    pub(crate) async fn small(&self, path: &str) -> Result<Bytes, CallError> {
+        let answer = accepted(self.call(Method::GET, path).send().await?).await?;
+        at_most(answer, JSON_BYTES_MAX).await
+    }
+
     /// Reads a whole blob of this size.
     pub(crate) async fn blob(&self, path: &str, size: u64) -> Result<Bytes, CallError> {
         let answer = accepted(self.call(Method::GET, path).send().await?).await?;
-        exactly(answer, size).await
+        exactly(answer, size, &self.pipes.down).await
     }
 
-    /// Reads a range of a blob.
-    pub(crate) async fn range(&self, path: &str, from: u64, len: u64) -> Result<Bytes, CallError> {
+    /// Begins to read a range of a blob, which is taken as it comes.
+    pub(crate) async fn pull(&self, path: &str, from: u64, len: u64) -> Result<Pulling, CallError> {
+        let answer = self.part_of(path, from, len).await?;
+        let left = usize::try_from(len).map_err(|_too_large| CallError::Length)?;
+        Ok(Pulling { answer, left, pipes: self.pipes() })
+    }
+
+    async fn part_of(&self, path: &str, from: u64, len: u64) -> Result<Response, CallError> {
         let last = from.saturating_add(len).saturating_sub(1);
         let request = self.call(Method::GET, path).header(RANGE, format!("bytes={from}-{last}"));
         let answer = accepted(request.send().await?).await?;
@@ -120,16 +227,27 @@ impl Server {
         {
             return Err(CallError::Status(answer.status()));
         }
-        exactly(answer, len).await
+        Ok(answer)
     }
 
     /// Stores a large output.
     pub(crate) async fn put(&self, path: &str, content: Bytes) -> Result<(), CallError> {
-        accepted(self.call(Method::PUT, path).body(content).send().await?).await.map(drop)
+        let request = self.with(&self.uploads, Method::PUT, path);
+        let request = request.header(CONTENT_LENGTH, content.len());
+        let (body, moving) = push::body(content, self.pipes());
+        let sent = async { accepted(request.body(body).send().await?).await.map(drop) };
+        tokio::select! {
+            done = sent => done,
+            () = moving.stops(SILENCE) => Err(CallError::Silent),
+        }
     }
 
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        self.with(&self.http, method, path)
+    }
+
+    fn with(&self, client: &reqwest::Client, method: Method, path: &str) -> RequestBuilder {
+        let request = client.request(method, format!("{}{path}", self.base));
         if self.key.is_some() {
             request.header(AUTHORIZATION, self.authorization())
         } else {
@@ -140,6 +258,21 @@ impl Server {
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
         let answer = accepted(request.send().await?).await?;
         Ok(serde_json::from_slice(&at_most(answer, JSON_BYTES_MAX).await?)?)
+    }
+}
+
+impl Pulling {
+    /// What came next; nothing at the end, which is an error before all has come.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
+        match self.answer.chunk().await? {
+            Some(piece) => {
+                self.left = self.left.checked_sub(piece.len()).ok_or(CallError::Length)?;
+                self.pipes.down.pass(piece.len()).await;
+                Ok(Some(piece))
+            }
+            None if self.left == 0 => Ok(None),
+            None => Err(CallError::Length),
+        }
     }
 }
 
@@ -156,17 +289,28 @@ async fn accepted(answer: Response) -> Result<Response, CallError> {
     }
 }
 
-async fn exactly(answer: Response, bytes: u64) -> Result<Bytes, CallError> {
+async fn exactly(answer: Response, bytes: u64, pipe: &Pipe) -> Result<Bytes, CallError> {
     let bytes = usize::try_from(bytes).map_err(|_too_large| CallError::Length)?;
-    let content = at_most(answer, bytes).await?;
+    let content = passed(answer, bytes, Some(pipe)).await?;
     if content.len() == bytes { Ok(content) } else { Err(CallError::Length) }
 }
 
-async fn at_most(mut answer: Response, bytes: usize) -> Result<Bytes, CallError> {
+async fn at_most(answer: Response, bytes: usize) -> Result<Bytes, CallError> {
+    passed(answer, bytes, None).await
+}
+
+async fn passed(
+    mut answer: Response,
+    bytes: usize,
+    pipe: Option<&Pipe>,
+) -> Result<Bytes, CallError> {
     let mut content = BytesMut::new();
     while let Some(piece) = answer.chunk().await? {
         if content.len().saturating_add(piece.len()) > bytes {
             return Err(CallError::Length);
+        }
+        if let Some(pipe) = pipe {
+            pipe.pass(piece.len()).await;
         }
         content.extend_from_slice(&piece);
     }

@@ -19,6 +19,7 @@ pub(crate) const ALL_HOURS: u32 = (1 << HOURS) - 1;
 /// Names of programs that pause this one, and their longest.
 pub(crate) const PROGRAMS_MAX: usize = 50;
 pub(crate) const PROGRAM_CHARS_MAX: usize = 64;
+const GB: u64 = 1_000_000_000;
 /// The longest snooze, in seconds.
 pub(crate) const SNOOZE_MAX: u64 = 12 * 3_600;
 
@@ -62,6 +63,12 @@ pub struct Settings {
     pub kwh_cents: u32,
     /// What the machine draws more while it computes, in watts.
     pub watts: u32,
+    /// What a credit is worth to the lender, in hundredths of the same currency; 0: not said.
+    pub credit_cents: u32,
+    /// What downloads may take of the connection, in MB a second; 0: all of it.
+    pub down_mb_s: u32,
+    /// What uploads may take of it, in MB a second; 0: all of it.
+    pub up_mb_s: u32,
 }
 
 impl Default for Settings {
@@ -85,6 +92,9 @@ impl Default for Settings {
             snooze_until: 0,
             kwh_cents: 0,
             watts: 0,
+            credit_cents: 0,
+            down_mb_s: 0,
+            up_mb_s: 0,
         }
     }
 }
@@ -92,12 +102,12 @@ impl Default for Settings {
 impl Settings {
     /// The kept settings. A damaged file is like none: the defaults are the careful ones.
     pub(crate) fn load(data: &Path) -> Self {
-        let content = disk::read(&file(data)).ok().flatten();
+        let content = disk::read(&Self::file(data)).ok().flatten();
         let read = |content: Vec<u8>| serde_json::from_slice::<Self>(&content);
         match content.map(read) {
             Some(Ok(settings)) => settings.in_range(),
             Some(Err(error)) => {
-                let file = file(data);
+                let file = Self::file(data);
                 tracing::warn!(%error, "{} is damaged: the usual limits hold", file.display());
                 Self::default()
             }
@@ -105,9 +115,19 @@ impl Settings {
         }
     }
 
+    /// Where they are kept.
+    pub(crate) fn file(data: &Path) -> PathBuf {
+        data.join(FILE)
+    }
+
     /// Writes them down for the next start.
     pub(crate) fn save(&self, data: &Path) -> std::io::Result<()> {
-        disk::write(&file(data), &serde_json::to_vec_pretty(self)?)
+        disk::write(&Self::file(data), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// Disk for downloads, and as much for compiled programs, in bytes.
+    pub(crate) fn half_of_disk(&self) -> u64 {
+        u64::from(self.disk_gb).saturating_mul(GB).checked_div(2).unwrap_or_default()
     }
 
     /// The same without what the machine and the clock could object to; only a snooze is left.
@@ -147,6 +167,9 @@ impl Settings {
         self.dear = self.dear.filter(|(from, to)| from != to);
         self.kwh_cents = self.kwh_cents.min(100_000);
         self.watts = self.watts.min(10_000);
+        self.credit_cents = self.credit_cents.min(100_000);
+        self.down_mb_s = self.down_mb_s.min(10_000);
+        self.up_mb_s = self.up_mb_s.min(10_000);
         let mut programs = Vec::new();
         for name in &self.programs {
             let name: String =
@@ -158,10 +181,6 @@ impl Settings {
         self.programs = programs;
         self
     }
-}
-
-fn file(data: &Path) -> PathBuf {
-    data.join(FILE)
 }
 
 #[cfg(test)]

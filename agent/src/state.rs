@@ -2,12 +2,16 @@
 //! [`crate::board::Board`] keeps it up to date.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use medusa_types::Credits;
+use medusa_api::{Earnings, TaskPage};
+use medusa_protocol::WHY_CHARS_MAX;
+use medusa_sandbox::Walls;
 use tokio::time::Instant;
 
-use crate::rules::{Readings, Scope, Verdict};
+use crate::measure::Speed;
+use crate::rules::{Readings, Reason, Scope, Verdict};
 
 /// How the agent stands with the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +47,28 @@ pub enum Connection {
 pub enum Phase {
     /// Its program and input are on the way.
     Fetching,
+    /// Its program is being compiled.
+    Compiling,
     /// It waits for a free slot.
     Waiting,
     /// It runs since then.
     Running(Instant),
     /// Its result is on the way.
     Reporting,
+}
+
+impl Phase {
+    /// The same as the server is told it.
+    pub(crate) const fn told(self) -> medusa_protocol::Phase {
+        use medusa_protocol::Phase as Told;
+        match self {
+            Self::Fetching => Told::Fetching,
+            Self::Compiling => Told::Compiling,
+            Self::Waiting => Told::Waiting,
+            Self::Running(_) => Told::Computing,
+            Self::Reporting => Told::Reporting,
+        }
+    }
 }
 
 /// A chunk that the agent works on.
@@ -64,6 +84,10 @@ pub struct ChunkView {
     pub chunks: u32,
     /// How far it is.
     pub phase: Phase,
+    /// What it may take, in fuel, by what others took; for showing how far it is.
+    pub fuel_estimate: Option<u64>,
+    /// SHA-256 of its program.
+    pub program: [u8; 32],
 }
 
 /// What was done on one day.
@@ -78,12 +102,14 @@ pub struct Tally {
 }
 
 /// What the server says about this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Chunks that were paid.
-    pub chunks: u64,
-    /// What they earned.
-    pub earned: Credits,
+    /// Its record.
+    pub about: medusa_api::Agent,
+    /// What it earned, by day; nothing of a server that does not tell.
+    pub earnings: Option<Earnings>,
+    /// Its last tasks, newest first.
+    pub tasks: Option<TaskPage>,
 }
 
 /// Everything that the page shows.
@@ -97,6 +123,8 @@ pub struct View {
     pub finishing: bool,
     /// Whether it takes none because the program will end.
     pub leaving: bool,
+    /// Whether it takes none because a new version will take its place.
+    pub updating: bool,
     /// What the rules say, whatever the switch says; none before the first reading.
     pub verdict: Option<Verdict>,
     /// What the machine measured last.
@@ -112,19 +140,46 @@ pub struct View {
     /// Today's tally.
     pub tally: Tally,
     /// Earnings, once known.
-    pub account: Option<Account>,
+    pub account: Option<Arc<Account>>,
+    /// How fast guests run here, once measured.
+    pub speed: Option<Speed>,
+    /// What stands around guests here, once found out.
+    pub walls: Option<Walls>,
 }
 
 impl View {
     /// How much may happen now, by the switch and the rules together.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        let by_switch = match (self.paused, self.finishing || self.leaving) {
+        let by_switch = match (self.paused, self.finishing || self.leaving || self.updating) {
             (true, _) => Scope::Freeze,
             (false, true) => Scope::Hold,
             (false, false) => Scope::Run,
         };
         by_switch.max(self.verdict.as_ref().map_or(Scope::Hold, |verdict| verdict.scope))
+    }
+
+    /// Why less than everything happens, for the lender's page on the website; nothing when
+    /// everything does.
+    pub(crate) fn why(&self) -> Option<String> {
+        let by_switch = match (self.paused, self.leaving, self.finishing) {
+            (true, ..) => Some("paused on the machine"),
+            (_, true, _) => Some("its program ends when it has finished"),
+            (.., true) => Some("finishing: it takes nothing new"),
+            _ if self.updating => Some("a new version takes its place when it has finished"),
+            _ => None,
+        };
+        let by_rules = self.verdict.iter().flat_map(|verdict| &verdict.why);
+        let by_rules = by_rules.map(Reason::for_the_website);
+        let why: Vec<String> = by_switch.map(str::to_owned).into_iter().chain(by_rules).collect();
+        let words: String = why.join(", ").chars().take(WHY_CHARS_MAX).collect();
+        (!words.is_empty()).then_some(words)
+    }
+
+    /// Whether the server is reached.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection == Connection::Connected
     }
 
     /// The state with its reason.
@@ -157,6 +212,9 @@ impl View {
         if self.leaving && work.is_none() {
             return "stopping".into();
         }
+        if self.updating && work.is_none() {
+            return "a new version takes its place".into();
+        }
         if self.paused {
             return format!("paused: press start{frozen}");
         }
@@ -169,6 +227,9 @@ impl View {
             (Scope::Freeze, _) => format!("paused: {}{frozen}", why()),
             (_, Some(work)) if self.leaving => {
                 format!("finishing: still {work}, and then the program ends")
+            }
+            (_, Some(work)) if self.updating => {
+                format!("finishing: still {work}, and then a new version takes its place")
             }
             (_, Some(work)) if self.finishing => {
                 format!("finishing: still {work}, and then nothing new")
@@ -186,8 +247,12 @@ impl View {
         let is_running = |chunk: &&ChunkView| matches!(chunk.phase, Phase::Running(_));
         let running: Vec<_> = self.chunks.values().filter(is_running).collect();
         let (verb, shown) = if running.is_empty() {
-            let is_reporting = self.chunks.values().any(|c| c.phase == Phase::Reporting);
-            let verb = if is_reporting { "sending results of" } else { "fetching" };
+            let is = |phase| self.chunks.values().any(|chunk| chunk.phase == phase);
+            let verb = match (is(Phase::Reporting), is(Phase::Compiling)) {
+                (true, _) => "sending results of",
+                (false, true) => "compiling the program of",
+                (false, false) => "fetching",
+            };
             (verb, self.chunks.values().collect())
         } else {
             ("computing", running)
@@ -213,7 +278,6 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Reason;
 
     fn verdict(scope: Scope, why: Vec<Reason>) -> Verdict {
         Verdict { scope, slots: 2, memory_mib: 512, why, unknown: Vec::new(), next: None }
@@ -225,6 +289,7 @@ mod tests {
             paused: false,
             finishing: false,
             leaving: false,
+            updating: false,
             verdict: Some(verdict(Scope::Run, Vec::new())),
             readings: Readings::default(),
             server: "http://a".into(),
@@ -233,6 +298,8 @@ mod tests {
             chunks: BTreeMap::new(),
             tally: Tally::default(),
             account: None,
+            speed: None,
+            walls: None,
         }
     }
 
@@ -243,6 +310,8 @@ mod tests {
             chunk: 0,
             chunks: 9,
             phase,
+            fuel_estimate: None,
+            program: [0; 32],
         }
     }
 
@@ -289,7 +358,14 @@ mod tests {
             view.in_words(Instant::now()),
             "finishing: still computing 1 chunk of Cell picture a, and then the program ends"
         );
-        (view.leaving, view.finishing) = (false, true);
+        (view.leaving, view.updating) = (false, true);
+        assert!(
+            view.in_words(Instant::now()).ends_with(", and then a new version takes its place")
+        );
+        assert_eq!(view.scope(), Scope::Hold);
+        view.leaving = true;
+        assert!(view.in_words(Instant::now()).ends_with(", and then the program ends"));
+        (view.leaving, view.updating, view.finishing) = (false, false, true);
         assert_eq!(
             view.in_words(Instant::now()),
             "finishing: still computing 1 chunk of Cell picture a, and then nothing new"

@@ -34,10 +34,29 @@ function showChunks(chunks) {
       element("span", "quiet", `chunk ${chunk.number} of ${chunk.of}`),
       element("span", "num", chunk.phase),
     );
+    if (chunk.done_pct !== null) {
+      const done = element("span", "done");
+      const bar = element("meter");
+      bar.max = 100;
+      bar.value = chunk.done_pct;
+      bar.setAttribute("aria-label", `about ${chunk.done_pct} % done`);
+      done.append(bar);
+      row.append(done);
+    }
     return row;
   });
   byId("chunks").replaceChildren(...rows);
   byId("none").hidden = chunks.length > 0;
+}
+
+function showWalls(walls) {
+  const rows = walls.map((wall) => {
+    const row = element("div", wall.is_low ? "low" : "");
+    row.append(element("dt", "", wall.name), element("dd", "", wall.words));
+    return row;
+  });
+  if (byId("walls").childElementCount !== rows.length) byId("walls").replaceChildren(...rows);
+  byId("walls-unknown").hidden = rows.length > 0;
 }
 
 function showGauges(gauges) {
@@ -54,6 +73,19 @@ function showGauges(gauges) {
     return tile;
   });
   byId("gauges").replaceChildren(...tiles);
+}
+
+// The account as the server of this page renders it; what the reader has opened stays open.
+let account;
+
+function showAccount(html) {
+  const section = byId("account");
+  // What the keyboard stands on is not taken away.
+  if (account === html || section.contains(document.activeElement)) return;
+  account = html;
+  const open = [...section.querySelectorAll("details[open]")].map((one) => one.dataset.key);
+  section.innerHTML = html;
+  for (const key of open) section.querySelector(`details[data-key="${key}"]`)?.setAttribute("open", "");
 }
 
 const lastLine = () => byId("log").lastElementChild?.dataset.number ?? 0;
@@ -79,7 +111,7 @@ function press(id, isPressed) {
 
 function show(state) {
   document.title = `${state.name} · Medusa agent`;
-  for (const id of ["name", "slots", "server", "words", "rules", "unknown", "done", "failed", "electricity"]) {
+  for (const id of ["name", "slots", "server", "words", "rules", "unknown", "done", "failed", "speed"]) {
     setText(byId(id), state[id]);
   }
   setText(byId("earned"), state.earned || "–");
@@ -92,7 +124,6 @@ function show(state) {
   byId("leave").disabled = state.leaving;
   byId("wake").hidden = !state.snoozed;
   byId("unknown-line").hidden = !state.unknown;
-  byId("electricity").hidden = !state.electricity;
   byId("enrol").hidden = !state.enrol;
   if (state.enrol) {
     setText(byId("code"), state.enrol.code);
@@ -100,6 +131,9 @@ function show(state) {
     byId("uri").href = state.enrol.uri_complete;
   }
   byId("revoked").hidden = !state.revoked;
+  showAccount(state.account);
+  showWalls(state.walls);
+  byId("speed-line").hidden = !state.speed;
   showChunks(state.chunks);
   showGauges(state.gauges);
   showLog(state.log);

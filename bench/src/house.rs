@@ -122,7 +122,8 @@ impl House {
         slots: Option<u32>,
     ) -> Result<()> {
         let machine = Client::new(&self.url, None)?;
-        let code = machine.device(&DeviceRequest { name: lender.to_owned() }).await?;
+        let code =
+            machine.device(&DeviceRequest { name: lender.to_owned(), public_key: None }).await?;
         let approval = DeviceApproval { user_code: code.user_code, name: String::new() };
         owner.approve_device(&approval).await?;
         let token = machine.poll_device(&DevicePoll { device_code: code.device_code }).await?;
@@ -146,7 +147,8 @@ impl House {
         let data = self.folder.path().join(format!("agent-{lender}"));
         let mut command = Command::new(sibling("medusa-agent")?);
         command
-            .args(["run", "--start", "--always", "--exit-with-stdin", "--port", "0", "--data"])
+            .args(["run", "--start", "--always", "--no-measure", "--exit-with-stdin"])
+            .args(["--port", "0", "--data"])
             .arg(data);
         if let Some(slots) = slots {
             command.args(["--slots", &slots.to_string()]);

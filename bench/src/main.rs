@@ -59,6 +59,8 @@ enum Name {
     Idle,
     /// What lending costs: guests against native code, the meter, starts, an idle agent; minutes
     Agent,
+    /// Of these only how soon a live guest answers
+    Frames,
     /// The log and the ledger against raw COPY, with a log of ten million events: some minutes
     Ledger,
     /// The same without the large log
@@ -106,6 +108,9 @@ async fn main() -> ExitCode {
     }
     if name == Name::Agent {
         good &= done("agent", Box::pin(agent::measure()).await);
+    }
+    if name == Name::Frames {
+        good &= done("frames", Box::pin(agent::frames::measure()).await);
     }
     // Not a part of `main`: it takes as long as all the rest.
     let extent = match name {

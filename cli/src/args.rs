@@ -173,8 +173,11 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
-    /// List the machines that you lend.
-    Agents,
+    /// List the machines that you lend, or do something with one.
+    Agents {
+        #[command(subcommand)]
+        command: Option<crate::agents::Agents>,
+    },
     /// Check the log.
     Audit {
         #[command(subcommand)]

@@ -1,6 +1,6 @@
-//! `jobs`, `job`, `delete` and `agents`.
+//! `jobs`, `job` and `delete`.
 
-use medusa_api::{AgentState, Chunk, ChunkState, Job, JobState};
+use medusa_api::{Chunk, ChunkState, Job, JobState};
 use medusa_client::operation_id;
 use medusa_types::JobId;
 
@@ -148,37 +148,6 @@ pub(crate) async fn delete(app: &App, id: JobId, yes: bool) -> anyhow::Result<Ex
     }
     let words = job.files_deleted.map(|deleted| deleted.in_words()).unwrap_or_default();
     app.out.say(&format!("input and results were {words}; the log keeps their digests"));
-    Ok(Exit::Done)
-}
-
-pub(crate) async fn agents(app: &App) -> anyhow::Result<Exit> {
-    let agents = app.client.agents().await?;
-    if app.out.json() {
-        app.out.value(&agents)?;
-        return Ok(Exit::Done);
-    }
-    if agents.is_empty() {
-        app.out.say("no machines yet; start `medusa-agent` on one and confirm its code");
-        return Ok(Exit::Done);
-    }
-    let row = |agent: &medusa_api::Agent| {
-        let state = match agent.state {
-            AgentState::Offline => "offline",
-            AgentState::Paused => "paused",
-            AgentState::Idle => "idle",
-            AgentState::Busy => "busy",
-        };
-        vec![
-            agent.id.to_string(),
-            app.out.state(state),
-            agent.chunks.to_string(),
-            agent.earned.to_string(),
-            agent.streak.to_string(),
-            agent.name.clone(),
-        ]
-    };
-    let rows: Vec<_> = agents.iter().map(row).collect();
-    app.out.table(&["MACHINE", "STATE", "CHUNKS", "EARNED", "STREAK", "NAME"], &rows)?;
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,7 @@
 //! `exit`); nothing is asked where nobody sits at a terminal; secrets are never flags. What
 //! the program knows of the world outside is read once, in `env`.
 
+mod agents;
 mod args;
 mod audit;
 mod chunk;
@@ -20,6 +21,7 @@ mod login;
 mod output;
 mod replay;
 mod report;
+mod signed;
 mod store;
 mod submit;
 mod upload;
@@ -123,7 +125,7 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
         Command::Cancel { id, yes } => control::cancel(&app, id, yes).await,
         Command::Delete { id, yes } => jobs::delete(&app, id, yes).await,
         Command::Wallet { history, limit } => wallet::show(&app, history, limit).await,
-        Command::Agents => jobs::agents(&app).await,
+        Command::Agents { command } => agents::run(&app, command).await,
         Command::Audit { command } => audit::run(&app, command).await,
         Command::Doctor => doctor::check(&app).await,
         Command::Completions { shell } => completions::print(shell, out),

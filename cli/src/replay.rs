@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::env::Env;
 use crate::exit::{Exit, Fail};
 use crate::output::bytes_in_words;
+use crate::signed::Signatures;
 use crate::{App, args, chunk};
 
 /// What a run came to, here or there.
@@ -120,6 +121,7 @@ fn tell(
     (here, report): (Came, &Report),
 ) -> anyhow::Result<Exit> {
     let differs = verdict.map(|(there, _)| differences(&here, &there)).unwrap_or_default();
+    let signed = Signatures::of(&run.attempts);
     if app.out.json() {
         let shown = |came: Came| {
             json!({
@@ -134,9 +136,12 @@ fn tell(
             "here": shown(here),
             "accepted": verdict.map(|(there, _)| shown(there)),
             "position": verdict.and_then(|(_, position)| position),
+            "signed": signed.good,
+            "badly_signed": signed.bad,
             "stderr": report.stderr,
         }))?;
-        return Ok(if differs.is_empty() { Exit::Done } else { Exit::Unverified });
+        let is_right = differs.is_empty() && signed.bad == 0;
+        return Ok(if is_right { Exit::Done } else { Exit::Unverified });
     }
     if here.outcome != Outcome::Done {
         app.out.say(&came_here(here.outcome));
@@ -161,6 +166,9 @@ fn tell(
         );
     }
     app.out.table(&["WHERE", "OUTCOME", "FUEL", "OUTPUT"], &rows)?;
+    if let Some(words) = signed.in_words() {
+        app.out.say(&words);
+    }
     match verdict {
         None => app.out.data("nothing is accepted yet, so there is nothing to compare with")?,
         Some(_) if differs.is_empty() => app.out.data("same, bit for bit")?,
@@ -172,7 +180,7 @@ fn tell(
             return Ok(Exit::Unverified);
         }
     }
-    Ok(Exit::Done)
+    Ok(if signed.bad == 0 { Exit::Done } else { Exit::Unverified })
 }
 
 /// How a run that did not finish ended on this machine.

@@ -2,6 +2,8 @@
 //! exit status of every kind of ending.
 #![cfg(test)]
 
+#[path = "cli/agents.rs"]
+mod agents;
 #[path = "cli/orders.rs"]
 mod orders;
 

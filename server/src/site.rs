@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use medusa_accounts::Accounts;
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
-    AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
-    ChunkPage, ChunkState, Comparison, Currency, DeviceApproval, EventFilter, EventPage,
-    EventSummaryPage, Example, Invariants, Job, JobPage, JobSubmit, Login, MailChoice, Moved,
-    NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp,
-    StatementPage, Tariff, Timeline, TrialBalance, Wallet,
+    AdjustmentPage, AdjustmentQuery, Agent, AgentChange, AsOf, AuditHead, CheckpointPage,
+    CheckpointQuery, ChunkPage, ChunkState, Comparison, Currency, DeviceApproval, EventFilter,
+    EventPage, EventSummaryPage, Example, Invariants, Job, JobPage, JobSubmit, Login, MailChoice,
+    Moved, NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote,
+    SignUp, StatementPage, Tariff, Timeline, TrialBalance, Wallet,
 };
 use medusa_billing::Billing;
 use medusa_eventlog::desk::Desk as Books;
@@ -18,7 +18,7 @@ use medusa_events::Envelope;
 use medusa_jobs::Jobs;
 use medusa_ledger::Posting;
 use medusa_platform::{ApiError, Clock, Principal};
-use medusa_types::{AdjustmentId, ChunkIndex, JobId, Role, UserId, WebhookId};
+use medusa_types::{AdjustmentId, AgentId, ChunkIndex, JobId, Role, UserId, WebhookId};
 use medusa_web::{
     Answer, Data, Decision, Desk, DeskAccess, EventDetail, JobOrder, LoggedIn, Paging, Steer, Told,
     Totals, Visitor,
@@ -278,6 +278,19 @@ impl Data for House {
 
     fn approve_device<'a>(&'a self, who: &'a Principal, form: DeviceApproval) -> Answer<'a, Agent> {
         Box::pin(async move { Ok(self.accounts.device_approve(who, &form).await?) })
+    }
+
+    fn change_agent<'a>(
+        &'a self,
+        who: &'a Principal,
+        agent: AgentId,
+        change: AgentChange,
+    ) -> Answer<'a, Agent> {
+        Box::pin(async move { Ok(self.jobs.change_agent(who.user, agent, &change).await?.0) })
+    }
+
+    fn remove_agent<'a>(&'a self, who: &'a Principal, agent: AgentId) -> Answer<'a, ()> {
+        Box::pin(async move { self.jobs.remove_agent(who.user, agent).await })
     }
 
     fn jobs<'a>(&'a self, who: &'a Principal, page: Paging) -> Answer<'a, JobPage> {

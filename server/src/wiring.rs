@@ -9,7 +9,7 @@ use actix_web::{App, HttpServer, web};
 use anyhow::{Context as _, Result, bail};
 use medusa_accounts::{Accounts, AccountsConfig, AccountsLimits, Welcome};
 use medusa_ads::{Ads, AdsConfig};
-use medusa_api::Tariff;
+use medusa_api::{AgentChange, Tariff};
 use medusa_billing::{Billing, BillingConfig};
 use medusa_eventlog::desk::Desk;
 use medusa_eventlog::{
@@ -28,7 +28,7 @@ use medusa_platform::ticket::Tickets;
 use medusa_platform::{ApiError, Authenticator, BlobStore, Clock, Random};
 use medusa_sandbox::Modules;
 use medusa_tlog::Signer;
-use medusa_types::UserId;
+use medusa_types::{AgentId, UserId};
 use medusa_web::Site;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -69,22 +69,51 @@ impl Escrows for JobEscrows {
     fn moves(&self, fact: &Fact) -> Vec<Move> {
         medusa_billing::moves(fact)
     }
+
+    fn wallet(&self, user: UserId) -> BoxFuture<'_, Result<medusa_api::Wallet, ApiError>> {
+        Box::pin(async move { Ok(self.0.wallet(user).await?) })
+    }
 }
 
 /// Accounts' machines, as jobs ask for them.
 struct OwnedAgents(Accounts);
 
+fn enrolled(row: medusa_accounts::AgentRow) -> EnrolledAgent {
+    EnrolledAgent {
+        agent: row.agent,
+        name: row.name,
+        enrolled_at: row.enrolled_at,
+        limits: row.limits,
+        public_key: row.public_key,
+    }
+}
+
 impl Agents for OwnedAgents {
     fn of_owner(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>> {
         Box::pin(async move {
             let rows = self.0.agents_of(owner).await?;
-            let agent = |row: medusa_accounts::AgentRow| EnrolledAgent {
-                agent: row.agent,
-                name: row.name,
-                enrolled_at: row.enrolled_at,
-            };
-            Ok(rows.into_iter().map(agent).collect())
+            Ok(rows.into_iter().map(enrolled).collect())
         })
+    }
+
+    fn machine(&self, agent: AgentId) -> BoxFuture<'_, Result<Option<EnrolledAgent>, ApiError>> {
+        Box::pin(async move { Ok(self.0.machine(agent).await?.map(enrolled)) })
+    }
+
+    fn change<'a>(
+        &'a self,
+        owner: UserId,
+        agent: AgentId,
+        change: &'a AgentChange,
+    ) -> BoxFuture<'a, Result<Option<(EnrolledAgent, i64)>, ApiError>> {
+        Box::pin(async move {
+            let changed = self.0.change_machine(owner, agent, change).await?;
+            Ok(changed.map(|(row, position)| (enrolled(row), position)))
+        })
+    }
+
+    fn remove(&self, owner: UserId, agent: AgentId) -> BoxFuture<'_, Result<bool, ApiError>> {
+        Box::pin(async move { Ok(self.0.remove_machine(owner, agent).await?) })
     }
 }
 

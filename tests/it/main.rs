@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod agent_page;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod browser;
@@ -22,6 +24,8 @@ mod crashes;
 #[cfg(test)]
 mod desk;
 #[cfg(test)]
+mod earnings;
+#[cfg(test)]
 mod guests;
 #[cfg(test)]
 mod harness;
@@ -32,6 +36,8 @@ mod http;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod lend;
+#[cfg(test)]
 mod lies;
 #[cfg(test)]
 mod merges;
@@ -39,6 +45,8 @@ mod merges;
 mod million;
 #[cfg(test)]
 mod money;
+#[cfg(test)]
+mod network;
 #[cfg(test)]
 mod own_splitter;
 #[cfg(test)]

@@ -8,15 +8,15 @@ use std::net::IpAddr;
 
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
-    AdjustmentPage, AdjustmentQuery, Agent, AsOf, AuditHead, CheckpointPage, CheckpointQuery,
-    ChunkPage, ChunkState, Comparison, DeviceApproval, EventEntry, EventFilter, EventPage,
-    EventSummaryPage, Example, InclusionProof, Invariants, Job, JobPage, Login, MailChoice, Moved,
-    NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote, SignUp,
-    StatementPage, Tariff, Timeline, TrialBalance, Wallet,
+    AdjustmentPage, AdjustmentQuery, Agent, AgentChange, AsOf, AuditHead, CheckpointPage,
+    CheckpointQuery, ChunkPage, ChunkState, Comparison, DeviceApproval, EventEntry, EventFilter,
+    EventPage, EventSummaryPage, Example, InclusionProof, Invariants, Job, JobPage, Login,
+    MailChoice, Moved, NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections,
+    Quote, SignUp, StatementPage, Tariff, Timeline, TrialBalance, Wallet,
 };
 use medusa_platform::auth::BoxFuture;
 use medusa_platform::{ApiError, Principal};
-use medusa_types::{AdjustmentId, Credits, JobId, UserId, WebhookId};
+use medusa_types::{AdjustmentId, AgentId, Credits, JobId, UserId, WebhookId};
 
 /// An answer that may be a refusal.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ApiError>>;
@@ -221,6 +221,15 @@ pub trait Data: Desk + Told + Steer {
     fn log_out<'a>(&'a self, cookie: &'a str) -> Answer<'a, ()>;
     /// Enrols the machine that shows this code.
     fn approve_device<'a>(&'a self, who: &'a Principal, form: DeviceApproval) -> Answer<'a, Agent>;
+    /// Renames a machine, pauses it, or lowers what it may use.
+    fn change_agent<'a>(
+        &'a self,
+        who: &'a Principal,
+        agent: AgentId,
+        change: AgentChange,
+    ) -> Answer<'a, Agent>;
+    /// Removes a machine.
+    fn remove_agent<'a>(&'a self, who: &'a Principal, agent: AgentId) -> Answer<'a, ()>;
 
     /// Own jobs, newest first.
     fn jobs<'a>(&'a self, who: &'a Principal, page: Paging) -> Answer<'a, JobPage>;

@@ -39,6 +39,16 @@ impl Load {
     }
 }
 
+impl Load {
+    /// What this program and its workers took over the same stretch of time, in percent.
+    pub(super) fn own(&self) -> Option<u32> {
+        let (then, now) = (self.0.front()?, self.0.back()?);
+        let own = now.own.saturating_sub(then.own).saturating_mul(100);
+        let pct = own.checked_div(now.total.saturating_sub(then.total))?;
+        u32::try_from(pct.min(100)).ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,10 +58,10 @@ mod tests {
         let mut load = Load::default();
         let sample = |n: u64| Some(Cpu { total: n * 400, busy: n * 300, own: n * 200 });
         assert_eq!(load.add(sample(1)), None, "one sample is no stretch of time");
-        assert_eq!(load.add(sample(2)), Some(25));
+        assert_eq!((load.add(sample(2)), load.own()), (Some(25), Some(50)));
         let quiet = Cpu { total: 1_200, busy: 600, own: 500 };
         assert_eq!(load.add(Some(quiet)), Some(0), "what ended late counts as own");
-        assert_eq!(load.add(None), None);
+        assert_eq!((load.add(None), load.own()), (None, None));
         assert_eq!(load.add(sample(9)), None);
     }
 

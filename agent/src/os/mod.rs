@@ -17,7 +17,10 @@ mod unix;
 #[cfg(unix)]
 pub use unix::Signals;
 #[cfg(unix)]
-pub(crate) use unix::{make_private_dir, new_private_file};
+pub(crate) use unix::{
+    become_program, is_open_to_others, link, make_private_dir, new_private_file, new_program,
+    put_in_place,
+};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
@@ -25,7 +28,10 @@ use windows as here;
 #[cfg(windows)]
 pub use windows::Signals;
 #[cfg(windows)]
-pub(crate) use windows::{make_private_dir, new_private_file};
+pub(crate) use windows::{
+    become_program, is_open_to_others, link, make_private_dir, new_private_file, new_program,
+    put_in_place,
+};
 
 mod load;
 mod sensors;
@@ -62,9 +68,7 @@ struct Slow {
 
 /// The same moment on the wall clock of this machine; in UTC where its zone is not known.
 pub(crate) fn local(unix: u64) -> Local {
-    let seconds = i64::try_from(unix).unwrap_or_default();
-    let stamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-    let zoned = stamp.to_zoned(jiff::tz::TimeZone::system());
+    let zoned = zoned(unix);
     let small = |n: i8| u32::try_from(n).unwrap_or_default();
     Local {
         unix,
@@ -72,6 +76,22 @@ pub(crate) fn local(unix: u64) -> Local {
         hour: small(zoned.hour()),
         second: small(zoned.minute()).saturating_mul(60).saturating_add(small(zoned.second())),
     }
+}
+
+/// Minutes that this machine's clock is ahead of UTC.
+pub(crate) fn offset_min(unix: u64) -> i32 {
+    zoned(unix).offset().seconds().checked_div(60).unwrap_or_default()
+}
+
+/// The day and the minute, as this machine's clock shows them: `2026-11-23 18:05`.
+pub(crate) fn date(unix: u64) -> String {
+    zoned(unix).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+fn zoned(unix: u64) -> jiff::Zoned {
+    let seconds = i64::try_from(unix).unwrap_or_default();
+    let stamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    stamp.to_zoned(jiff::tz::TimeZone::system())
 }
 
 /// What a command prints, if it is there, succeeds and is quick.

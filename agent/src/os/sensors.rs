@@ -88,6 +88,7 @@ impl Sensors {
         Readings {
             idle_s,
             load_pct: self.load.add(quick.cpu),
+            own_pct: self.load.own(),
             on_battery: quick.on_battery.or(self.slow.on_battery),
             heat_c: quick.heat_c,
             metered: self.slow.metered,

@@ -1,9 +1,12 @@
-//! Private files and signals of Linux and macOS.
+//! Private files, programs and signals of Linux and macOS.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,6 +18,31 @@ pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
 /// A new file that only the owner can read.
 pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// A new file that everybody may run and only the owner may change.
+pub(crate) fn new_program(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o755).open(path)
+}
+
+/// Whether others than the owner may read or change it.
+pub(crate) fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+/// Makes a symbolic link.
+pub(crate) fn link(to: &Path, at: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(to, at)
+}
+
+/// Puts a file where another one is, which may be a program that runs.
+pub(crate) fn put_in_place(new: &Path, at: &Path) -> io::Result<()> {
+    std::fs::rename(new, at)
+}
+
+/// Makes this process another program; it returns only when that fails.
+pub(crate) fn become_program(program: &Path, args: &[OsString]) -> io::Error {
+    Command::new(program).args(args).exec()
 }
 
 /// The signals that ask a program to end.

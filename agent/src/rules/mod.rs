@@ -24,6 +24,8 @@ pub struct Readings {
     pub idle_s: Option<u64>,
     /// What other programs take of all processors, in percent.
     pub load_pct: Option<u32>,
+    /// What this program and its workers take of all processors, in percent.
+    pub own_pct: Option<u32>,
     /// Whether it runs on battery.
     pub on_battery: Option<bool>,
     /// The hottest sensor, in degrees Celsius.
@@ -81,6 +83,32 @@ pub struct Verdict {
     pub unknown: Vec<Unknown>,
     /// When it can go on at the earliest, in seconds since 1970, if the clock alone decides.
     pub next: Option<u64>,
+}
+
+/// What the lender asked for on the website. It is not kept: the server says it at each link.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) paused: bool,
+    pub(crate) slots: Option<u32>,
+    pub(crate) memory_mib: Option<u64>,
+}
+
+impl Verdict {
+    /// The verdict with what the website asks for: it can only become less.
+    pub(crate) fn within(mut self, remote: &Remote) -> Self {
+        if remote.paused {
+            self.why.insert(0, Reason::Website);
+            (self.scope, self.slots, self.next) = (Scope::Freeze, 0, None);
+        }
+        let slots = remote.slots.map(|most| most.max(1)).filter(|most| *most < self.slots);
+        let memory_mib = remote.memory_mib.filter(|most| *most < self.memory_mib);
+        self.slots = slots.unwrap_or(self.slots);
+        self.memory_mib = memory_mib.unwrap_or(self.memory_mib);
+        if slots.is_some() || memory_mib.is_some() {
+            self.why.push(Reason::WebsiteLimit { slots, memory_mib });
+        }
+        self
+    }
 }
 
 /// What may happen now, and what to remember for the next decision.

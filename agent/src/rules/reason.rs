@@ -5,6 +5,8 @@ use std::fmt;
 /// Why less than everything happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// The lender paused the machine on the website.
+    Website,
     /// The lender asked for quiet.
     Snoozed,
     /// This hour is not lent.
@@ -36,19 +38,39 @@ pub enum Reason {
         /// Whether nobody uses the machine.
         is_idle: bool,
     },
+    /// The lender allows less on the website.
+    WebsiteLimit {
+        /// Chunks at the same time, at most.
+        slots: Option<u32>,
+        /// Memory, at most, in MiB.
+        memory_mib: Option<u64>,
+    },
 }
 
 impl Reason {
     /// Whether it keeps work away altogether, and not only some of it.
     #[must_use]
     pub const fn is_pause(&self) -> bool {
-        !matches!(self, Self::Fewer { .. })
+        !matches!(self, Self::Fewer { .. } | Self::WebsiteLimit { .. })
+    }
+}
+
+impl Reason {
+    /// The same for the lender's page on the website, without what this machine read about its
+    /// other programs.
+    #[must_use]
+    pub fn for_the_website(&self) -> String {
+        match self {
+            Self::Program(_) => "a program of the list is running".into(),
+            other => other.to_string(),
+        }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Website => f.write_str("paused from the website"),
             Self::Snoozed => f.write_str("snoozed"),
             Self::Hours => f.write_str("this hour is not lent"),
             Self::Dear => f.write_str("electricity is dear in this hour"),
@@ -64,6 +86,15 @@ impl fmt::Display for Reason {
                 write!(f, "{slots} of {of} at a time, because somebody uses the machine")
             }
             Self::Fewer { slots, of, is_idle: true } => write!(f, "{slots} of {of} at a time"),
+            Self::WebsiteLimit { slots, memory_mib } => {
+                f.write_str("the website allows ")?;
+                match (slots, memory_mib) {
+                    (Some(slots), Some(mib)) => write!(f, "{slots} at a time and {mib} MiB"),
+                    (Some(slots), None) => write!(f, "{slots} at a time"),
+                    (None, Some(mib)) => write!(f, "{mib} MiB"),
+                    (None, None) => f.write_str("as much as this machine does"),
+                }
+            }
         }
     }
 }

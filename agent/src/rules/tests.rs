@@ -16,6 +16,7 @@ fn quiet() -> Readings {
     Readings {
         idle_s: Some(600),
         load_pct: Some(3),
+        own_pct: Some(0),
         on_battery: Some(false),
         heat_c: Some(50),
         metered: Some(false),
@@ -198,7 +199,8 @@ prop_compose! {
         memory_mib in any::<u64>(),
     ) -> Readings {
         Readings {
-            idle_s, load_pct, on_battery, heat_c, metered, disk_free_mb, program, memory_mib,
+            idle_s, load_pct, own_pct: None, on_battery, heat_c, metered, disk_free_mb, program,
+            memory_mib,
         }
     }
 }
@@ -231,4 +233,29 @@ proptest! {
         let (again, same) = decide(&settings, &readings, lent, now, memory);
         prop_assert_eq!((again, same), (verdict, memory));
     }
+}
+
+#[test]
+fn the_website_can_only_lower() {
+    let free = || Verdict {
+        scope: Scope::Run,
+        slots: 4,
+        memory_mib: 1_000,
+        why: Vec::new(),
+        unknown: Vec::new(),
+        next: None,
+    };
+    let more = Remote { paused: false, slots: Some(9), memory_mib: Some(2_000) };
+    assert_eq!(free().within(&more), free());
+    let less = Remote { paused: false, slots: Some(0), memory_mib: Some(500) };
+    let lowered = free().within(&less);
+    assert_eq!((lowered.scope, lowered.slots, lowered.memory_mib), (Scope::Run, 1, 500));
+    let words: Vec<_> = lowered.why.iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["the website allows 1 at a time and 500 MiB"]);
+    let paused = free().within(&Remote { paused: true, ..Remote::default() });
+    assert_eq!((paused.scope, paused.slots), (Scope::Freeze, 0));
+    assert_eq!(paused.why, [Reason::Website]);
+    assert_eq!(Reason::Website.to_string(), "paused from the website");
+    let named = Reason::Program("secret game".into());
+    assert!(!named.for_the_website().contains("secret"));
 }

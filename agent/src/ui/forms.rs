@@ -36,6 +36,9 @@ pub(crate) struct LimitsForm {
     pub(crate) programs: String,
     pub(crate) kwh_cents: u32,
     pub(crate) watts: u32,
+    pub(crate) credit_cents: u32,
+    pub(crate) down_mb_s: u32,
+    pub(crate) up_mb_s: u32,
 }
 
 impl LimitsForm {
@@ -65,6 +68,9 @@ impl LimitsForm {
             programs: settings.programs.join("\n"),
             kwh_cents: settings.kwh_cents,
             watts: settings.watts,
+            credit_cents: settings.credit_cents,
+            down_mb_s: settings.down_mb_s,
+            up_mb_s: settings.up_mb_s,
         }
     }
 
@@ -89,6 +95,9 @@ impl LimitsForm {
             snooze_until: settings.snooze_until,
             kwh_cents: self.kwh_cents,
             watts: self.watts,
+            credit_cents: self.credit_cents,
+            down_mb_s: self.down_mb_s,
+            up_mb_s: self.up_mb_s,
         };
     }
 }
@@ -146,6 +155,9 @@ mod tests {
             programs: vec!["doom".into(), "quake".into()],
             snooze_until: 5,
             kwh_cents: 31,
+            credit_cents: 2,
+            down_mb_s: 3,
+            up_mb_s: 4,
             ..Settings::default()
         };
         other.hours[3] = 7;
@@ -164,7 +176,8 @@ mod tests {
     fn a_box_that_is_not_ticked_does_not_come() {
         let numbers = "cores_in_use_pct=1&cores_idle_pct=2&memory_in_use_pct=3&memory_idle_pct=4\
             &idle_min=5&load_pct=6&quiet_min=7&heat_c=8&disk_gb=9&disk_free_gb=10&dear_from=11\
-            &dear_to=12&kwh_cents=13&watts=14&programs=a%0D%0Ab&token=x";
+            &dear_to=12&kwh_cents=13&watts=14&credit_cents=15&down_mb_s=16\
+            &up_mb_s=17&programs=a%0D%0Ab&token=x";
         let form = Query::<LimitsForm>::from_query(numbers).unwrap().into_inner();
         assert!(!form.load && !form.battery && !form.heat && !form.metered && !form.dear);
         assert_eq!(form.programs.lines().collect::<Vec<_>>(), ["a", "b"]);

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::rules::clock::Local;
 use crate::rules::{Scope, Verdict};
-use crate::settings::Settings;
 use crate::state::{Phase, View};
 
 /// One number of the machine.
@@ -70,19 +69,6 @@ pub(crate) fn rules(verdict: Option<&Verdict>, now: Local) -> String {
 pub(crate) fn unknown(verdict: Option<&Verdict>) -> String {
     let unknown = verdict.map_or(&[][..], |verdict| &verdict.unknown);
     unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// What an hour of computing costs, if price and power are set.
-pub(crate) fn electricity(settings: &Settings) -> String {
-    let (watts, cents) = (settings.watts, settings.kwh_cents);
-    if watts == 0 || cents == 0 {
-        return String::new();
-    }
-    // Watts by cents for a kilowatt hour are thousandths of a cent an hour.
-    let thousandths = u64::from(watts).saturating_mul(u64::from(cents));
-    let of = |unit: u64| thousandths.checked_div(unit).unwrap_or_default();
-    let tenth = of(100).checked_rem(10).unwrap_or_default();
-    format!("An hour of computing costs {}.{tenth} cents of electricity.", of(1_000))
 }
 
 /// So many chunks, in words.
@@ -159,10 +145,6 @@ mod tests {
         );
         assert_eq!(used(u64::MAX), "nobody is logged in");
         assert_eq!([0, 999, 90_461].map(gigabytes), ["0.0 GB", "0.9 GB", "90.4 GB"]);
-        let power =
-            |watts, kwh_cents| electricity(&Settings { watts, kwh_cents, ..Settings::default() });
-        assert_eq!(power(40, 31), "An hour of computing costs 1.2 cents of electricity.");
-        assert_eq!((power(0, 31), power(40, 0)), (String::new(), String::new()));
     }
 
     #[test]

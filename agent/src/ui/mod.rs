@@ -5,10 +5,12 @@
 //! requests for the exact host, changes state only for a POST of exactly its own origin, and shows
 //! the state only to a browser that was opened with the secret that the agent printed.
 
+mod earnings;
 mod forms;
 mod gate;
 mod gauge;
 mod page;
+mod plot;
 mod routes;
 mod serve;
 

@@ -1,23 +1,29 @@
 //! What the page shows: the same for the first rendering and for each update after it.
 
 use askama::Template;
+use medusa_sandbox::{Wall, Walls};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::earnings::{TaskRow, Told};
 use super::forms::{Day, LimitsForm};
 use super::gauge::{self, Gauge};
 use crate::board::Board;
+use crate::config::Config;
+use crate::install::{Places, autostart};
 use crate::logs::Line;
+use crate::measure::Speed;
 use crate::rules::{Scope, clock::Local};
 use crate::settings::Settings;
 use crate::state::{ChunkView, Connection, Phase, View};
-use crate::{chance, os};
+use crate::{chance, os, update};
 
 /// The page for its owner.
 #[derive(Template)]
 #[template(path = "page.html")]
 pub(crate) struct Page {
     pub(crate) state: State,
+    pub(crate) program: Program,
     pub(crate) limits: LimitsForm,
     pub(crate) week: Vec<Day>,
     /// The rules do not count.
@@ -25,6 +31,26 @@ pub(crate) struct Page {
     /// For each form.
     pub(crate) token: String,
     pub(crate) level: Level,
+}
+
+/// The program itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) version: &'static str,
+    /// Whether it starts with its user, where that can be told.
+    pub(crate) autostart: Option<bool>,
+    /// Whether it takes updates by itself, in a build that takes any.
+    pub(crate) updates: Option<bool>,
+}
+
+impl Program {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            autostart: Places::of(config).ok().map(|places| autostart::is_on(&places)),
+            updates: update::is_possible(config).then(|| update::is_automatic(&config.data)),
+        }
+    }
 }
 
 /// From which level on lines of the log are shown.
@@ -50,6 +76,17 @@ impl Level {
     }
 }
 
+/// All tasks, a page at a time.
+#[derive(Template)]
+#[template(path = "tasks.html")]
+pub(crate) struct Tasks {
+    pub(crate) name: String,
+    /// The tasks, or why they are not known.
+    pub(crate) answer: Result<Vec<TaskRow>, String>,
+    /// Where earlier ones begin.
+    pub(crate) next: Option<String>,
+}
+
 /// The page for everybody else; it hands in the code of the link.
 #[derive(Template)]
 #[template(path = "locked.html")]
@@ -70,18 +107,22 @@ pub(crate) struct State {
     pub(crate) unknown: String,
     pub(crate) snoozed: bool,
     pub(crate) gauges: Vec<Gauge>,
-    /// What computing costs; empty while the price or the power is not set.
-    pub(crate) electricity: String,
     pub(crate) enrol: Option<Enrol>,
     pub(crate) revoked: bool,
     pub(crate) name: String,
     pub(crate) server: String,
     pub(crate) slots: String,
     pub(crate) chunks: Vec<ChunkRow>,
+    /// Empty until it is found out.
+    pub(crate) walls: Vec<WallRow>,
+    /// How fast guests run here; empty until it is measured.
+    pub(crate) speed: String,
     pub(crate) done: u64,
     pub(crate) failed: u64,
     /// Credits as decimal text; empty while unknown.
     pub(crate) earned: String,
+    /// Earnings, tasks and record, as HTML of this program's own.
+    pub(crate) account: String,
     pub(crate) log: Vec<Line>,
 }
 
@@ -101,12 +142,25 @@ pub(crate) struct ChunkRow {
     pub(crate) number: u64,
     pub(crate) of: u32,
     pub(crate) phase: String,
+    /// How far it is by now, in percent, if that can be told.
+    pub(crate) done_pct: Option<u64>,
+}
+
+/// One wall around guests.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct WallRow {
+    pub(crate) name: &'static str,
+    pub(crate) words: &'static str,
+    /// Whether it is not all there.
+    pub(crate) is_low: bool,
 }
 
 impl State {
     pub(crate) fn of(board: &Board, log: Vec<Line>) -> Self {
         let clock = os::local(chance::unix_seconds());
-        Self::from_view(board.view(), &board.settings(), log, (Instant::now(), clock))
+        let (view, settings) = (board.view(), board.settings());
+        let account = Told::of(&view, &settings, board.worked.window(clock.unix)).html();
+        Self { account, ..Self::from_view(view, &settings, log, (Instant::now(), clock)) }
     }
 
     fn from_view(
@@ -125,16 +179,22 @@ impl State {
             unknown: gauge::unknown(view.verdict.as_ref()),
             snoozed: settings.snooze_until > clock.unix,
             gauges: gauge::gauges(&view),
-            electricity: gauge::electricity(settings),
             enrol: enrol(&view.connection),
             revoked: view.connection == Connection::Revoked,
-            chunks: view.chunks.values().map(|chunk| row(chunk, now)).collect(),
+            chunks: view
+                .chunks
+                .values()
+                .map(|chunk| row(chunk, view.speed.as_ref(), now))
+                .collect(),
+            walls: view.walls.as_ref().map_or_else(Vec::new, walls),
+            speed: view.speed.as_ref().map_or_else(String::new, Speed::in_words),
             name: view.name,
             server: view.server,
             slots: gauge::chunks(view.slots),
             done: view.tally.done,
             failed: view.tally.failed,
-            earned: view.account.map_or_else(String::new, |a| a.earned.to_string()),
+            earned: view.account.map_or_else(String::new, |a| a.about.earned.to_string()),
+            account: String::new(),
             log,
         }
     }
@@ -158,9 +218,15 @@ fn enrol(connection: &Connection) -> Option<Enrol> {
     Some(Enrol { code: code.clone(), uri: uri.clone(), uri_complete })
 }
 
-fn row(chunk: &ChunkView, now: Instant) -> ChunkRow {
+fn walls(walls: &Walls) -> Vec<WallRow> {
+    let row = |(name, wall, words)| WallRow { name, words, is_low: wall != Wall::Full };
+    walls.in_words().map(row).into()
+}
+
+fn row(chunk: &ChunkView, speed: Option<&Speed>, now: Instant) -> ChunkRow {
     let phase = match chunk.phase {
         Phase::Fetching => "fetching".into(),
+        Phase::Compiling => "compiling the program".into(),
         Phase::Waiting => "waiting".into(),
         Phase::Running(since) => {
             format!("{} s", now.saturating_duration_since(since).as_secs())
@@ -168,5 +234,55 @@ fn row(chunk: &ChunkView, now: Instant) -> ChunkRow {
         Phase::Reporting => "sending".into(),
     };
     let number = u64::from(chunk.chunk).saturating_add(1);
-    ChunkRow { job: chunk.job_name.clone(), number, of: chunk.chunks, phase }
+    let done_pct = speed.and_then(|speed| done_pct(chunk, speed, now));
+    ChunkRow { job: chunk.job_name.clone(), number, of: chunk.chunks, phase, done_pct }
+}
+
+/// How far a chunk is, by what it may take and how fast this machine is. It is never told to be
+/// done before it is.
+fn done_pct(chunk: &ChunkView, speed: &Speed, now: Instant) -> Option<u64> {
+    let Phase::Running(since) = chunk.phase else { return None };
+    let ms = now.saturating_duration_since(since).as_millis();
+    let fuel = ms.saturating_mul(u128::from(speed.one)).checked_div(1_000)?;
+    let pct = fuel.saturating_mul(100).checked_div(u128::from(chunk.fuel_estimate?))?;
+    u64::try_from(pct.min(99)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn progress_is_told_where_it_can_be() {
+        let now = Instant::now() + Duration::from_secs(60);
+        let mut chunk = ChunkView {
+            job: "a".into(),
+            job_name: "Cell picture".into(),
+            chunk: 0,
+            chunks: 9,
+            phase: Phase::Running(now - Duration::from_secs(2)),
+            fuel_estimate: Some(8_000),
+            program: [0; 32],
+        };
+        let speed = Speed { engine: String::new(), one: 1_000, all: 2_000, cores: 2, at: 0 };
+        assert_eq!(done_pct(&chunk, &speed, now), Some(25));
+        chunk.fuel_estimate = Some(1_500);
+        assert_eq!(done_pct(&chunk, &speed, now), Some(99), "it is not done before it is");
+        for unknown in [None, Some(0)] {
+            chunk.fuel_estimate = unknown;
+            assert_eq!(done_pct(&chunk, &speed, now), None);
+        }
+        (chunk.fuel_estimate, chunk.phase) = (Some(8_000), Phase::Waiting);
+        assert_eq!(done_pct(&chunk, &speed, now), None);
+    }
+
+    #[test]
+    fn a_wall_that_is_not_whole_is_pointed_out() {
+        let (full, part) = (Wall::Full, Wall::Part);
+        let found = walls(&Walls { files: part, calls: full, rights: full, user: full });
+        let low: Vec<_> = found.iter().filter(|row| row.is_low).map(|row| row.name).collect();
+        assert_eq!((found.len(), low), (5, vec!["Files (Landlock)"]));
+    }
 }

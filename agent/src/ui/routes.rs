@@ -1,6 +1,8 @@
 //! What the page asks for. Every change is a POST by the owner, sent by the page's script or as a
 //! plain form; limits are in `forms`.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::cookie::Cookie;
@@ -9,13 +11,18 @@ use actix_web::{HttpResponse, guard, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::earnings::TaskRow;
 use super::forms::{self, LimitsForm};
 use super::gate::{Change, FORM, Owner};
-use super::page::{Level, Locked, Page, State};
+use super::page::{Level, Locked, Page, Program, State, Tasks};
 use super::serve::Shown;
-use crate::chance;
+use crate::config::Config;
+use crate::install::{Places, autostart};
 use crate::settings::SNOOZE_MAX;
+use crate::{chance, update};
 
+/// Tasks of one page.
+const TASKS: i64 = 50;
 /// A wrong code costs its sender this long.
 const WRONG_CODE: Duration = Duration::from_millis(200);
 
@@ -23,6 +30,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let is_form = guard::Header(CONTENT_TYPE.as_str(), FORM);
     app.service(web::resource("/").get(page))
         .service(web::resource("/state.json").get(state))
+        .service(web::resource("/tasks").get(tasks))
         .service(
             web::resource("/session")
                 .route(web::post().guard(is_form).to(session_by_form))
@@ -36,6 +44,10 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
         .service(web::resource("/limits").post(limits))
         .service(web::resource("/hours").post(hours))
         .service(web::resource("/enrol").post(enrol))
+        .service(web::resource("/autostart").post(set_autostart))
+        .service(web::resource("/updates").post(set_updates))
+        .service(web::resource("/icon.svg").get(icon))
+        .service(web::resource("/favicon.ico").get(icon))
         .service(web::resource("/page.css").get(style))
         .service(web::resource("/page.js").get(script));
 }
@@ -62,6 +74,17 @@ struct Asking {
 }
 
 #[derive(Deserialize)]
+struct Switch {
+    on: bool,
+}
+
+/// The task before which a page begins.
+#[derive(Deserialize)]
+struct From {
+    before: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Snooze {
     hours: u64,
 }
@@ -77,6 +100,7 @@ async fn page(
             shown.board.looked.notify_one();
             Page {
                 state: State::of(&shown.board, shown.logs.lines()),
+                program: Program::of(&shown.config),
                 limits: LimitsForm::of(&shown.board.settings()),
                 week: forms::week(&shown.board.settings().hours),
                 always: shown.board.always,
@@ -87,6 +111,10 @@ async fn page(
         }
         None => Locked {}.render(),
     };
+    html(rendered)
+}
+
+fn html(rendered: askama::Result<String>) -> HttpResponse {
     match rendered {
         Ok(html) => HttpResponse::Ok().content_type(ContentType::html()).body(html),
         Err(error) => {
@@ -99,6 +127,23 @@ async fn page(
 async fn state(shown: web::Data<Shown>, _: Owner, asking: web::Query<Asking>) -> HttpResponse {
     shown.board.looked.notify_one();
     HttpResponse::Ok().json(State::of(&shown.board, shown.logs.after(asking.after)))
+}
+
+async fn tasks(shown: web::Data<Shown>, _: Owner, from: web::Query<From>) -> HttpResponse {
+    let server = shown.server.borrow().clone();
+    let view = shown.board.view();
+    let (answer, next) = match server {
+        Some(server) => match server.tasks(from.before.as_deref(), TASKS).await {
+            Ok(page) => {
+                let row = |task| TaskRow::of(task, &view.server);
+                (Ok(page.items.iter().map(row).collect()), page.next)
+            }
+            Err(error) if error.is_missing() => (Err("this server keeps no list".into()), None),
+            Err(error) => (Err(format!("the server did not answer: {error}")), None),
+        },
+        None => (Err("this machine is not enrolled yet".into()), None),
+    };
+    html(Tasks { name: view.name, answer, next }.render())
 }
 
 async fn session(shown: web::Data<Shown>, opening: web::Json<Opening>) -> HttpResponse {
@@ -188,6 +233,40 @@ async fn enrol(shown: web::Data<Shown>, change: Change) -> HttpResponse {
     done(&change, "/")
 }
 
+/// Whether it starts with its user.
+async fn set_autostart(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    turn(shown, &change, |config, on| match Places::of(config) {
+        Ok(places) => autostart::set(&places, on),
+        Err(error) => Err(io::Error::other(error)),
+    })
+    .await
+}
+
+/// Whether it takes updates by itself.
+async fn set_updates(shown: web::Data<Shown>, change: Change) -> HttpResponse {
+    turn(shown, &change, |config, on| update::set_automatic(&config.data, on)).await
+}
+
+/// Turns a switch that is kept in files, which the link must not wait for.
+async fn turn(
+    shown: web::Data<Shown>,
+    change: &Change,
+    set: impl FnOnce(&Config, bool) -> io::Result<()> + Send + 'static,
+) -> HttpResponse {
+    let Ok(switch) = web::Query::<Switch>::from_query(&change.fields) else {
+        return HttpResponse::BadRequest().body("on or off?");
+    };
+    let (config, on) = (Arc::clone(&shown.config), switch.on);
+    match tokio::task::spawn_blocking(move || set(&config, on)).await {
+        Ok(Ok(())) => done(change, "/#program"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a switch could not be turned");
+            HttpResponse::InternalServerError().body(format!("that did not work: {error}"))
+        }
+        Err(_panicked) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
 /// The script goes on by itself; a plain form is led back to where it stood.
 fn done(change: &Change, to: &'static str) -> HttpResponse {
     if change.is_script {
@@ -200,6 +279,11 @@ fn done(change: &Change, to: &'static str) -> HttpResponse {
 async fn style() -> HttpResponse {
     let css = include_str!("../../ui/page.css");
     HttpResponse::Ok().content_type("text/css; charset=utf-8").body(css)
+}
+
+async fn icon() -> HttpResponse {
+    let svg = include_str!("../../ui/icon.svg");
+    HttpResponse::Ok().content_type("image/svg+xml").body(svg)
 }
 
 async fn script() -> HttpResponse {

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use tokio::sync::watch;
 
 use super::gate::{self, Gate};
 use super::routes;
 use crate::board::Board;
 use crate::config::Config;
 use crate::logs::Logs;
+use crate::server::Server as Peer;
 
 /// Ports that are tried after one that is taken.
 const PORTS_MAX: u16 = 50;
@@ -35,18 +37,28 @@ pub(crate) struct Shown {
     pub(crate) board: Arc<Board>,
     pub(crate) logs: Logs,
     pub(crate) gate: Arc<Gate>,
+    /// What the agent was started with.
+    pub(crate) config: Arc<Config>,
+    /// Whom to ask for tasks.
+    pub(crate) server: watch::Receiver<Option<Arc<Peer>>>,
 }
 
 /// Starts to listen on the configured port, or on the next one that is free.
 ///
 /// # Errors
 /// When no port is free, or the file for the link cannot be written.
-pub(crate) fn serve(config: &Config, board: Arc<Board>, logs: Logs) -> io::Result<Page> {
+pub(crate) fn serve(
+    config: &Config,
+    board: Arc<Board>,
+    logs: Logs,
+    server: watch::Receiver<Option<Arc<Peer>>>,
+) -> io::Result<Page> {
     let listener = listen(config.port)?;
     let port = listener.local_addr()?.port();
     let gate = Arc::new(Gate::new(port, config.data.join("page.url"))?);
     let link = gate.link();
-    let shown = Shown { board, logs, gate };
+    let config = Arc::new(config.clone());
+    let shown = Shown { board, logs, gate, config, server };
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(shown.clone()))

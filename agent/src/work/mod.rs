@@ -11,4 +11,4 @@ mod run;
 
 pub(crate) use floor::{Floor, Order};
 pub(crate) use programs::Programs;
-pub(crate) use run::Workshop;
+pub(crate) use run::{Fault, Workshop};

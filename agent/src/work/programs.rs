@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use medusa_protocol::Blob;
-use medusa_sandbox::{Compiled, Modules};
-use medusa_types::Sha256Hash;
+use medusa_sandbox::{CompileError, Compiled, Modules};
+use medusa_types::{Outcome, Sha256Hash};
 use tokio::sync::OnceCell;
 
 use super::run::Fault;
+use crate::board::Board;
 use crate::fetch::Blobs;
 use crate::server::Server;
 
@@ -25,12 +26,13 @@ type Known = HashMap<(Sha256Hash, bool), Arc<OnceCell<Loaded>>>;
 /// The programs that leases named so far.
 pub(crate) struct Programs {
     modules: Modules,
+    board: Arc<Board>,
     known: Mutex<Known>,
 }
 
 impl Programs {
-    pub(crate) fn new(modules: Modules) -> Self {
-        Self { modules, known: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(modules: Modules, board: Arc<Board>) -> Self {
+        Self { modules, board, known: Mutex::new(HashMap::new()) }
     }
 
     /// What starts workers.
@@ -48,7 +50,11 @@ impl Programs {
     ) -> Result<Compiled, Fault> {
         let cell = self.cell((Sha256Hash(blob.sha256), strict));
         let load = async || self.load(server, blobs, blob, strict).await;
-        cell.get_or_try_init(load).await?.clone()
+        let loaded = cell.get_or_try_init(load).await?.clone();
+        if loaded.is_ok() {
+            self.board.has_compiled(blob.sha256);
+        }
+        loaded
     }
 
     /// Forgets a program whose compiled file is no more.
@@ -79,10 +85,15 @@ impl Programs {
             return Ok(Ok(compiled));
         }
         let wasm = blobs.whole(server, blob).await?;
+        self.board.compiles(blob.sha256);
         match self.modules.compiled(program, strict, wasm).await {
             Ok(compiled) => Ok(Ok(compiled)),
             Err(error) => {
                 let fault = Fault::because("the program was not made ready", &error);
+                let fault = match error {
+                    CompileError::TooLong => fault.told_as(Outcome::CompileOut),
+                    _ => fault,
+                };
                 if error.is_refusal() { Ok(Err(fault)) } else { Err(fault) }
             }
         }

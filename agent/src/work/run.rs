@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use medusa_protocol::{Frame, INLINE_BYTES_MAX, Lease, Message, Report, guest_env};
+use medusa_protocol::{
+    Frame, INLINE_BYTES_MAX, Lease, Message, Pen, Report, Yield, guest_env, signed_bytes,
+};
 use medusa_sandbox::{Purpose, Slots, Task, WorkerError};
-use medusa_types::{Outcome, Sha256Hash};
+use medusa_types::{Fuel, Outcome, Sha256Hash};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -28,12 +30,20 @@ const HASH_BYTES_MAX: usize = 256 * 1024;
 
 /// Why this machine could not run a chunk; never the program's fault.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Fault(Arc<str>);
+#[error("{words}")]
+pub(crate) struct Fault {
+    words: Arc<str>,
+    outcome: Outcome,
+}
 
 impl Fault {
     pub(crate) fn new(why: impl Into<Arc<str>>) -> Self {
-        Self(why.into())
+        Self { words: why.into(), outcome: Outcome::AgentFault }
+    }
+
+    /// The same, which is not this machine's fault either.
+    pub(crate) fn told_as(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
     }
 
     /// What failed, and all reasons behind it.
@@ -125,8 +135,17 @@ impl Workshop {
         self.hand_in(Frame::of(message)).await;
     }
 
+    /// Tells the server that a lease is handed back without a fault.
+    pub(crate) async fn give_back(&self, lease: String) {
+        self.board.phase(&lease, Phase::Reporting);
+        self.hand_in(Frame::of(Message::Yield(Yield { lease }))).await;
+    }
+
     /// Ends when the link has taken it; it is closed only when the agent stops.
-    async fn hand_in(&self, frame: Frame) {
+    async fn hand_in(&self, mut frame: Frame) {
+        if let (Message::Report(report), Some(pen)) = (&mut frame.message, self.board.pen()) {
+            sign(report, &pen);
+        }
         if self.reports.send(frame).await.is_err() {
             tracing::debug!("a report came after the end of the link");
         }
@@ -219,7 +238,7 @@ fn failed(lease: &Lease, fault: &Fault) -> Ended {
 }
 
 fn failed_ended(fault: &Fault) -> Ended {
-    let (outcome, stderr) = (Outcome::AgentFault, fault.to_string());
+    let (outcome, stderr) = (fault.outcome, fault.to_string());
     Ended { outcome, output: Bytes::new(), fuel: 0, stderr, cpu_ms: 0 }
 }
 
@@ -247,7 +266,16 @@ fn message(lease: &str, ended: &Ended, output: Sha256Hash) -> Report {
         uploaded: false,
         stderr: end_of(&ended.stderr, STDERR_BYTES_MAX).to_owned(),
         cpu_ms: ended.cpu_ms,
+        signature: None,
     }
+}
+
+/// Signs what the report says. A lease whose name is not one is refused whatever it says.
+fn sign(report: &mut Report, pen: &Pen) {
+    let Ok(lease) = report.lease.parse() else { return };
+    let output = Sha256Hash(report.output);
+    let bytes = signed_bytes(lease, report.outcome, Fuel(report.fuel), output);
+    report.signature = Some(pen.sign(&bytes).into());
 }
 
 async fn digest(output: &Bytes) -> Result<Sha256Hash, Fault> {

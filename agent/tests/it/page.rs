@@ -26,6 +26,8 @@ impl Page {
         home.enrol(server);
         let mut config = home.config();
         config.start = false;
+        config.updates.update_key = Some(UPDATE_KEY.into());
+        config.updates.update_from = Some("http://127.0.0.1:9".into());
         let agent = Agent::start(config, Logs::default()).unwrap();
         let (address, code) = agent.page().split_once("/#").unwrap();
         let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
@@ -67,8 +69,20 @@ impl Page {
 }
 
 /// Everything that changes something.
-const CHANGES: [&str; 8] =
-    ["/start", "/pause", "/finish", "/leave", "/snooze", "/limits", "/hours", "/enrol"];
+/// Any key that can be trusted, so that the page offers updates.
+const UPDATE_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+const CHANGES: [&str; 10] = [
+    "/start",
+    "/pause",
+    "/finish",
+    "/leave",
+    "/snooze",
+    "/limits",
+    "/hours",
+    "/enrol",
+    "/autostart",
+    "/updates",
+];
 
 const HOST: &str = "Host: 127.0.0.1:PORT";
 const OWN: [&str; 4] =
@@ -177,13 +191,14 @@ async fn everything_works_without_a_script() {
 
     let limits = "cores_in_use_pct=10&cores_idle_pct=60&memory_in_use_pct=20&memory_idle_pct=40\
         &idle_min=7&load=on&load_pct=33&quiet_min=9&heat_c=70&disk_gb=5&disk_free_gb=2&dear=on\
-        &dear_from=17&dear_to=20&kwh_cents=30&watts=100&programs=doom%0D%0A%3Cb%3E";
+        &dear_from=17&dear_to=20&kwh_cents=30&watts=100&credit_cents=0\
+        &down_mb_s=7&up_mb_s=1&programs=doom%0D%0A%3Cb%3E";
     assert_eq!(plain.send("/limits", limits).await, (303, "/#limits".into()));
     assert_eq!(plain.send("/hours", "h0=9&h0=10&h6=23").await, (303, "/#hours".into()));
     assert_eq!(plain.send("/limits", "idle_min=7").await.0, 400, "half a form");
     let html = plain.html("/").await;
     assert!(html.contains(r#"name="idle_min" value="7""#) && !html.contains("<b>\n"), "{html}");
-    assert!(html.contains("costs 3.0 cents of electricity"), "{html}");
+    assert!(html.contains("costs 3.00 cents of electricity"), "{html}");
     assert_eq!(html.matches(r#":00" checked"#).count(), 3, "three hours are lent");
     let kept = std::fs::read_to_string(page.home.path().join("settings.json")).unwrap();
     let kept: Settings = serde_json::from_str(&kept).unwrap();
@@ -331,6 +346,116 @@ async fn looking_at_the_page_asks_for_the_earnings() {
     until(&page.agent, "the earnings", |view| view.account.is_some()).await;
     let state = page.ask(&["GET /state.json HTTP/1.1", HOST, &cookie], "").await;
     assert!(state.contains(r#""earned":"1.25""#), "{state}");
+    assert!(state.contains("Not known yet: the server is asked"), "an older server: {state}");
+}
+
+/// What a server says of a machine, with names that want to be more than text.
+fn tell(server: &FakeServer) {
+    let (id, none) = (agent_id(), "0".repeat(32));
+    let about = format!(
+        r#"{{"id":"{id}","name":"desk","state":"idle","enrolled_at":0,"chunks":3,"earned":"1.25",
+        "streak":7,"score":12,"check_ppm":142857,"marks":[{{"position":9,"word":"late",
+        "job":null,"chunk":null,"at":0,"streak":0,"score":4}}]}}"#
+    );
+    server.answer("/v1/agent/self", 200, about);
+    let day = |from: u64, earned: &str| {
+        format!(r#"{{"from":{},"chunks":3,"earned":"{earned}"}}"#, from * 86_400_000_000)
+    };
+    let earnings = format!(
+        r#"{{"days":[{},{}],"since":null,"pending":"1.125","available":"0.50"}}"#,
+        day(20_000, "0.25"),
+        day(20_001, "1.00")
+    );
+    server.answer("/v1/agent/earnings", 200, earnings);
+    let task = |state: &str, paid: &str, position: &str| {
+        format!(
+            r#"{{"lease":"lse_{none}","job":"job_{none}","job_name":"<b>Cells</b>","chunk":4,
+            "chunks":9,"state":"{state}","outcome":{{"kind":"done"}},"fuel":1,"paid":{paid},"leased_at":0,
+            "ended_at":60000000,"verified_position":7,"paid_position":{position}}}"#
+        )
+    };
+    let tasks = format!(
+        r#"{{"items":[{},{}],"next":"lse_{none}"}}"#,
+        task("paid", r#""1.00""#, "8"),
+        task("refused", "null", "null")
+    );
+    server.answer("/v1/agent/tasks", 200, tasks);
+}
+
+#[tokio::test]
+async fn the_page_tells_earnings_tasks_and_record() {
+    let mut server = FakeServer::start().await;
+    tell(&server);
+    let page = Page::of(&server.url);
+    let _link = server.link().await;
+    let plain = Plain::of(&page).await;
+    until(&page.agent, "the earnings", |view| view.account.is_some()).await;
+    let html = plain.html("/").await;
+    for wanted in [
+        "<dt>7 days</dt><dd>1.25</dd>",
+        "<dt>pending</dt><dd>1.125</dd>",
+        "<dt>available</dt><dd>0.50</dd>",
+        "M0 870H3000V60H6000",
+        "told after a few minutes",
+        "&#60;b&#62;Cells&#60;/b&#62;",
+        "another result was believed",
+        &format!("{}/app/events/8", server.url),
+        "<dt>score</dt><dd>12</dd>",
+        "no report and no sign of life in time",
+        "14.2 %",
+    ] {
+        assert!(html.contains(wanted), "{wanted} in {html}");
+    }
+    assert!(!html.contains("<b>Cells"), "names are text");
+
+    let all = plain.html("/tasks").await;
+    assert!(all.contains("another result was believed") && all.contains("/tasks?before=lse_"));
+    server.answer("/v1/agent/tasks", 200, r#"{"items":[],"next":null}"#);
+    plain.html("/tasks?before=lse_1").await;
+    let last = plain.html("/tasks?before=lse_1").await;
+    assert!(last.contains("These are all."), "{last}");
+    assert_eq!(page.status(&["GET /tasks HTTP/1.1", HOST]).await, 401);
+}
+
+#[tokio::test]
+async fn the_page_says_what_stands_around_programs() {
+    let mut server = FakeServer::start().await;
+    tell(&server);
+    let page = Page::of(&server.url);
+    let _link = server.link().await;
+    let plain = Plain::of(&page).await;
+    until(&page.agent, "the walls", |view| view.walls.is_some()).await;
+    let html = plain.html("/").await;
+    for wall in ["Files (Landlock)", "System calls (seccomp)", "Network", "User"] {
+        assert!(html.contains(&format!("<dt>{wall}</dt>")), "{wall} in {html}");
+    }
+}
+
+#[tokio::test]
+async fn the_switches_of_the_program_are_on_its_page() {
+    let page = Page::open();
+    let plain = Plain::of(&page).await;
+    for (path, off, on) in [
+        ("/autostart", "It does not start by itself.", "It starts when you log in."),
+        ("/updates", "It stays as it is", "New versions that are signed"),
+    ] {
+        assert!(plain.html("/").await.contains(off), "{path} is off at first");
+        assert_eq!(plain.send(path, "on=true").await, (303, "/#program".into()));
+        assert!(plain.html("/").await.contains(on), "{path}");
+        assert_eq!(plain.send(path, "on=false").await.0, 303);
+        assert!(plain.html("/").await.contains(off), "{path} is off again");
+        assert_eq!(plain.send(path, "on=maybe").await.0, 400);
+    }
+}
+
+#[tokio::test]
+async fn the_page_has_an_icon() {
+    let page = Page::open();
+    for path in ["/favicon.ico", "/icon.svg"] {
+        let answer = page.ask(&[&format!("GET {path} HTTP/1.1"), HOST], "").await;
+        assert_eq!(status(&answer), 200, "{path}");
+        assert!(answer.contains("image/svg+xml") && answer.contains("<svg"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::support::{FakeServer, Home, Link, lease, soon, until};
-use medusa_agent::{Agent, Logs, Scope};
+use medusa_agent::{Agent, Logs, Phase, Scope};
 use medusa_types::Outcome;
 
 const SPIN: &str = r#"(module (func (export "_start") (loop br 0)))"#;
@@ -102,6 +102,34 @@ async fn on_battery_everything_stands_still_within_two_seconds_and_goes_on_after
         while desk.busy(Duration::from_millis(200)).await < Duration::from_millis(20) {}
     })
     .await;
+}
+
+/// A program that takes seconds to compile, and none to run.
+fn slow_to_compile() -> Vec<u8> {
+    let line = "local.get 0 i64.const 7 i64.mul local.get 0 i64.xor local.set 0 ".repeat(200);
+    let each = format!("(func (param i64) (result i64) {line} local.get 0)");
+    wat::parse_str(format!("(module {} (func (export \"_start\")))", each.repeat(400))).unwrap()
+}
+
+#[tokio::test]
+async fn a_pause_stops_the_compiler_too() {
+    let mut desk = Desk::new().await;
+    let slow = desk.server.blob(&slow_to_compile());
+    desk.link.lease(&lease("lse_1", &slow), "").await;
+    soon("a compiler that works", async {
+        while desk.busy(Duration::from_millis(200)).await < Duration::from_millis(100) {}
+    })
+    .await;
+    desk.unplug(true);
+    let began = Instant::now();
+    until(&desk.agent, "a pause", |view| view.scope() == Scope::Freeze).await;
+    assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(desk.busy(Duration::from_secs(1)).await, Duration::ZERO);
+    let view = desk.agent.watch().borrow().clone();
+    assert!(view.chunks.values().all(|chunk| chunk.phase == Phase::Compiling), "it is not over");
+    desk.unplug(false);
+    assert_eq!(desk.link.report().await.0.outcome, Outcome::Done, "it went on where it stood");
 }
 
 #[tokio::test]

@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use medusa_agent::{Agent, Config, Identity, Logs, RunArgs, View};
-use medusa_protocol::{Blob, Frame, Hello, Lease, Message, Part, Report, SUBPROTOCOL, Welcome};
+use medusa_protocol::{
+    Blob, Features, Frame, Hello, Lease, Message, Part, Report, SUBPROTOCOL, Welcome,
+};
 use medusa_types::{AgentId, Limits, Sha256Hash, Uuid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 pub(crate) const KEY: &str = "agent-key";
@@ -34,6 +38,10 @@ struct Shelf {
     answers: HashMap<String, Vec<(u16, Vec<u8>)>>,
     requests: Vec<(String, Vec<u8>)>,
     key: String,
+    /// It is of the first version, and names no features.
+    is_old: bool,
+    /// The frame that greets agents; the usual one if there is none.
+    welcome: Option<Vec<u8>>,
 }
 
 pub(crate) struct FakeServer {
@@ -71,6 +79,11 @@ impl FakeServer {
         Self { url, links, shelf, open, _tasks: tasks }
     }
 
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> std::net::SocketAddr {
+        self.url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
     /// The next link, welcomed.
     pub(crate) async fn link(&mut self) -> Link {
         soon("link", self.links.recv()).await.unwrap()
@@ -79,6 +92,16 @@ impl FakeServer {
     /// From now on only this key is accepted.
     pub(crate) fn accept_key(&self, key: &str) {
         self.shelf.lock().unwrap().key = key.into();
+    }
+
+    /// From now on it speaks like a server of the first version.
+    pub(crate) fn be_old(&self) {
+        self.shelf.lock().unwrap().is_old = true;
+    }
+
+    /// From now on it greets with these bytes, as a server of another version.
+    pub(crate) fn greet(&self, welcome: Vec<u8>) {
+        self.shelf.lock().unwrap().welcome = Some(welcome);
     }
 
     /// Answers a path; later answers come after earlier ones, and the last one stays.
@@ -130,6 +153,35 @@ impl Link {
         }
     }
 
+    /// The next frame, or nothing when the link has ended.
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
+        self.bytes().await.map(|bytes| Frame::decode(&bytes).unwrap())
+    }
+
+    /// The bytes of the next frame, or nothing when the link has ended.
+    pub(crate) async fn bytes(&mut self) -> Option<Bytes> {
+        while let Some(Ok(message)) = soon("frame", self.socket.next()).await {
+            if let WsMessage::Binary(bytes) = message {
+                return Some(bytes);
+            }
+        }
+        None
+    }
+
+    /// Gives a lease, or says that the link has ended.
+    pub(crate) async fn try_lease(&mut self, lease: &Lease) -> bool {
+        let frame = Frame::of(Message::Lease(Box::new(lease.clone())));
+        self.socket.send(WsMessage::Binary(frame.encode())).await.is_ok()
+    }
+
+    /// Closes the link with this code.
+    pub(crate) async fn close(mut self, code: u16) {
+        let frame = CloseFrame { code: code.into(), reason: "".into() };
+        self.socket.close(Some(frame)).await.unwrap();
+        // It ends when the agent has heard it.
+        while let Some(Ok(_)) = soon("end", self.socket.next()).await {}
+    }
+
     /// The next report, with its inline output.
     pub(crate) async fn report(&mut self) -> (Report, Bytes) {
         loop {
@@ -156,11 +208,21 @@ async fn connection(
     mut open: watch::Receiver<bool>,
 ) {
     let mut begin = [0; 24];
-    while stream.peek(&mut begin).await.unwrap() < begin.len() {}
+    loop {
+        match stream.peek(&mut begin).await {
+            Ok(length) if length == begin.len() => break,
+            // Nothing can be asked over a connection that has ended.
+            Ok(0) | Err(_) => return,
+            Ok(_some) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
     if begin.starts_with(b"GET /v1/agent/link") {
-        let key = shelf.lock().unwrap().key.clone();
+        let (key, is_old, greeting) = {
+            let shelf = shelf.lock().unwrap();
+            (shelf.key.clone(), shelf.is_old, shelf.welcome.clone())
+        };
         // A refused handshake is an error here, and what the test is about.
-        if let Ok(link) = welcome(stream, &key).await {
+        if let Ok(link) = welcome(stream, &key, is_old, greeting).await {
             drop(links.send(link).await);
         }
     } else {
@@ -173,6 +235,8 @@ async fn connection(
 async fn welcome(
     stream: TcpStream,
     key: &str,
+    is_old: bool,
+    greeting: Option<Vec<u8>>,
 ) -> Result<Link, Box<dyn std::error::Error + Send + Sync>> {
     let check = |request: &Request, mut response: Response| {
         let header = |name| request.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
@@ -189,8 +253,14 @@ async fn welcome(
     let mut socket = accept_hdr_async(stream, check).await?;
     let first = socket.next().await.ok_or("no hello")??.into_data();
     let Message::Hello(hello) = Frame::decode(&first)?.message else { panic!("no hello") };
-    let welcome = Welcome { agent: agent_id().to_string(), name: "desk".into(), heartbeat_ms: 400 };
-    socket.send(WsMessage::Binary(Frame::of(Message::Welcome(welcome)).encode())).await?;
+    let welcome = Welcome {
+        agent: agent_id().to_string(),
+        name: "desk".into(),
+        heartbeat_ms: 400,
+        features: if is_old { Vec::new() } else { Features::own() },
+    };
+    let usual = Frame::of(Message::Welcome(welcome)).encode();
+    socket.send(WsMessage::Binary(greeting.map_or(usual, Bytes::from))).await?;
     Ok(Link { socket, hello })
 }
 
@@ -218,6 +288,8 @@ async fn answer(
     let (mut status, mut content) = {
         let mut shelf = shelf.lock().unwrap();
         shelf.requests.push((path.clone(), body));
+        let bare = path.split('?').next().unwrap().to_owned();
+        let path = if shelf.answers.contains_key(&path) { path } else { bare };
         match shelf.answers.get_mut(&path) {
             Some(answers) if answers.len() > 1 => answers.remove(0),
             Some(answers) => answers[0].clone(),
@@ -230,7 +302,8 @@ async fn answer(
         status = 206;
     }
     let length = content.len();
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(&[head.as_bytes(), &content].concat()).await
 }
 
@@ -243,7 +316,8 @@ pub(crate) struct Home(PathBuf);
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let unique = format!("{}-{:?}", std::process::id(), std::thread::current().id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(format!("medusa-agent-test-{unique}"));
         std::fs::create_dir_all(&dir).unwrap();
         Self(dir)
@@ -265,10 +339,15 @@ impl Home {
             memory_mib: Some(512),
             start: true,
             always: true,
+            no_measure: true,
             ..RunArgs::default()
         };
         let mut config = args.resolve().unwrap();
+        config.config_home = Some(self.0.join("config"));
         config.worker = env!("CARGO_BIN_EXE_medusa-agent").into();
+        // Nothing of the user who runs the tests is touched.
+        config.home = Some(self.0.join("home"));
+        config.config_home = Some(self.0.join("home/.config"));
         config
     }
 }
@@ -319,6 +398,7 @@ pub(crate) fn lease(name: &str, program: &Blob) -> Lease {
         deadline_ms: 120_000,
         upload_path: format!("/uploads/{name}"),
         env: Vec::new(),
+        fuel_estimate: None,
     }
 }
 

@@ -5,14 +5,14 @@ use medusa_agent::{Connection, Phase};
 use medusa_protocol::{Cancel, FilePart, Message, Part};
 use medusa_types::{Bundle, METER, Outcome, Sha256Hash};
 
-const NOOP: &str = r#"(module (func (export "_start")))"#;
-const SPIN: &str = r#"(module (func (export "_start") (loop br 0)))"#;
+pub(crate) const NOOP: &str = r#"(module (func (export "_start")))"#;
+pub(crate) const SPIN: &str = r#"(module (func (export "_start") (loop br 0)))"#;
 const EXIT: &str = r#"(module
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (func (export "_start") (call $exit (i32.const 3))))"#;
 const FOREIGN: &str = r#"(module (import "env" "f" (func)) (func (export "_start")))"#;
 /// Copies standard input to standard output, and writes "!" after it.
-const ECHO: &str = r#"(module
+pub(crate) const ECHO: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
     (memory (export "memory") 1)
@@ -29,7 +29,7 @@ const ECHO: &str = r#"(module
         (i32.store (i32.const 4) (i32.const 1))
         (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))))"#;
 
-fn wasm(text: &str) -> Vec<u8> {
+pub(crate) fn wasm(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 

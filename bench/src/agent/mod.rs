@@ -1,7 +1,9 @@
 //! What a lender's machine pays for lending: how fast guests are against native code, what the
-//! meter takes of that, how long a start takes, and what an agent costs that has nothing to do.
+//! meter takes of that, how long a start takes, how soon a live
+//! guest answers, and what an agent costs that has nothing to do.
 
 mod compile;
+pub(crate) mod frames;
 mod idle;
 mod kernels;
 mod start;
@@ -22,6 +24,7 @@ pub(crate) async fn measure() -> Result<()> {
         ("kernels", tokio::task::spawn_blocking(kernels::measure).await?),
         ("compile", tokio::task::spawn_blocking(compile::measure).await?),
         ("start", Box::pin(start::measure()).await),
+        ("frames", Box::pin(frames::measure()).await),
         ("binary", binary()),
         ("idle", Box::pin(idle::measure()).await),
     ];

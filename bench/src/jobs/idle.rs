@@ -93,6 +93,7 @@ async fn connect(address: &str, key: &str) -> Result<Socket> {
         arch: "x86_64".into(),
         os: "linux".into(),
         paused: false,
+        ..Hello::default()
     };
     socket.send(WsMessage::Binary(Frame::of(Message::Hello(hello)).encode())).await?;
     while let Some(message) = socket.next().await {
@@ -109,7 +110,7 @@ async fn connect(address: &str, key: &str) -> Result<Socket> {
 /// What an agent says twice in each interval: that it lives, and does the server?
 async fn pulse(sockets: &mut [Socket]) -> Result<()> {
     for socket in sockets {
-        let pulse = Pulse { paused: false, running: Vec::new() };
+        let pulse = Pulse::default();
         socket.feed(WsMessage::Binary(Frame::of(Message::Pulse(pulse)).encode())).await?;
         socket.send(WsMessage::Ping(Vec::new().into())).await?;
         let answer = socket.next().await.context("the server hung up")??;

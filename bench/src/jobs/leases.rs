@@ -163,6 +163,8 @@ fn offer(job: &Job) -> Offer {
         consumer: submitted.owner,
         weight: 1,
         program: submitted.program,
+        program_bytes: 1 << 20,
+        strict: false,
         memory_bytes: 1 << 20,
     }
 }

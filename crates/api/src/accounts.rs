@@ -67,6 +67,9 @@ pub struct Me {
 pub struct DeviceRequest {
     /// A proposed name for the machine, 1 to 60 characters.
     pub name: String,
+    /// The Ed25519 key that it will sign its results with, 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
 }
 
 /// Answer to [`DeviceRequest`].

@@ -6,6 +6,7 @@ use medusa_types::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::agents::{AgentLimits, AgentNow};
 use crate::control::{Cost, PauseWhy};
 use crate::runtime::Script;
 use crate::spec::JobSpec;
@@ -388,6 +389,15 @@ pub struct Agent {
     /// What last moved its reputation, newest first. Right results are counted, not listed.
     #[serde(default)]
     pub marks: Vec<AgentMark>,
+    /// What its owner asked of it on the website.
+    #[serde(default)]
+    pub remote: AgentLimits,
+    /// What it says of itself while it is connected.
+    #[serde(default)]
+    pub now: Option<AgentNow>,
+    /// The Ed25519 key that it signs its results with, in hexadecimal, if it has one.
+    #[serde(default)]
+    pub public_key: Option<String>,
 }
 
 /// One thing that moved an agent's reputation.

@@ -5,12 +5,14 @@
 //! microseconds since 1970; ids carry their prefix. Pure: no I/O.
 
 mod accounts;
+mod agents;
 mod audit_adjust;
 mod audit_books;
 mod audit_proofs;
 mod audit_watch;
 mod billing;
 mod control;
+mod earnings;
 mod jobs;
 mod live;
 mod notices;
@@ -26,6 +28,7 @@ pub use accounts::{
     DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Login, Me, Refresh, SignUp,
     Tokens,
 };
+pub use agents::{AgentCaps, AgentChange, AgentKey, AgentLimits, AgentNow};
 pub use audit_adjust::{
     Adjustment, AdjustmentPage, AdjustmentQuery, AdjustmentReason, AdjustmentState, NewAdjustment,
 };
@@ -44,6 +47,9 @@ pub use billing::{
     VerifyReport, Wallet,
 };
 pub use control::{Cost, JobBudget, JobRetry, PauseWhy};
+pub use earnings::{
+    AgentTask, Earnings, EarningsDay, EarningsQuery, EarningsSince, TaskPage, TaskQuery, TaskState,
+};
 pub use jobs::{
     Agent, AgentMark, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Counts, DeletedWhy,
     Example, FilesDeleted, InputPreview, Job, JobPage, JobState, Program, ProgramUpload,

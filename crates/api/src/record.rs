@@ -96,6 +96,13 @@ pub struct Attempt {
     pub ended_position: Option<i64>,
     /// Log position of the verdict that it agreed with.
     pub verified_position: Option<i64>,
+    /// The Ed25519 key of the machine, in hexadecimal, if its report was signed.
+    #[serde(default)]
+    pub public_key: Option<String>,
+    /// Its signature over lease, outcome, fuel and output, in hexadecimal: docs/protocol.md says
+    /// over which bytes.
+    #[serde(default)]
+    pub signature: Option<String>,
 }
 
 /// `GET /v1/jobs/{id}/chunks/{index}/files`.

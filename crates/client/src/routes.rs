@@ -4,12 +4,12 @@
 #![expect(clippy::missing_errors_doc, reason = "they are the same for every route: see above")]
 
 use medusa_api::{
-    Agent, ChunkPage, ChunkState, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest,
-    DeviceToken, Example, InputPreview, Job, JobBudget, JobPage, JobRetry, JobSubmit, Login, Me,
-    Program, ProgramUpload, Quote, QuoteRequest, Refresh, Runtime, SignUp, StatementPage, Tariff,
-    Tokens, Wallet,
+    Agent, AgentChange, ChunkPage, ChunkState, DeviceApproval, DeviceCode, DevicePoll,
+    DeviceRequest, DeviceToken, Example, InputPreview, Job, JobBudget, JobPage, JobRetry,
+    JobSubmit, Login, Me, Program, ProgramUpload, Quote, QuoteRequest, Refresh, Runtime, SignUp,
+    StatementPage, Tariff, Tokens, Wallet,
 };
-use medusa_types::{Credits, JobId, OperationId, Sha256Hash};
+use medusa_types::{AgentId, Credits, JobId, OperationId, Sha256Hash};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
@@ -177,6 +177,18 @@ impl Client {
     /// `GET /v1/agents`: one's own machines.
     pub async fn agents(&self) -> Answer<Vec<Agent>> {
         self.get(&["v1", "agents"]).await
+    }
+
+    /// `PATCH /v1/agents/{agent}`: renames a machine, pauses it, or lowers what it may use.
+    pub async fn change_agent(&self, agent: AgentId, change: &AgentChange) -> Answer<Agent> {
+        let call = self.call(Method::PATCH, &["v1", "agents", &agent.to_string()]);
+        self.json(call.json(change)).await
+    }
+
+    /// `DELETE /v1/agents/{agent}`: removes a machine; its key opens nothing any more.
+    pub async fn remove_agent(&self, agent: AgentId) -> Answer<()> {
+        let call = self.call(Method::DELETE, &["v1", "agents", &agent.to_string()]);
+        self.whole(&call).await.map(drop)
     }
 
     /// `GET /healthz`: the server runs.

@@ -32,6 +32,36 @@ facts! {
         /// Who lends it and is paid.
         owner: UserId,
     }
+    /// A machine has a key of its own, which it signs its results with.
+    AgentKeySet "accounts.agent_key_set" {
+        /// The machine.
+        agent: AgentId,
+        /// The Ed25519 public key, 64 hexadecimal digits.
+        public_key: String,
+    }
+    /// An owner gave a machine another name, which is in the vault.
+    AgentRenamed "accounts.agent_renamed" {
+        /// The machine.
+        agent: AgentId,
+    }
+    /// An owner said from afar what a machine may do; it may do less.
+    AgentLimited "accounts.agent_limited" {
+        /// The machine.
+        agent: AgentId,
+        /// What: `run` or `pause`.
+        wish: String,
+        /// Chunks at the same time, at most.
+        slots: Option<u32>,
+        /// Memory for chunks, at most, in bytes.
+        memory_bytes: Option<u64>,
+    }
+    /// An owner removed a machine: its key is worth nothing any more.
+    AgentRevoked "accounts.agent_revoked" {
+        /// The machine.
+        agent: AgentId,
+        /// Whose it was.
+        owner: UserId,
+    }
     /// A gift of the house.
     CreditsGranted "billing.credits_granted" {
         /// Who got it.
@@ -296,7 +326,8 @@ facts! {
         chunk: ChunkIndex,
         /// The lease.
         lease: LeaseId,
-        /// Why: `lost`, `expired`, `refused`, `not_needed`.
+        /// Why: `lost`, `expired`, `refused`, `not_needed`, `yielded` by the agent, or `revoked`
+        /// with it.
         why: String,
     }
     /// An agent reported how its lease ended.

@@ -87,7 +87,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{Cancel, Pulse};
+    use crate::message::{Cancel, Phase, Pulse};
 
     #[test]
     fn a_frame_round_trips_with_its_payload() {
@@ -110,13 +110,38 @@ mod tests {
 
     #[test]
     fn wrong_versions_and_kinds_are_named() {
-        let pulse = Frame::of(Message::Pulse(Pulse { paused: false, running: Vec::new() }));
+        let pulse = Frame::of(Message::Pulse(Pulse::default()));
         let mut bytes = pulse.encode().to_vec();
         bytes[0] = 9;
         assert!(matches!(Frame::decode(&bytes.clone().into()), Err(FrameError::Version(9))));
         bytes[0] = VERSION;
         bytes[1] = 200;
         assert!(matches!(Frame::decode(&bytes.into()), Err(FrameError::Kind(200))));
+    }
+
+    /// The maps of the first version, as an old peer sends them, and the newest as it reads them.
+    #[test]
+    fn an_older_peer_says_less_and_reads_past_what_is_new() {
+        let mut body = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut body);
+        e.map(2).unwrap().u8(0).unwrap().bool(true).unwrap();
+        e.u8(1).unwrap().array(1).unwrap().str("lse_1").unwrap();
+        let Message::Pulse(old) = Message::decode_body(6, &body).unwrap() else { panic!("kind") };
+        let bare = Pulse { paused: true, running: vec!["lse_1".into()], ..Pulse::default() };
+        assert_eq!(old, bare);
+
+        let told = Pulse {
+            slots: Some(3),
+            why: Some("on battery".into()),
+            phases: vec![Phase::Compiling.number(), 77],
+            cached: Some(vec![[7; 32].into()]),
+            memory_bytes: Some(9),
+            ..bare
+        };
+        let new = Message::Pulse(told.clone());
+        assert_eq!(Message::decode_body(6, &new.encode_body()).unwrap(), new);
+        let phases: Vec<_> = told.phases.iter().map(|number| Phase::of(*number)).collect();
+        assert_eq!(phases, [Some(Phase::Compiling), None], "unknown ones say nothing");
     }
 
     proptest! {

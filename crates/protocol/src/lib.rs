@@ -4,14 +4,19 @@
 //! peer may add fields and an older one skips them), then raw payload bytes that the codec never
 //! touches. The version is negotiated as WebSocket sub-protocol. Pure: no I/O.
 
+mod feature;
 mod frame;
 mod message;
+mod signed;
 
+pub use feature::{COMPILE_OUT, FEATURES, Features, SETTINGS, YIELD};
 pub use frame::{Frame, FrameError, HEADER_BYTES, MAX_FRAME_BYTES};
 pub use message::{
-    Blob, Cancel, FilePart, Hello, INLINE_BYTES_MAX, Lease, Message, Part, Pulse, Report, Welcome,
-    guest_env,
+    AHEAD_MAX, Ahead, Blob, CACHED_MAX, Cancel, FilePart, Hello, INLINE_BYTES_MAX, Lease, Message,
+    Part, Phase, Pulse, Report, Settings, Speed, WHY_CHARS_MAX, Welcome, Yield, guest_env,
 };
+pub use minicbor::bytes::ByteArray;
+pub use signed::{Pen, SIGNED_PREFIX, outcome_code, signed_bytes, verify};
 
 /// The WebSocket sub-protocol of this version.
 pub const SUBPROTOCOL: &str = "medusa.agent.v1";

@@ -1,15 +1,22 @@
 //! What the frames say. Keys are never reused; new fields are optional.
 
 use medusa_types::{Limits, Outcome};
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use crate::frame::FrameError;
 
 /// Inputs and outputs up to this size travel inside the frame; larger ones go over HTTP.
 pub const INLINE_BYTES_MAX: usize = 256 * 1024;
+/// Programs that an agent says it has compiled.
+pub const CACHED_MAX: usize = 64;
+/// Characters of a reason that an agent gives for computing less.
+pub const WHY_CHARS_MAX: usize = 200;
+/// Programs that a server names for compiling beforehand.
+pub const AHEAD_MAX: usize = 4;
 
 /// Agent to server, first: who it is and what it can do.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Hello {
     /// The agent's version of the program, for people.
@@ -33,10 +40,34 @@ pub struct Hello {
     /// Whether it takes no work for now.
     #[n(6)]
     pub paused: bool,
+    /// What it understands beyond the first version: see [`crate::Features`].
+    #[cbor(n(7), default)]
+    pub features: Vec<String>,
+    /// Its engine, for people.
+    #[n(8)]
+    pub engine: Option<String>,
+    /// What it measured of itself; for estimates, never for pay.
+    #[n(9)]
+    pub speed: Option<Speed>,
+    /// Programs that it has compiled, the last used first; at most [`CACHED_MAX`].
+    #[cbor(n(10), default)]
+    pub cached: Vec<ByteArray<32>>,
+}
+
+/// What guest kernels did on an agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Speed {
+    /// Fuel in a second, on one core.
+    #[n(0)]
+    pub one: u64,
+    /// Fuel in a second, on all cores that it lends together.
+    #[n(1)]
+    pub all: u64,
 }
 
 /// Server to agent, in answer to [`Hello`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Welcome {
     /// The agent's id.
@@ -48,6 +79,9 @@ pub struct Welcome {
     /// Send a [`Pulse`] at least this often.
     #[n(2)]
     pub heartbeat_ms: u64,
+    /// What the server understands beyond the first version.
+    #[cbor(n(3), default)]
+    pub features: Vec<String>,
 }
 
 /// A blob that the agent fetches over HTTP and checks against its hash.
@@ -166,6 +200,9 @@ pub struct Lease {
     /// Environment of the guest beside that of [`guest_env`].
     #[cbor(n(15), default)]
     pub env: Vec<(String, String)>,
+    /// What the chunk may take, by the sample; for showing how far it is, never a limit.
+    #[n(16)]
+    pub fuel_estimate: Option<u64>,
 }
 
 /// Agent to server: how a lease ended. A small output is the frame's payload.
@@ -196,10 +233,52 @@ pub struct Report {
     /// Processor time of the run, in milliseconds; for estimates, never for pay.
     #[n(7)]
     pub cpu_ms: u64,
+    /// The agent's signature over [`crate::signed_bytes`], of an agent that has a key.
+    #[n(8)]
+    pub signature: Option<ByteArray<64>>,
+}
+
+/// How far a lease is, as a pulse tells it, from the first step to the last. A number that is not
+/// known says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Its program or its input is on the way.
+    Fetching,
+    /// Its program is being compiled.
+    Compiling,
+    /// It waits for a free slot.
+    Waiting,
+    /// It runs.
+    Computing,
+    /// Its result is on the way.
+    Reporting,
+}
+
+impl Phase {
+    const ALL: [Self; 5] =
+        [Self::Fetching, Self::Compiling, Self::Waiting, Self::Computing, Self::Reporting];
+
+    /// The phase with this number.
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Fetching => 0,
+            Self::Compiling => 1,
+            Self::Waiting => 2,
+            Self::Computing => 3,
+            Self::Reporting => 4,
+        }
+    }
 }
 
 /// Agent to server: it lives. Sent on time and whenever something changes.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Pulse {
     /// Whether it takes no new work.
@@ -208,12 +287,75 @@ pub struct Pulse {
     /// Leases it is working on; the server renews them.
     #[n(1)]
     pub running: Vec<String>,
+    /// Chunks that it may run at the same time now; absent is as many as in [`Hello`].
+    #[n(2)]
+    pub slots: Option<u32>,
+    /// Why it computes less than it could, in words for its owner; at most [`WHY_CHARS_MAX`].
+    #[n(3)]
+    pub why: Option<String>,
+    /// How far each lease of `running` is, in the same order: see [`Phase::number`].
+    #[cbor(n(4), default)]
+    pub phases: Vec<u8>,
+    /// Programs that it has compiled, as in [`Hello`]; absent when that is as it was told last.
+    #[n(5)]
+    pub cached: Option<Vec<ByteArray<32>>>,
+    /// Memory that it lends now, in bytes; absent is as much as in [`Hello`].
+    #[n(6)]
+    pub memory_bytes: Option<u64>,
 }
 
 /// Server to agent: stop this lease; no report is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Cancel {
+    /// The lease.
+    #[n(0)]
+    pub lease: String,
+}
+
+/// Server to agent: what its owner asked for on the website. It holds until the next one, and can
+/// only lower what the machine's own settings allow. Needs [`crate::SETTINGS`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Settings {
+    /// Compute nothing.
+    #[n(0)]
+    pub paused: bool,
+    /// Chunks at the same time, at most.
+    #[n(1)]
+    pub slots: Option<u32>,
+    /// Memory for chunks, at most, in bytes.
+    #[n(2)]
+    pub memory_bytes: Option<u64>,
+    /// Words for whoever looks at the agent's page.
+    #[n(3)]
+    pub note: Option<String>,
+    /// The machine's name, which its owner may have changed.
+    #[n(4)]
+    pub name: Option<String>,
+    /// Programs of jobs that wait, to be compiled while nothing else is done; at most
+    /// [`AHEAD_MAX`].
+    #[cbor(n(5), default)]
+    pub ahead: Vec<Ahead>,
+}
+
+/// A program that may be needed soon.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Ahead {
+    /// The module.
+    #[n(0)]
+    pub program: Blob,
+    /// Canonicalise NaN.
+    #[n(1)]
+    pub strict: bool,
+}
+
+/// Agent to server: this lease is handed back without a fault, because nothing computes here for a
+/// while. Needs [`crate::YIELD`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Yield {
     /// The lease.
     #[n(0)]
     pub lease: String,
@@ -234,6 +376,10 @@ pub enum Message {
     Report(Report),
     /// Kind 6, agent to server.
     Pulse(Pulse),
+    /// Kind 7, server to agent.
+    Settings(Settings),
+    /// Kind 8, agent to server.
+    Yield(Yield),
 }
 
 impl Message {
@@ -245,6 +391,8 @@ impl Message {
             Self::Cancel(_) => 4,
             Self::Report(_) => 5,
             Self::Pulse(_) => 6,
+            Self::Settings(_) => 7,
+            Self::Yield(_) => 8,
         }
     }
 
@@ -256,6 +404,8 @@ impl Message {
             Self::Cancel(m) => minicbor::to_vec(m),
             Self::Report(m) => minicbor::to_vec(m),
             Self::Pulse(m) => minicbor::to_vec(m),
+            Self::Settings(m) => minicbor::to_vec(m),
+            Self::Yield(m) => minicbor::to_vec(m),
         };
         // Writing to memory cannot fail: the error type of the writer is `Infallible`.
         encoded.unwrap_or_default()
@@ -269,6 +419,8 @@ impl Message {
             4 => minicbor::decode(body).map(Self::Cancel),
             5 => minicbor::decode(body).map(Self::Report),
             6 => minicbor::decode(body).map(Self::Pulse),
+            7 => minicbor::decode(body).map(Self::Settings),
+            8 => minicbor::decode(body).map(Self::Yield),
             other => return Err(FrameError::Kind(other)),
         };
         message.map_err(FrameError::Body)

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep};
@@ -20,6 +20,8 @@ const LAST_WORDS_BYTES_MAX: u64 = 4_096;
 
 /// The longest answer in words.
 pub(crate) const TEXT_BYTES_MAX: u64 = 64 << 10;
+/// How often a worker is weighed.
+pub(crate) const WEIGHED_EVERY: Duration = Duration::from_millis(200);
 /// How long an answer may take that needs no work; a busy machine is slow to start processes.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(60);
 
@@ -30,6 +32,8 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<String>,
     /// An empty folder.
     pub(crate) folder: PathBuf,
+    /// It computes only when nothing else on the machine wants to.
+    pub(crate) last: bool,
 }
 
 impl Launch {
@@ -37,7 +41,11 @@ impl Launch {
     pub(crate) async fn start(&self) -> Result<Child, ChildError> {
         let failed = |source| ChildError::Start { exe: self.exe.clone(), source };
         tokio::fs::create_dir_all(&self.folder).await.map_err(failed)?;
-        Child::start(self).map_err(failed)
+        let child = Child::start(self).map_err(failed)?;
+        if self.last {
+            child.put_last();
+        }
+        Ok(child)
     }
 }
 
@@ -70,6 +78,14 @@ pub enum ChildError {
         /// How long it was given.
         ms: u128,
     },
+    /// It had more memory than a guest can be the reason of, and was killed.
+    #[error("the worker had {mib} MiB of memory, where {mib_max} are the most that it may need")]
+    Swollen {
+        /// What it had.
+        mib: u64,
+        /// What it may have.
+        mib_max: u64,
+    },
     /// It was stopped before, or an earlier question was given up.
     #[error("the worker is stopped")]
     Stopped,
@@ -82,8 +98,20 @@ impl ChildError {
             Reply::Text(text) | Reply::Failed(text) => text.clone(),
             Reply::Compiled(_) => "a compiled module".into(),
             Reply::Report(_) => "a report".into(),
+            Reply::Loaded(..) => "a loaded program".into(),
         })
     }
+}
+
+/// What answering one question may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The longest answer.
+    pub(crate) reply_bytes: u64,
+    /// Real time, without what the brake takes.
+    pub(crate) within: Duration,
+    /// Memory of its own.
+    pub(crate) resident_bytes: u64,
 }
 
 /// A worker process, with one question at a time. It is killed when this is dropped.
@@ -120,20 +148,20 @@ impl Child {
         reply_bytes_max: u64,
         within: Duration,
     ) -> Result<Reply, ChildError> {
-        self.ask_braked(request, reply_bytes_max, within, &mut Brake::none()).await
+        let bounds = Bounds { reply_bytes: reply_bytes_max, within, resident_bytes: u64::MAX };
+        self.ask_braked(request, &bounds, &mut Brake::none()).await
     }
 
     /// Like [`Child::ask`]; while the brake is pulled, the child stands still and no time passes.
     pub(crate) async fn ask_braked(
         &mut self,
         request: &Request,
-        reply_bytes_max: u64,
-        within: Duration,
+        bounds: &Bounds,
         brake: &mut Brake,
     ) -> Result<Reply, ChildError> {
         brake.released().await;
-        let answer = self.attend(request, reply_bytes_max, within, brake).await;
-        if matches!(answer, Err(ChildError::Late { .. })) {
+        let answer = self.attend(request, bounds, brake).await;
+        if matches!(answer, Err(ChildError::Late { .. } | ChildError::Swollen { .. })) {
             self.kill().await;
         }
         answer
@@ -142,20 +170,21 @@ impl Child {
     async fn attend(
         &mut self,
         request: &Request,
-        reply_bytes_max: u64,
-        within: Duration,
+        bounds: &Bounds,
         brake: &mut Brake,
     ) -> Result<Reply, ChildError> {
         let child = self.pid().ok_or(ChildError::Stopped)?;
-        let mut exchange = pin!(self.exchange(request, reply_bytes_max));
-        let mut left = within;
+        let mut exchange = pin!(self.exchange(request, bounds.reply_bytes));
+        let mut swollen = pin!(swollen(child, bounds.resident_bytes));
+        let mut left = bounds.within;
         loop {
             let since = Instant::now();
             tokio::select! {
                 biased;
                 answer = &mut exchange => return answer,
                 () = brake.pulled() => {}
-                () = sleep(left) => return Err(ChildError::Late { ms: within.as_millis() }),
+                error = &mut swollen => return Err(error),
+                () = sleep(left) => return Err(ChildError::Late { ms: bounds.within.as_millis() }),
             }
             left = left.saturating_sub(since.elapsed());
             hold(child, true);
@@ -199,13 +228,25 @@ impl Child {
         Ok(reply)
     }
 
+    fn put_last(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(Err(error)) = self.pid().map(crate::sys::put_last) {
+            tracing::warn!(%error, "a worker keeps its priority");
+        }
+    }
+
     pub(crate) fn id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    fn pid(&self) -> Option<Pid> {
+    pub(crate) fn pid(&self) -> Option<Pid> {
         let id = i32::try_from(self.process.id()?).ok()?;
         Some(Pid::from_raw(id))
+    }
+
+    /// For whoever talks to it in another way.
+    pub(crate) const fn take_pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.pipes.take()
     }
 
     pub(crate) const fn is_ready(&self) -> bool {
@@ -226,7 +267,7 @@ impl Child {
     }
 
     /// What became of a process that hung up.
-    async fn bury(&mut self) -> ChildError {
+    pub(crate) async fn bury(&mut self) -> ChildError {
         let mut words = Vec::new();
         if let Some(stderr) = self.last_words.take() {
             // What cannot be read is not needed.
@@ -239,7 +280,63 @@ impl Child {
     }
 }
 
+/// Ends when the process has more memory of its own than it may; never where that is not known.
+async fn swollen(process: Pid, bytes_max: u64) -> ChildError {
+    loop {
+        sleep(WEIGHED_EVERY).await;
+        if let Some(error) = weigh(process, bytes_max) {
+            return error;
+        }
+    }
+}
+
+/// Says so if the process has more memory of its own than it may.
+pub(crate) fn weigh(process: Pid, bytes_max: u64) -> Option<ChildError> {
+    let bytes = resident_bytes(process).unwrap_or_default();
+    let is_over = bytes > bytes_max;
+    is_over.then_some(ChildError::Swollen { mib: bytes >> 20, mib_max: bytes_max >> 20 })
+}
+
+/// Memory of the process that is neither a file's nor shared, as the system counts it.
+fn resident_bytes(process: Pid) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let mut pages = text.split(' ').skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok()??;
+    Some(resident.saturating_sub(shared).saturating_mul(u64::try_from(page).ok()?))
+}
+
 /// The path as a worker with another current folder needs it.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_has_too_much_memory_is_ended_and_named() {
+        let script = r#"x=$(head -c 60000000 /dev/zero | tr "\0" x); read -r line; read -r line"#;
+        let launch = Launch {
+            exe: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            folder: std::env::temp_dir(),
+            last: false,
+        };
+        let within = Duration::from_secs(60);
+        for (mib, is_swollen) in [(20, true), (500, false)] {
+            let mut child = launch.start().await.expect("a process");
+            let bounds = Bounds { reply_bytes: 9, within, resident_bytes: mib << 20 };
+            let mut brake = Brake::none();
+            let asked = child.ask_braked(&Request::Walls, &bounds, &mut brake);
+            match tokio::time::timeout(Duration::from_secs(3), asked).await {
+                Ok(Err(ChildError::Swollen { mib, mib_max: 20 })) => {
+                    assert!(is_swollen && mib > 20, "{mib}");
+                    assert!(!child.is_ready(), "it was ended");
+                }
+                other => assert!(!is_swollen && other.is_err(), "{other:?}"),
+            }
+        }
+    }
 }

@@ -8,6 +8,8 @@
 use std::fs::{File, FileTimes};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -17,16 +19,18 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::task::spawn_blocking;
 
 use crate::brake::Lever;
-use crate::child::{ANSWER_MAX, Child, ChildError, Launch, TEXT_BYTES_MAX, absolute};
+use crate::child::{ANSWER_MAX, Bounds, Child, ChildError, Launch, TEXT_BYTES_MAX, absolute};
 use crate::gate::{Refusal, inspect};
 use crate::task::{Reply, Request};
+use crate::walls::Walls;
 
 /// How long a compilation may take. Real modules of the largest accepted size take 80 seconds; in a
 /// build without optimisation the compiler is ten times slower.
 const COMPILE_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 3_000 } else { 300 });
 /// The largest compiled file. The largest real one has 250 MB.
 const COMPILED_BYTES_MAX: u64 = 512 << 20;
-/// The most that all compiled files together may take; those not used for longest go first.
+/// The most that all compiled files together may take, where nobody sets less; those not used for
+/// longest go first.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
 
 /// The compiled programs of this machine, and how to start workers for them.
@@ -38,6 +42,9 @@ pub struct Modules {
     fingerprints: [OnceCell<String>; 2],
     compiling: Mutex<()>,
     pause: Lever,
+    walls: OnceLock<Walls>,
+    /// What all compiled files together may take, in bytes.
+    room: AtomicU64,
 }
 
 /// A program that is ready to run on this machine.
@@ -92,8 +99,12 @@ impl Modules {
     #[must_use]
     pub fn new(folder: PathBuf, exe: PathBuf, worker_args: Vec<String>) -> Self {
         let folder = absolute(&folder);
-        let launch =
-            Launch { exe: absolute(&exe), args: worker_args, folder: folder.join("empty") };
+        let launch = Launch {
+            exe: absolute(&exe),
+            args: worker_args,
+            folder: folder.join("empty"),
+            last: false,
+        };
         let pause = Lever::new(false);
         Self {
             folder,
@@ -101,12 +112,71 @@ impl Modules {
             fingerprints: Default::default(),
             compiling: Mutex::default(),
             pause,
+            walls: OnceLock::new(),
+            room: AtomicU64::new(CACHE_BYTES_MAX),
         }
+    }
+
+    /// The same, whose workers compute only when no other program of the machine wants to.
+    #[must_use]
+    pub fn in_background(mut self) -> Self {
+        self.launch.last = true;
+        self
+    }
+
+    /// From now on compiled files together take no more than this, and never more than 4 GiB. The
+    /// one that was used last stays.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub async fn limit(&self, bytes_max: u64) -> io::Result<()> {
+        let room = bytes_max.min(CACHE_BYTES_MAX);
+        if self.room.swap(room, Ordering::Relaxed) == room || !self.folder.exists() {
+            return Ok(());
+        }
+        make_room(&self.folder, room).await
+    }
+
+    /// What stands around guests on this machine, once a worker was started for one.
+    pub fn walls(&self) -> Option<Walls> {
+        self.walls.get().copied()
+    }
+
+    /// What stands around guests on this machine: found out with a worker for nothing, if none was
+    /// started before.
+    ///
+    /// # Errors
+    /// [`ChildError`] when it cannot be started.
+    pub async fn look_at_walls(&self) -> Result<Walls, ChildError> {
+        if let Some(walls) = self.walls() {
+            return Ok(walls);
+        }
+        let mut child = self.launch.start().await?;
+        let reply = child.ask(&Request::Walls, TEXT_BYTES_MAX, ANSWER_MAX).await?;
+        child.kill().await;
+        let Reply::Loaded(walls, _) = reply else { return Err(ChildError::unasked(&reply)) };
+        self.found(walls);
+        Ok(walls)
+    }
+
+    /// Keeps what a worker told.
+    pub(crate) fn found(&self, walls: Walls) {
+        // They are the same for all workers of one process.
+        self.walls.get_or_init(|| walls);
     }
 
     /// Stops the compilation under way where it is, or lets it go on. None begins meanwhile.
     pub fn pause(&self, is_paused: bool) {
         self.pause.pull(is_paused);
+    }
+
+    /// Names the engine: its version, settings and meter, and this processor's features.
+    ///
+    /// # Errors
+    /// [`CompileError`] when a worker cannot be asked.
+    pub async fn engine(&self) -> Result<&str, CompileError> {
+        let [lax, _] = &self.fingerprints;
+        Ok(lax.get_or_try_init(|| self.fingerprint(false)).await?)
     }
 
     /// The program, if it is compiled already.
@@ -149,7 +219,7 @@ impl Modules {
         let code = self.compile(strict, wasm).await?;
         let path = self.path(program, strict).await?;
         blocking(move || keep(&path, &code)).await??;
-        make_room(&self.folder, CACHE_BYTES_MAX).await?;
+        make_room(&self.folder, self.room.load(Ordering::Relaxed)).await?;
         let compiled = self.find(program, strict).await?;
         compiled.ok_or_else(|| io::Error::other("the file is not what was written").into())
     }
@@ -158,7 +228,12 @@ impl Modules {
         let mut child = self.start().await?;
         let request = Request::Compile(strict, wasm.to_vec());
         let brake = &mut self.pause.brake();
-        let answer = child.ask_braked(&request, COMPILED_BYTES_MAX, COMPILE_MAX, brake).await;
+        let bounds = Bounds {
+            reply_bytes: COMPILED_BYTES_MAX,
+            within: COMPILE_MAX,
+            resident_bytes: u64::MAX,
+        };
+        let answer = child.ask_braked(&request, &bounds, brake).await;
         child.kill().await;
         match answer {
             Ok(Reply::Compiled(code)) => Ok(code),
@@ -204,7 +279,11 @@ async fn make_room(folder: &Path, bytes_max: u64) -> io::Result<()> {
     let mut kept: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
     let mut entries = fs::read_dir(folder).await?;
     while let Some(entry) = entries.next_entry().await? {
-        let about = entry.metadata().await?;
+        let about = match entry.metadata().await {
+            // Another program that uses this folder has renamed or forgotten it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            about => about?,
+        };
         if about.is_file() && entry.path().extension().is_some_and(|e| e == "cwasm") {
             kept.push((about.accessed()?, entry.path(), about.len()));
         }
@@ -251,9 +330,11 @@ fn digest_path(path: &Path) -> PathBuf {
 async fn is_intact(path: &Path) -> io::Result<bool> {
     let path = path.to_owned();
     blocking(move || {
-        let (code, digest) = (std::fs::read(&path), std::fs::read_to_string(digest_path(&path)));
+        let (code, digest) = (std::fs::read(&path), std::fs::read(digest_path(&path)));
         match (code, digest) {
-            (Ok(code), Ok(digest)) => Ok(Sha256Hash::of(&code).to_string() == digest.trim()),
+            (Ok(code), Ok(digest)) => {
+                Ok(Sha256Hash::of(&code).to_string().as_bytes() == digest.trim_ascii())
+            }
             (Err(e), _) | (_, Err(e)) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             (Err(e), _) | (_, Err(e)) => Err(e),
         }
@@ -302,7 +383,11 @@ mod tests {
         let is_there = |name: &str| file(name).exists();
         assert!(!is_there("older") && !is_there("used today"));
         assert!(is_there("oldest") && is_there("made now"));
-        make_room(&folder, 1).await.expect("room");
+        let modules = Modules::new(folder.clone(), "worker".into(), Vec::new());
+        modules.limit(1 << 60).await.expect("room");
+        assert!(is_there("made now"), "there is room enough");
+        modules.limit(1).await.expect("room");
+        assert!(!is_there("made now"), "a lower limit holds at once");
         assert!(is_there("oldest"), "the one that is needed now stays");
         fs::remove_dir_all(&folder).await.expect("the folder is ours");
     }

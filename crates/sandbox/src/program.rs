@@ -12,7 +12,7 @@ use crate::gate::Entry;
 use crate::meter::Counter;
 use crate::stop::Ending;
 use crate::task::{Report, Task};
-use crate::wasi::{self, Host};
+use crate::wasi::{self, Host, Stream};
 
 /// A program that can be run any number of times, each in a store of its own.
 pub(crate) struct Program {
@@ -51,9 +51,22 @@ impl Program {
     /// # Errors
     /// Says what of the task cannot be shown to a guest.
     pub(crate) fn run(&self, task: Task) -> Result<Report, String> {
+        self.run_with(task, None).map(|(report, _)| report)
+    }
+
+    /// Runs the program once, as a live guest that talks through a stream, which comes back.
+    ///
+    /// # Errors
+    /// Says what of the task cannot be shown to a guest.
+    pub(crate) fn run_with(
+        &self,
+        task: Task,
+        stream: Option<Stream>,
+    ) -> Result<(Report, Option<Stream>), String> {
         let limits = task.limits;
         let started = cpu_ms();
-        let mut store = Store::new(&self.engine, Host::new(task)?);
+        let host = Host::new(task)?.with_stream(stream);
+        let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.gauge);
         let result = self.enter(&mut store, &limits);
         let memory = store.data().memory;
@@ -77,14 +90,15 @@ impl Program {
             Outcome::Done | Outcome::Exit(_) => host.files.into_bundle(host.stdout).encode(),
             _ => Vec::new(),
         };
-        Ok(Report {
+        let report = Report {
             outcome,
             output,
             fuel,
             stderr,
             memory_bytes: u64::try_from(memory_bytes).unwrap_or(u64::MAX),
             cpu_ms: cpu_ms().saturating_sub(started),
-        })
+        };
+        Ok((report, host.stream))
     }
 
     fn enter(&self, store: &mut Store<Host>, limits: &Limits) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::blank::Blanks;
 use crate::brake::{Brake, Lever};
+use crate::child::Child;
 use crate::modules::{Compiled, Modules};
 use crate::task::{Report, Task};
 use crate::worker::{Worker, WorkerError};
@@ -141,11 +142,11 @@ impl Slots {
         program: &Compiled,
     ) -> Result<Worker, WorkerError> {
         if let Some(blank) = self.blanks.give(modules.launch()) {
-            match Worker::load(blank, program).await {
+            match Worker::load(blank, modules, program, None).await {
                 Err(WorkerError::Child(error)) => {
                     tracing::debug!(%error, "a blank worker was lost");
                 }
-                loaded => return loaded,
+                loaded => return loaded.map(|(worker, _)| worker),
             }
         }
         Worker::start(modules, program).await
@@ -175,6 +176,20 @@ impl State {
 }
 
 impl Slot<'_> {
+    pub(crate) fn brake(&self) -> Brake {
+        self.brake.clone()
+    }
+
+    /// A process that saw nothing of any job yet, in place of the worker that stayed.
+    pub(crate) async fn blank(&mut self, modules: &Modules) -> Result<Child, WorkerError> {
+        self.brake.released().await;
+        self.parked = None;
+        match self.slots.blanks.give(modules.launch()) {
+            Some(blank) => Ok(blank),
+            None => Ok(modules.launch().start().await?),
+        }
+    }
+
     /// Runs a task on the worker that stayed for this purpose, or on a blank or new one.
     ///
     /// # Errors

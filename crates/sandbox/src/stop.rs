@@ -23,6 +23,8 @@ pub(crate) enum Ending {
     OutputOut,
     #[error("the machine had no memory left for the program")]
     HostMemory,
+    #[error("nobody is there any more to talk to")]
+    ParentGone,
 }
 
 impl Ending {
@@ -31,7 +33,7 @@ impl Ending {
             Self::Exit(0) => Outcome::Done,
             Self::Exit(code) => Outcome::Exit(code),
             Self::OutputOut => Outcome::OutputOut,
-            Self::HostMemory => Outcome::AgentFault,
+            Self::HostMemory | Self::ParentGone => Outcome::AgentFault,
         }
     }
 }

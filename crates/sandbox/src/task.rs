@@ -5,6 +5,8 @@ use medusa_types::{Limits, Outcome};
 use minicbor::bytes::{ByteSlice, ByteVec};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
+use crate::walls::Walls;
+
 /// One run of a program: everything that it can see, and what it may use.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Task {
@@ -66,12 +68,20 @@ pub(crate) enum Request {
     /// Compile a module, strict or not: [`Reply::Compiled`].
     #[n(1)]
     Compile(#[n(0)] bool, #[cbor(n(1), with = "minicbor::bytes")] Vec<u8>),
-    /// Load the compiled file at this path: [`Reply::Text`].
+    /// Load the compiled file at this path: [`Reply::Loaded`]. A live guest's worker also opens
+    /// the memory that it shares with its parent, if it can.
     #[n(2)]
-    Load(#[n(0)] bool, #[n(1)] String),
+    Load(#[n(0)] bool, #[n(1)] String, #[n(2)] Option<String>),
     /// Run the loaded program: [`Reply::Report`].
     #[n(3)]
     Run(#[n(0)] Task),
+    /// Raise the walls around nothing: [`Reply::Loaded`].
+    #[n(4)]
+    Walls,
+    /// Run the loaded program as a live guest. From here on there are only heads and frames
+    /// ([`crate::frames`]), the last of them the reply.
+    #[n(5)]
+    Open(#[n(0)] Task),
 }
 
 /// What the worker answers.
@@ -86,6 +96,9 @@ pub(crate) enum Reply {
     /// It could not be done, in words.
     #[n(3)]
     Failed(#[n(0)] String),
+    /// The doors are closed, and this stands. Whether there is shared memory.
+    #[n(4)]
+    Loaded(#[n(0)] Walls, #[n(1)] bool),
 }
 
 /// Byte strings instead of arrays of numbers: a chunk may have many megabytes.

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use medusa_types::Outcome;
+use medusa_types::{Limits, Outcome};
 
 use crate::brake::Brake;
-use crate::child::{ANSWER_MAX, Child, ChildError, TEXT_BYTES_MAX};
+use crate::child::{ANSWER_MAX, Bounds, Child, ChildError, TEXT_BYTES_MAX};
 use crate::modules::{Compiled, Modules, forget};
 use crate::task::{Reply, Report, Request, Task};
+use crate::walls::Walls;
 
+/// What a worker needs beside its guest; a hundred tables of the largest size are 76 MiB of it.
+const ENGINE_BYTES_MAX: u64 = 192 << 20;
 /// Room for the names of the most files that a guest may make, and for the report around them.
 const REPORT_BYTES_MAX: u64 = 64 << 20;
 
@@ -30,6 +33,9 @@ pub enum WorkerError {
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
+    walls: Walls,
+    /// The size of the compiled program: its code becomes memory of the process.
+    code_bytes: u64,
 }
 
 impl Worker {
@@ -38,17 +44,28 @@ impl Worker {
     /// # Errors
     /// [`WorkerError`] when it cannot.
     pub async fn start(modules: &Modules, compiled: &Compiled) -> Result<Self, WorkerError> {
-        Self::load(modules.launch().start().await?, compiled).await
+        let child = modules.launch().start().await?;
+        Ok(Self::load(child, modules, compiled, None).await?.0)
     }
 
-    /// Makes a process, which saw nothing of any job yet, the worker for this program.
-    pub(crate) async fn load(mut child: Child, compiled: &Compiled) -> Result<Self, WorkerError> {
+    /// Makes a process, which saw nothing of any job yet, the worker for this program. Whether it
+    /// has the shared memory at this path now.
+    pub(crate) async fn load(
+        mut child: Child,
+        modules: &Modules,
+        compiled: &Compiled,
+        area: Option<String>,
+    ) -> Result<(Self, bool), WorkerError> {
         let path = compiled.path.to_str().ok_or_else(|| {
             WorkerError::Load("the path of the cache's folder is not text".into())
         })?;
-        let request = Request::Load(compiled.strict, path.to_owned());
+        let request = Request::Load(compiled.strict, path.to_owned(), area);
         match child.ask(&request, TEXT_BYTES_MAX, ANSWER_MAX).await? {
-            Reply::Text(_) => Ok(Self { child }),
+            Reply::Loaded(walls, shares) => {
+                modules.found(walls);
+                let code_bytes = tokio::fs::metadata(&compiled.path).await.map_or(0, |m| m.len());
+                Ok((Self { child, walls, code_bytes }, shares))
+            }
             Reply::Failed(why) => {
                 forget(&compiled.path).await;
                 Err(WorkerError::Load(why))
@@ -75,19 +92,35 @@ impl Worker {
     ) -> Result<Report, WorkerError> {
         let limits = task.limits;
         let wall = Duration::from_millis(limits.wall_ms);
-        // Text grows threefold at most when its bytes are not UTF-8.
-        let reply_bytes_max = limits
-            .output_bytes
-            .saturating_add(limits.stderr_bytes.saturating_mul(3))
-            .saturating_add(REPORT_BYTES_MAX);
+        let bounds = Bounds {
+            reply_bytes: reply_bytes_max(&limits),
+            within: wall,
+            resident_bytes: self.resident_bytes_max(&task),
+        };
         let request = Request::Run(task);
-        match self.child.ask_braked(&request, reply_bytes_max, wall, brake).await {
+        match self.child.ask_braked(&request, &bounds, brake).await {
             Ok(Reply::Report(report)) => Ok(report),
             Ok(Reply::Failed(why)) => Err(WorkerError::Task(why)),
             Ok(other) => Err(ChildError::unasked(&other).into()),
             Err(ChildError::Late { .. }) => Ok(killed(limits.wall_ms)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The most memory that its process may have during a task.
+    pub(crate) fn resident_bytes_max(&self, task: &Task) -> u64 {
+        let program = self.code_bytes.saturating_add(ENGINE_BYTES_MAX);
+        bytes_of_guest(task).saturating_add(program)
+    }
+
+    pub(crate) fn into_child(self) -> Child {
+        self.child
+    }
+
+    /// What stands around its process.
+    #[must_use]
+    pub const fn walls(&self) -> Walls {
+        self.walls
     }
 
     /// Whether it can run another task.
@@ -108,8 +141,33 @@ impl Worker {
     }
 }
 
+/// The most memory that a worker can have because of a guest: the guest's own and a tenth, its
+/// input as it came and as it is kept, its output as it grew, as a bundle and on its way.
+fn bytes_of_guest(task: &Task) -> u64 {
+    let limits = &task.limits;
+    let files: usize = task.files.iter().map(|(_, content)| content.len()).sum();
+    let input = u64::try_from(task.stdin.len().saturating_add(files)).unwrap_or(u64::MAX);
+    let tenth = limits.memory_bytes.checked_div(10).unwrap_or_default();
+    [
+        limits.memory_bytes,
+        tenth,
+        input.saturating_mul(3),
+        limits.output_bytes.saturating_add(limits.stderr_bytes).saturating_mul(6),
+    ]
+    .into_iter()
+    .fold(0, u64::saturating_add)
+}
+
+/// The longest report. Text grows threefold at most when its bytes are not UTF-8.
+pub(crate) fn reply_bytes_max(limits: &Limits) -> u64 {
+    limits
+        .output_bytes
+        .saturating_add(limits.stderr_bytes.saturating_mul(3))
+        .saturating_add(REPORT_BYTES_MAX)
+}
+
 /// The report on a process that was killed: all that is known is that it took too long.
-fn killed(wall_ms: u64) -> Report {
+pub(crate) fn killed(wall_ms: u64) -> Report {
     Report {
         outcome: Outcome::WallOut,
         output: Vec::new(),

@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &str)] = &[
          billing ads web",
     ),
     ("agent", "types protocol api client sandbox"),
-    ("cli", "types api client events ledger tlog sandbox"),
+    ("cli", "types api client events ledger tlog sandbox protocol"),
     ("testkit", "types platform"),
     ("tidy", ""),
     ("tests", ""),

@@ -147,13 +147,16 @@ pub enum Outcome {
     /// fault, and never paid.
     #[n(8)]
     AgentFault,
+    /// It took too long to compile. No verdict: machines differ in speed.
+    #[n(9)]
+    CompileOut,
 }
 
 impl Outcome {
     /// Whether every honest agent ends the same way, so that copies can be compared.
     #[must_use]
     pub const fn is_verdict(self) -> bool {
-        !matches!(self, Self::WallOut | Self::StackOut | Self::AgentFault)
+        !matches!(self, Self::WallOut | Self::StackOut | Self::AgentFault | Self::CompileOut)
     }
 
     /// What to tell the consumer, in words.
@@ -169,6 +172,7 @@ impl Outcome {
             Self::WallOut => "the program ran longer than the job allows".into(),
             Self::StackOut => "the program overflowed its stack".into(),
             Self::AgentFault => "the agent could not run the chunk".into(),
+            Self::CompileOut => "the program took too long to compile".into(),
         }
     }
 }

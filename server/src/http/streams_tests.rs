@@ -9,7 +9,9 @@ use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use medusa_api::{JobSpec, JobSubmit, Priority, QuoteRequest, Size, Split, Tariff};
+use medusa_api::{
+    AgentChange, AgentLimits, JobSpec, JobSubmit, Priority, QuoteRequest, Size, Split, Tariff,
+};
 use medusa_billing::BillingConfig;
 use medusa_eventlog::{EventLog, LogConfig, NewEvent, Progress, project};
 use medusa_events::Fact;
@@ -44,6 +46,10 @@ impl Escrows for Plugs {
     fn moves(&self, fact: &Fact) -> Vec<Move> {
         medusa_billing::moves(fact)
     }
+
+    fn wallet(&self, user: UserId) -> BoxFuture<'_, Result<Wallet, ApiError>> {
+        Box::pin(async move { Ok(self.0.wallet(user).await?) })
+    }
 }
 
 impl Runner for Plugs {
@@ -58,12 +64,36 @@ impl Runner for Plugs {
     }
 }
 
+fn machine() -> EnrolledAgent {
+    EnrolledAgent {
+        agent: AgentId(Uuid::from_u128(5)),
+        name: "box".into(),
+        enrolled_at: Timestamp::default(),
+        limits: AgentLimits::default(),
+        public_key: None,
+    }
+}
+
 impl Agents for Plugs {
     fn of_owner(&self, _: UserId) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>> {
-        let agent = AgentId(Uuid::from_u128(5));
-        let machine =
-            EnrolledAgent { agent, name: "box".into(), enrolled_at: Timestamp::default() };
-        Box::pin(async { Ok(vec![machine]) })
+        Box::pin(async { Ok(vec![machine()]) })
+    }
+
+    fn machine(&self, _: AgentId) -> BoxFuture<'_, Result<Option<EnrolledAgent>, ApiError>> {
+        Box::pin(async { Ok(Some(machine())) })
+    }
+
+    fn change<'a>(
+        &'a self,
+        _: UserId,
+        _: AgentId,
+        _: &'a AgentChange,
+    ) -> BoxFuture<'a, Result<Option<(EnrolledAgent, i64)>, ApiError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn remove(&self, _: UserId, _: AgentId) -> BoxFuture<'_, Result<bool, ApiError>> {
+        Box::pin(async { Ok(false) })
     }
 }
 

@@ -45,6 +45,18 @@ pub enum AccountsError {
     /// A person typed a code that no machine shows.
     #[error("no machine shows this code; codes end after some minutes, so ask it for a new one")]
     DeviceCodeUnknown,
+    /// Not the bytes of a key in hexadecimal.
+    #[error("a machine's public key is 64 lower-case hexadecimal digits")]
+    AgentKeyRefused,
+    /// A machine keeps its key: another one would sign for it.
+    #[error("this machine has another key already; enrol it again to use a new one")]
+    AgentKeySet,
+    /// None, or too many.
+    #[error("chunks at the same time are 1 to 256; to compute nothing, pause the machine")]
+    AgentSlots,
+    /// Too little.
+    #[error("memory for chunks is at least 16 MiB; to compute nothing, pause the machine")]
+    AgentMemory,
     /// No account has this address.
     #[error("nobody has this address")]
     UserUnknown,
@@ -117,6 +129,10 @@ impl From<AccountsError> for ApiError {
             E::DeviceCodeUnknown => {
                 Self::new(404, "accounts.device_code_unknown", "unknown code", text)
             }
+            E::AgentKeyRefused => Self::field("accounts.agent_key_refused", "/public_key", &text),
+            E::AgentKeySet => Self::new(409, "accounts.agent_key_set", "key set", text),
+            E::AgentSlots => Self::field("accounts.agent_limits", "/limits/slots", &text),
+            E::AgentMemory => Self::field("accounts.agent_limits", "/limits/memory_bytes", &text),
             E::UserUnknown => Self::new(404, "accounts.user_unknown", "unknown person", text),
             E::Busy => Self::busy(1),
             E::Refused(refusal) => *refusal,

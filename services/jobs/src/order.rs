@@ -23,8 +23,10 @@ pub(crate) const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const STDERR_BYTES_MAX: u64 = 16 * 1024;
 /// Real time of one run.
 const WALL_MS_MAX: u64 = 30 * 60 * 1000;
+/// A run may use so many times the fuel of the sample.
+pub(crate) const FUEL_MARGIN: u64 = 4;
 /// A ticket outlives its lease by renewals of it.
-const TICKET_MS: i64 = 60 * 60 * 1000;
+pub(crate) const TICKET_MS: i64 = 60 * 60 * 1000;
 
 /// Runs in the server's own sandbox at the same time: of samples and the like, and of chunks that
 /// are checked here. So nobody's samples keep the results of others waiting.
@@ -160,6 +162,17 @@ pub(crate) async fn try_out(runner: &dyn Runner, run: Run) -> Result<Ran, JobsEr
     Ok(runner.run(run).await?)
 }
 
+/// A blob with a ticket that lets this agent read it until then.
+pub(crate) fn ticketed(
+    tickets: &Tickets,
+    (sha256, size): (Sha256Hash, u64),
+    agent: AgentId,
+    until: Timestamp,
+) -> Blob {
+    let ticket = tickets.issue("get", &sha256.to_string(), agent, until);
+    Blob { sha256: sha256.0, size, path: format!("/v1/agent/blobs/{sha256}?{ticket}") }
+}
+
 impl Orders {
     /// Runs a chunk in the server's own sandbox: as a sample with a shorter limit of real time, or
     /// as a check of what agents reported.
@@ -222,7 +235,7 @@ impl Orders {
         &self,
         lease: LeaseId,
         (chunk, below): (u32, &[Sha256Hash]),
-        fuel: Fuel,
+        (fuel, estimate): (Fuel, Fuel),
         agent: AgentId,
         now: Timestamp,
     ) -> Result<Frame, JobsError> {
@@ -253,6 +266,7 @@ impl Orders {
             // Queueing and transfers come on top of the run itself.
             deadline_ms: WALL_MS_MAX.saturating_mul(2),
             upload_path: self.upload_path(lease, agent, until),
+            fuel_estimate: Some(estimate.0),
         };
         Ok(Frame { message: Message::Lease(Box::new(lease)), payload: payload.freeze() })
     }
@@ -294,8 +308,7 @@ impl Orders {
     }
 
     fn blob(&self, sha256: Sha256Hash, size: u64, agent: AgentId, until: Timestamp) -> Blob {
-        let ticket = self.tickets.issue("get", &sha256.to_string(), agent, until);
-        Blob { sha256: sha256.0, size, path: format!("/v1/agent/blobs/{sha256}?{ticket}") }
+        ticketed(&self.tickets, (sha256, size), agent, until)
     }
 
     fn upload_path(&self, lease: LeaseId, agent: AgentId, until: Timestamp) -> String {

@@ -1,12 +1,12 @@
 //! What jobs need of the rest of the house.
 
 use bytes::Bytes;
-use medusa_api::Tariff;
+use medusa_api::{AgentChange, AgentLimits, Tariff};
 use medusa_events::Fact;
 use medusa_ledger::Move;
 use medusa_platform::ApiError;
 use medusa_platform::auth::BoxFuture;
-use medusa_types::{Fuel, JobId, Limits, Outcome, Sha256Hash};
+use medusa_types::{AgentId, Fuel, JobId, Limits, Outcome, Sha256Hash, UserId};
 
 /// Billing's side of a job.
 pub trait Escrows: Send + Sync {
@@ -14,6 +14,8 @@ pub trait Escrows: Send + Sync {
     fn tariff(&self) -> Tariff;
     /// The moves that belong to a fact of billing; none for all others.
     fn moves(&self, fact: &Fact) -> Vec<Move>;
+    /// A person's balances.
+    fn wallet(&self, user: UserId) -> BoxFuture<'_, Result<medusa_api::Wallet, ApiError>>;
 }
 
 /// One run of a guest program in the server's own sandbox.
@@ -64,19 +66,32 @@ pub trait Runner: Send + Sync {
     fn run(&self, run: Run) -> BoxFuture<'_, Result<Ran, ApiError>>;
 }
 
-/// Names of agents, which accounts know.
+/// An answer that is on its way.
+type Answer<'a, T> = BoxFuture<'a, Result<T, ApiError>>;
+
+/// Machines, which accounts know.
 pub trait Agents: Send + Sync {
     /// The machines of a person: id, name, when enrolled.
-    fn of_owner(
-        &self,
-        owner: medusa_types::UserId,
-    ) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>>;
+    fn of_owner(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>>;
+    /// One machine that was not removed.
+    fn machine(&self, agent: AgentId) -> Answer<'_, Option<EnrolledAgent>>;
+    /// Changes a person's machine; nothing when there is none with this id. The position is that of
+    /// what was written to the log, 0 when nothing was.
+    fn change<'a>(
+        &'a self,
+        owner: UserId,
+        agent: AgentId,
+        change: &'a AgentChange,
+    ) -> Answer<'a, Option<(EnrolledAgent, i64)>>;
+    /// Removes a person's machine: its key is worth nothing from now on. Whether there is, or was,
+    /// one with this id.
+    fn remove(&self, owner: UserId, agent: AgentId) -> Answer<'_, bool>;
     /// What ties this person's account to others: its payout identity, and the set of linked
     /// accounts that it belongs to, each by a stable name. Two people who share a name never check
     /// each other's results. None where accounts know of none.
     fn ties(
         &self,
-        owner: medusa_types::UserId,
+        owner: UserId,
     ) -> BoxFuture<'_, Result<std::collections::BTreeSet<String>, ApiError>> {
         let _nothing_is_known_of = owner;
         Box::pin(async { Ok(std::collections::BTreeSet::new()) })
@@ -87,9 +102,13 @@ pub trait Agents: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct EnrolledAgent {
     /// Its id.
-    pub agent: medusa_types::AgentId,
+    pub agent: AgentId,
     /// Its name.
     pub name: String,
     /// When its owner confirmed it.
     pub enrolled_at: medusa_types::Timestamp,
+    /// What its owner asked of it since.
+    pub limits: AgentLimits,
+    /// The Ed25519 key that it signs its results with, if it has one.
+    pub public_key: Option<[u8; 32]>,
 }

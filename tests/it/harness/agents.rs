@@ -19,7 +19,10 @@ impl House {
     /// Enrols a machine of this person: it asks, its owner confirms, it gets its key.
     pub(crate) async fn enrol(&self, owner: &Person, name: &str) -> DeviceToken {
         let machine = self.client();
-        let code = machine.device(&DeviceRequest { name: name.to_owned() }).await.unwrap();
+        let code = machine
+            .device(&DeviceRequest { name: name.to_owned(), public_key: None })
+            .await
+            .unwrap();
         let approval = DeviceApproval { user_code: code.user_code, name: String::new() };
         owner.client.approve_device(&approval).await.unwrap();
         machine.poll_device(&DevicePoll { device_code: code.device_code }).await.unwrap()
@@ -32,9 +35,14 @@ impl House {
 
     /// The same with what is in this folder already.
     pub(crate) async fn agent_in(&self, owner: &Person, folder: Folder) -> RealAgent {
+        self.agent_by(owner, folder, &self.url).await
+    }
+
+    /// The same, that finds the server at this address.
+    pub(crate) async fn agent_by(&self, owner: &Person, folder: Folder, url: &str) -> RealAgent {
         let token = self.enrol(owner, "desk").await;
         let identity = serde_json::json!({
-            "server": self.url, "agent": token.agent, "name": token.name,
+            "server": url, "agent": token.agent, "name": token.name,
             "agent_key": token.agent_key,
         });
         std::fs::write(folder.path().join("identity.json"), identity.to_string()).unwrap();
@@ -44,6 +52,7 @@ impl House {
             "--start",
             "--always",
             "--exit-with-stdin",
+            "--no-measure",
             "--port",
             "0",
             "--slots",

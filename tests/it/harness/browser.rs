@@ -20,7 +20,11 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// The key of an element's id in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// An open window on one house.
+/// The keys of a keyboard that are no letters, as the protocol names them.
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const ENTER: &str = "\u{e007}";
+
+/// An open window on one house, or on another program with pages.
 pub(crate) struct Browser {
     http: reqwest::Client,
     listen: String,
@@ -33,6 +37,11 @@ pub(crate) struct Browser {
 impl Browser {
     /// Opens one. Nothing, said loudly, where there is none: only in CI that is a failure.
     pub(crate) async fn open(house: &super::House) -> Option<Self> {
+        Self::open_at(&house.url, &[]).await
+    }
+
+    /// Opens one on a program at this address, with more arguments for the browser.
+    pub(crate) async fn open_at(house: &str, more: &[&str]) -> Option<Self> {
         let browser = BROWSERS.iter().find(|path| Path::new(path).is_file());
         let Some(browser) = browser.filter(|_| Path::new(DRIVER).is_file()) else {
             assert!(std::env::var_os("CI").is_none(), "CI needs chromium and chromedriver");
@@ -45,16 +54,23 @@ impl Browser {
         command.arg(format!("--port={}", listen.port()));
         let mut driver =
             Process::start("chromedriver", &mut command, &folder.path().join("driver.log"));
-        let http = house.http();
+        medusa_client::install_crypto();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let url = format!("http://{listen}/session");
+        let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+        let mut args = vec![
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,900",
+            &profile,
+        ];
+        args.extend(more);
         let wishes = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "binary": browser, "args": [
-                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                "--window-size=1280,900",
-                format!("--user-data-dir={}", folder.path().join("profile").display()),
-            ] },
+            "goog:chromeOptions": { "binary": browser, "args": args },
         } } });
         let answer = until("a browser", async || {
             driver.must_live();
@@ -64,7 +80,7 @@ impl Browser {
         let answer: Value = answer.json().await.unwrap();
         let session = answer["value"]["sessionId"].as_str();
         let session = session.unwrap_or_else(|| panic!("no session: {answer}")).to_owned();
-        let (listen, house) = (listen.to_string(), house.url.clone());
+        let (listen, house) = (listen.to_string(), house.to_owned());
         Some(Self { http, listen, session, house, _driver: driver, _folder: folder })
     }
 
@@ -86,6 +102,11 @@ impl Browser {
     /// Opens a page of the house.
     pub(crate) async fn goto(&self, path: &str) {
         self.post("url", json!({ "url": format!("{}{path}", self.house) })).await;
+    }
+
+    /// Opens a page of anybody.
+    pub(crate) async fn visit(&self, url: &str) {
+        self.post("url", json!({ "url": url })).await;
     }
 
     /// Logs a person in.
@@ -128,6 +149,27 @@ impl Browser {
     pub(crate) async fn fill(&self, css: &str, text: &str) {
         let element = self.element(css).await;
         self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
+    }
+
+    /// Presses keys one after the other.
+    pub(crate) async fn press(&self, keys: &[&str]) {
+        let down = |key: &&str| json!({ "type": "keyDown", "value": key });
+        let up = |key: &&str| json!({ "type": "keyUp", "value": key });
+        let steps: Vec<Value> = keys.iter().flat_map(|key| [down(key), up(key)]).collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": steps });
+        self.post("actions", json!({ "actions": [keyboard] })).await;
+    }
+
+    /// Makes its user one who likes dark pages, or light ones.
+    pub(crate) async fn be_dark(&self, is_dark: bool) {
+        let value = if is_dark { "dark" } else { "light" };
+        let feature = json!({ "name": "prefers-color-scheme", "value": value });
+        self.cdp("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
+    }
+
+    /// Forgets who it was.
+    pub(crate) async fn forget(&self) {
+        self.cdp("Network.clearBrowserCookies", json!({})).await;
     }
 
     /// Makes it a telephone of this width in CSS pixels.
@@ -175,7 +217,8 @@ impl Drop for Browser {
         if let Ok(mut socket) = TcpStream::connect(&self.listen) {
             socket.set_read_timeout(Some(Duration::from_secs(10))).ok();
             socket.write_all(request.as_bytes()).ok();
-            socket.read_to_end(&mut Vec::new()).ok();
+            // It answers when the browser has ended, and keeps the connection.
+            socket.read_exact(&mut [0]).ok();
         }
     }
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use agents::RealAgent;
 pub(crate) use books::{add_up, broken_invariants, settlements};
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Browser, ENTER, TAB};
 pub(crate) use cli::medusa;
 pub(crate) use cluster::Cluster;
 pub(crate) use dice::Dice;
@@ -34,7 +34,7 @@ pub(crate) use orders::{Cast, Desk, Entry, Order, Outcome};
 pub(crate) use people::Person;
 pub(crate) use process::{Folder, Process, program};
 pub(crate) use programs::{echo, guest, in_first_chunk, joiner, slow_echo};
-pub(crate) use scripted::ScriptedAgent;
+pub(crate) use scripted::{ScriptedAgent, hello};
 pub(crate) use twin::Twin;
 
 /// Nothing takes longer, even on a busy machine.

@@ -17,6 +17,19 @@ use super::house::House;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What an agent of the first version says of itself.
+pub(crate) fn hello() -> Hello {
+    Hello {
+        software: "scripted".into(),
+        meter: METER.into(),
+        slots: 1,
+        memory_bytes: 1 << 30,
+        arch: "x86_64".into(),
+        os: "linux".into(),
+        ..Hello::default()
+    }
+}
+
 /// One end of a link.
 pub(crate) struct ScriptedAgent {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -25,6 +38,11 @@ pub(crate) struct ScriptedAgent {
 impl ScriptedAgent {
     /// Connects with this key and is welcomed.
     pub(crate) async fn connect(house: &House, token: &DeviceToken, slots: u32) -> Self {
+        Self::greet(house, token, Hello { slots, ..hello() }).await
+    }
+
+    /// Connects with this key and this greeting, and is welcomed.
+    pub(crate) async fn greet(house: &House, token: &DeviceToken, hello: Hello) -> Self {
         let url = format!("ws://{}/v1/agent/link", house.address());
         let mut request = url.into_client_request().unwrap();
         let bearer = format!("Bearer {}", token.agent_key);
@@ -32,26 +50,24 @@ impl ScriptedAgent {
         request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
         let (socket, _) = connect_async(request).await.unwrap();
         let mut agent = Self { socket };
-        let hello = Hello {
-            software: "scripted".into(),
-            meter: METER.into(),
-            slots,
-            memory_bytes: 1 << 30,
-            arch: "x86_64".into(),
-            os: "linux".into(),
-            paused: false,
-        };
         agent.send(Frame::of(Message::Hello(hello))).await;
         let first = agent.frame().await;
         assert!(matches!(first.message, Message::Welcome(_)), "{first:?}");
         agent
     }
 
-    async fn send(&mut self, frame: Frame) {
+    /// Sends a frame.
+    pub(crate) async fn send(&mut self, frame: Frame) {
         self.socket.send(WsMessage::Binary(frame.encode())).await.unwrap();
     }
 
-    async fn frame(&mut self) -> Frame {
+    /// Sends bytes that need not be a frame.
+    pub(crate) async fn raw(&mut self, bytes: Vec<u8>) {
+        self.socket.send(WsMessage::Binary(bytes.into())).await.unwrap();
+    }
+
+    /// The next frame.
+    pub(crate) async fn frame(&mut self) -> Frame {
         loop {
             let next = timeout(PATIENCE, self.socket.next()).await.expect("the server is silent");
             if let WsMessage::Binary(bytes) = next.expect("the server hung up").unwrap() {
@@ -103,6 +119,7 @@ impl ScriptedAgent {
             uploaded: false,
             stderr: String::new(),
             cpu_ms: 1,
+            signature: None,
         };
         self.send(Frame { message: Message::Report(report), payload: output.into() }).await;
     }

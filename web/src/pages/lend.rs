@@ -77,13 +77,19 @@ pub(crate) async fn device_sent(ask: Ask, form: web::Form<Form>) -> HttpResponse
     .await
 }
 
-fn state_word(state: &AgentState) -> &'static str {
+pub(super) fn state_word(state: &AgentState) -> &'static str {
     match state {
         AgentState::Offline => "offline",
         AgentState::Paused => "paused",
         AgentState::Idle => "idle",
         AgentState::Busy => "busy",
     }
+}
+
+/// Why a machine computes less than it could: in its own words, or as its owner asked.
+pub(super) fn why(agent: &Agent) -> Option<&str> {
+    let asked = agent.remote.paused.then_some("paused from the website");
+    agent.now.as_ref().and_then(|now| now.why.as_deref()).or(asked)
 }
 
 /// A part of a million, in per cent with at most one place.

@@ -8,6 +8,7 @@ mod earn;
 mod event;
 mod home;
 mod lend;
+mod lend_machine;
 mod notices;
 mod record;
 mod routes;

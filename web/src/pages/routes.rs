@@ -4,7 +4,10 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use medusa_platform::ApiError;
 
-use super::{account, control, desk, docs, earn, event, home, lend, notices, record, wallet, work};
+use super::{
+    account, control, desk, docs, earn, event, home, lend, lend_machine, notices, record, wallet,
+    work,
+};
 use crate::Site;
 use crate::ask::Ask;
 
@@ -32,6 +35,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/app/wallet", web::get().to(wallet::wallet))
         .route("/app/events/{position}", web::get().to(event::event))
         .route("/app/lend", web::get().to(lend::lend))
+        .route("/app/lend/{agent}", web::get().to(lend_machine::machine))
+        .route("/app/lend/{agent}", web::post().to(lend_machine::sent))
         .route("/app/earn", web::get().to(earn::earn))
         .route("/app/notices", web::get().to(notices::notices))
         .route("/app/notices", web::post().to(notices::notices_sent))

@@ -4,11 +4,12 @@ use std::future::ready;
 use std::net::IpAddr;
 
 use medusa_api::{
-    Agent, AgentMark, AgentState, AttemptEnd, AuditHead, Chunk, ChunkPage, ChunkState,
-    ComparedFile, Comparison, Cost, Counts, Currency, DeviceApproval, EventEntry, EventPage,
-    Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState, Login, MergeHow,
-    MergeRule, Moved, PauseWhy, Priority, Program, ResultFile, RunFigures, SignUp, Size, Split,
-    StatementLine, StatementPage, Tariff, Timeline, TimelineBar, TimelineRow, Verdict, Wallet,
+    Agent, AgentChange, AgentLimits, AgentMark, AgentNow, AgentState, AttemptEnd, AuditHead, Chunk,
+    ChunkPage, ChunkState, ComparedFile, Comparison, Cost, Counts, Currency, DeviceApproval,
+    EventEntry, EventPage, Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState,
+    Login, MergeHow, MergeRule, Moved, PauseWhy, Priority, Program, ResultFile, RunFigures, SignUp,
+    Size, Split, StatementLine, StatementPage, Tariff, Timeline, TimelineBar, TimelineRow, Verdict,
+    Wallet,
 };
 use medusa_platform::{ApiError, Principal, Via};
 use medusa_types::{
@@ -198,6 +199,27 @@ impl Data for MadeUp {
             return no(ApiError::new(404, "accounts.device_unknown", "unknown code", detail));
         }
         yes(agents().remove(0))
+    }
+
+    fn change_agent<'a>(
+        &'a self,
+        _: &'a Principal,
+        agent: AgentId,
+        change: AgentChange,
+    ) -> Answer<'a, Agent> {
+        let Some(mut found) = agents().into_iter().find(|one| one.id == agent) else {
+            return missing("agent");
+        };
+        if change.name.as_deref() == Some("") {
+            let message = "the name of a machine has 1 to 60 characters, all of them visible";
+            return no(ApiError::field("accounts.name_invalid", "/name", message));
+        }
+        found.remote.paused = change.paused.unwrap_or_default();
+        yes(found)
+    }
+
+    fn remove_agent<'a>(&'a self, _: &'a Principal, agent: AgentId) -> Answer<'a, ()> {
+        if agents().iter().any(|one| one.id == agent) { yes(()) } else { missing("agent") }
     }
 
     fn jobs<'a>(&'a self, _: &'a Principal, page: Paging) -> Answer<'a, JobPage> {
@@ -454,6 +476,18 @@ fn agents() -> Vec<Agent> {
         check_ppm: 24_390,
         quarantined_until: None,
         marks: Vec::new(),
+        remote: AgentLimits::default(),
+        now: Some(AgentNow {
+            software: "medusa-agent 0.1.0".into(),
+            engine: None,
+            system: "linux x86_64".into(),
+            slots: 4,
+            memory_bytes: 8 << 30,
+            fuel_per_s: Some(1_900_000_000),
+            fuel_per_s_all: Some(7_100_000_000),
+            why: Some("<b>on battery</b>".into()),
+        }),
+        public_key: Some("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".into()),
     };
     let mark = |position, word: &str, score| AgentMark {
         position,

@@ -56,6 +56,7 @@ fn all_pages() -> Vec<(String, Option<&'static str>)> {
         "/app/jobs/new?example=cells",
         "/app/wallet",
         "/app/lend",
+        "/app/lend/agt_01935c1e000070008000000000000bb1",
         "/app/earn",
         "/app/notices",
     ];
@@ -220,6 +221,35 @@ async fn a_machine_is_confirmed_by_its_code() {
         let html = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
         assert!(html.contains(text), "{code}");
     }
+}
+
+#[actix_web::test]
+async fn a_machine_is_steered_by_forms_and_removed_in_two_steps() {
+    let page = "/app/lend/agt_01935c1e000070008000000000000bb1";
+    let (_, html) = get(page, Some(PERSON)).await;
+    assert!(html.contains("&#60;b&#62;on battery"), "what a machine says is text");
+    let send = async |csrf: &str, act: &str, name: &str| {
+        let form = [("csrf", csrf), ("act", act), ("name", name), ("slots", "x")];
+        let answer = visit(TestRequest::post().uri(page).set_form(form), Some(PERSON)).await;
+        let (status, to) = (answer.status(), header(&answer, "location").to_owned());
+        (status, to, String::from_utf8(read_body(answer).await.to_vec()).unwrap())
+    };
+    assert_eq!(send("", "pause", "").await.0, StatusCode::FORBIDDEN);
+    for act in ["rename", "pause", "resume"] {
+        let (status, to, _) = send(CSRF, act, "loft").await;
+        assert_eq!((status, to.as_str()), (StatusCode::SEE_OTHER, page), "{act}");
+    }
+    for (act, said) in [("rename", "1 to 60 characters"), ("limit", "Limits are whole numbers")] {
+        let (status, _, html) = send(CSRF, act, "").await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{act}");
+        assert!(html.contains("Nothing was changed") && html.contains(said), "{act}");
+    }
+    let (status, _, html) = send(CSRF, "remove", "").await;
+    assert!(status == StatusCode::OK && html.contains("Remove attic?"), "it is asked first");
+    let (status, to, _) = send(CSRF, "remove-now", "").await;
+    assert_eq!((status, to.as_str()), (StatusCode::SEE_OTHER, "/app/lend"));
+    let other = "/app/lend/agt_00000000000000000000000000000009";
+    assert_eq!(get(other, Some(PERSON)).await.0, StatusCode::NOT_FOUND);
 }
 
 #[actix_web::test]

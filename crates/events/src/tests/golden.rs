@@ -89,6 +89,10 @@ fn it_has_nearly_everything_that_can_happen() {
         "jobs.agent_reinstated",
         "jobs.runtime_added",
         "jobs.runtime_retired",
+        "accounts.agent_key_set",
+        "accounts.agent_renamed",
+        "accounts.agent_limited",
+        "accounts.agent_revoked",
     ];
     for kind in Fact::KINDS.iter().filter(|kind| !newer.contains(kind)) {
         assert!(seen.contains(kind), "{kind}");

@@ -315,6 +315,7 @@ fn plain_outcomes() -> Vec<Outcome> {
         Outcome::WallOut,
         Outcome::StackOut,
         Outcome::AgentFault,
+        Outcome::CompileOut,
     ];
     // A new way to end does not compile here, and is then added above.
     let is_plain = |outcome: &Outcome| match outcome {
@@ -326,7 +327,8 @@ fn plain_outcomes() -> Vec<Outcome> {
         | Outcome::OutputOut
         | Outcome::WallOut
         | Outcome::StackOut
-        | Outcome::AgentFault => true,
+        | Outcome::AgentFault
+        | Outcome::CompileOut => true,
     };
     all.into_iter().filter(is_plain).collect()
 }

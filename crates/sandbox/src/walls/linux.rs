@@ -2,91 +2,151 @@
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
+use std::os::fd::AsFd;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use nix::sys::resource::Resource;
+use nix::sys::signal;
+use nix::sys::stat::fstat;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp as Op,
+    SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
+};
 
-/// What is refused: network, other processes, other programs, and the kernel's rarely used doors.
-/// Landlock covers files and TCP, and not UDP, so that sockets are closed here.
-const REFUSED: &[libc::c_long] = &[
-    libc::SYS_socket,
-    libc::SYS_socketpair,
-    libc::SYS_connect,
-    libc::SYS_bind,
-    libc::SYS_listen,
-    libc::SYS_sendto,
-    libc::SYS_sendmsg,
-    libc::SYS_sendmmsg,
-    libc::SYS_clone,
-    libc::SYS_clone3,
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    libc::SYS_kill,
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_pidfd_send_signal,
-    libc::SYS_openat,
-    libc::SYS_openat2,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_io_uring_setup,
-    libc::SYS_userfaultfd,
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_kexec_load,
+use super::Wall;
+use crate::sys;
+
+/// What computing needs: memory, its pipes, signals of its own, time, and an end.
+const ALLOWED: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_pread64,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_pwrite64,
+    libc::SYS_close,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_getrandom,
+    libc::SYS_getrusage,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_clock_gettime,
+    libc::SYS_sched_yield,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
 ];
 
-/// No new rights through programs that have some, and no look into this process from outside.
-pub(super) fn give_up_rights() {
+/// The memory that a run maps holds no code.
+const MAPPING: &[libc::c_long] = &[libc::SYS_mmap, libc::SYS_mprotect];
+
+/// No new rights through programs that have some, no look into this process from outside, and an
+/// end when the parent has one.
+pub(super) fn raise() {
+    if let Err(error) = sys::close_inherited() {
+        tracing::warn!(%error, "a worker could not close what it inherited");
+    }
+    for resource in [Resource::RLIMIT_MEMLOCK, Resource::RLIMIT_MSGQUEUE] {
+        super::lower(resource, 0);
+    }
     if let Err(error) = prctl::set_no_new_privs().and_then(|()| prctl::set_dumpable(false)) {
         tracing::warn!(%error, "a worker could not give up its rights");
     }
-}
-
-pub(super) fn close_doors() {
-    match lock_files() {
-        Ok(true) => {}
-        Ok(false) => tracing::debug!("this kernel locks a worker's files only in part"),
-        Err(error) => tracing::warn!(%error, "a worker could not lock its files"),
-    }
-    if let Err(error) = refuse_calls() {
-        tracing::warn!(%error, "a worker could not refuse system calls");
+    if let Err(error) = die_with_parent() {
+        tracing::warn!(%error, "a worker cannot notice its parent's end");
     }
 }
 
-/// No file, no TCP, no signals or sockets to others. Older kernels enforce what they know; gives
-/// whether this one knows all of it.
-fn lock_files() -> Result<bool, RulesetError> {
+/// Standard error is a pipe to the parent, which reads it only after this process. When the parent
+/// is gone, nobody can read it: then the kernel ends this process, whatever it does, also when it
+/// stands still. A signal at the parent's end (`PR_SET_PDEATHSIG`) would come with the end of the
+/// thread that started this process.
+fn die_with_parent() -> std::io::Result<()> {
+    let stderr = std::io::stderr();
+    let is_pipe = fstat(&stderr)?.st_mode & libc::S_IFMT == libc::S_IFIFO;
+    if !is_pipe {
+        return Ok(());
+    }
+    sys::die_when_unread(stderr.as_fd())?;
+    let mut polled = [PollFd::new(stderr.as_fd(), PollFlags::empty())];
+    poll(&mut polled, PollTimeout::ZERO)?;
+    let is_late = |p: &PollFd<'_>| p.revents().is_some_and(|r| r.contains(PollFlags::POLLERR));
+    if polled.iter().any(is_late) {
+        signal::raise(signal::Signal::SIGKILL)?;
+    }
+    Ok(())
+}
+
+/// Gives how the walls for files, calls and rights stand.
+pub(super) fn close_doors() -> [Wall; 3] {
+    let rights = match prctl::get_no_new_privs() {
+        Ok(true) => Wall::Full,
+        Ok(false) | Err(_) => Wall::Missing,
+    };
+    let files = lock_files().unwrap_or_else(|error| {
+        tracing::warn!(%error, "a worker could not lock its files");
+        Wall::Missing
+    });
+    let calls = match refuse_calls() {
+        Ok(()) => Wall::Full,
+        Err(error) => {
+            tracing::warn!(%error, "a worker could not refuse system calls");
+            Wall::Missing
+        }
+    };
+    [files, calls, rights]
+}
+
+/// No file, no TCP, no signals or sockets to others. Older kernels enforce what they know.
+fn lock_files() -> Result<Wall, RulesetError> {
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V6))?
         .handle_access(AccessNet::from_all(ABI::V6))?
         .scope(Scope::from_all(ABI::V6))?
         .create()?
         .restrict_self()?;
-    Ok(status.ruleset == RulesetStatus::FullyEnforced)
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => Wall::Full,
+        RulesetStatus::PartiallyEnforced => Wall::Part,
+        RulesetStatus::NotEnforced => Wall::Missing,
+    })
 }
 
+/// Whatever is not allowed fails, as on a system that does not have it. The numbers of another
+/// instruction set are none of the allowed ones, or end the process.
 fn refuse_calls() -> Result<(), seccompiler::Error> {
-    let refused: BTreeMap<i64, _> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let mut allowed: BTreeMap<i64, Vec<SeccompRule>> =
+        ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    let code = u64::try_from(libc::PROT_EXEC).unwrap_or(u64::MAX);
+    let without_code = SeccompRule::new(vec![is(2, Op::MaskedEq(code), 0)?])?;
+    allowed.extend(MAPPING.iter().map(|call| (*call, vec![without_code.clone()])));
+    let own = u64::from(std::process::id());
+    for call in [libc::SYS_tgkill, libc::SYS_prlimit64] {
+        // The own limits, which go by 0, and signals to itself, at an end in disorder.
+        let whose = if call == libc::SYS_prlimit64 { 0 } else { own };
+        allowed.insert(call, vec![SeccompRule::new(vec![is(0, Op::Eq, whose)?])?]);
+    }
     let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-    let filter = SeccompFilter::new(refused, SeccompAction::Allow, refuse, ARCH.try_into()?)?;
+    let filter = SeccompFilter::new(allowed, refuse, SeccompAction::Allow, ARCH.try_into()?)?;
     let program: BpfProgram = filter.try_into()?;
     apply_filter(&program)
+}
+
+/// A condition about an argument that is a small number.
+fn is(argument: u8, how: Op, value: u64) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
 }
 
 #[cfg(test)]
@@ -102,7 +162,7 @@ mod tests {
     #[test]
     fn files_and_tcp_are_locked() {
         let test = thread::spawn(|| {
-            let enforced = lock_files().expect("rules");
+            let enforced = lock_files().expect("rules") == Wall::Full;
             // An old kernel knows not all rules, and then there is nothing to rely on.
             let opened = File::open("/etc/passwd").is_ok();
             let listens = TcpListener::bind("127.0.0.1:0").is_ok();

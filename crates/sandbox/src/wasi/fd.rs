@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::guest::len32;
 use super::process::put_at;
-use super::{Call, Host, len64};
+use super::{Call, Host, len64, stream};
 use crate::files::{NodeId, Stat, View};
 use crate::meter;
 use crate::stop::{Errno, Sys};
@@ -33,10 +33,20 @@ type Listing = Vec<(Arc<str>, Stat)>;
 
 #[derive(Clone, Debug)]
 pub(super) enum What {
+    /// Standard input of a live guest.
+    Live,
     Stdout,
     Stderr,
-    File { position: u64, read: bool, write: bool, append: bool },
-    Directory { preopened: bool, listing: Listing },
+    File {
+        position: u64,
+        read: bool,
+        write: bool,
+        append: bool,
+    },
+    Directory {
+        preopened: bool,
+        listing: Listing,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +77,13 @@ impl Descriptors {
         Self((0..).zip(open).collect())
     }
 
+    /// Standard input is a stream from now on.
+    pub(super) fn listen(&mut self) {
+        if let Some(stdin) = self.0.get_mut(&0) {
+            stdin.what = What::Live;
+        }
+    }
+
     pub(super) fn get(&self, fd: u32) -> Sys<&Descriptor> {
         self.0.get(&fd).ok_or(Errno::BadFd.into())
     }
@@ -94,7 +111,7 @@ impl Host {
             What::File { .. } | What::Directory { preopened: false, .. } => {
                 self.files.close(descriptor.node);
             }
-            What::Directory { preopened: true, .. } | What::Stdout | What::Stderr => {}
+            What::Directory { preopened: true, .. } | What::Live | What::Stdout | What::Stderr => {}
         }
         Ok(())
     }
@@ -106,7 +123,8 @@ impl Host {
             What::File { position, .. } if !write => {
                 Ok(self.files.read(descriptor.node, *position).map_or(0, len64))
             }
-            What::File { .. } | What::Stdout | What::Stderr => Ok(0),
+            // When a frame comes must not show.
+            What::File { .. } | What::Live | What::Stdout | What::Stderr => Ok(0),
             What::Directory { .. } => Err(Errno::BadFd),
         }
     }
@@ -133,8 +151,10 @@ pub(super) fn check(call: &mut Call<'_>, fd: u32) -> Sys<()> {
 }
 
 pub(super) fn fd_read(call: &mut Call<'_>, fd: u32, list: u32, n: u32, count: u32) -> Sys<()> {
-    let What::File { position, .. } = call.host.descriptors.get(fd)?.what else {
-        return Err(not_a_file(call, fd));
+    let position = match call.host.descriptors.get(fd)?.what {
+        What::File { position, .. } => position,
+        What::Live => return stream::read(call, list, n, count),
+        _ => return Err(not_a_file(call, fd)),
     };
     let read = read_at(call, fd, position, list, n, count)?;
     if let What::File { position, .. } = &mut call.host.descriptors.get_mut(fd)?.what {
@@ -158,6 +178,7 @@ fn read_at(call: &mut Call<'_>, fd: u32, at: u64, list: u32, n: u32, count: u32)
     let descriptor = call.host.descriptors.get(fd)?;
     match descriptor.what {
         What::File { read: true, .. } => {}
+        What::Live => return Err(Errno::NotSeekable.into()),
         What::File { .. } | What::Stdout | What::Stderr => return Err(Errno::BadFd.into()),
         What::Directory { .. } => return Err(Errno::IsDirectory.into()),
     }
@@ -187,7 +208,7 @@ pub(super) fn fd_write(call: &mut Call<'_>, fd: u32, list: u32, n: u32, count: u
         What::File { append: true, .. } => call.host.files.stat(descriptor.node)?.bytes,
         What::File { position, .. } => position,
         What::Stdout | What::Stderr => 0,
-        What::Directory { .. } => return Err(Errno::BadFd.into()),
+        What::Live | What::Directory { .. } => return Err(Errno::BadFd.into()),
     };
     let written = write_at(call, fd, at, list, n, count)?;
     if let What::File { position, .. } = &mut call.host.descriptors.get_mut(fd)?.what {
@@ -206,7 +227,7 @@ pub(super) fn fd_pwrite(
 ) -> Sys<()> {
     match call.host.descriptors.get(fd)?.what {
         What::File { .. } => write_at(call, fd, at, list, n, count).map(|_| ()),
-        What::Stdout | What::Stderr => Err(Errno::NotSeekable.into()),
+        What::Live | What::Stdout | What::Stderr => Err(Errno::NotSeekable.into()),
         What::Directory { .. } => Err(Errno::BadFd.into()),
     }
 }
@@ -218,7 +239,7 @@ fn write_at(call: &mut Call<'_>, fd: u32, at: u64, list: u32, n: u32, count: u32
         What::File { write, .. } if !*write => return Err(Errno::BadFd.into()),
         What::File { .. } => true,
         What::Stdout | What::Stderr => false,
-        What::Directory { .. } => return Err(Errno::BadFd.into()),
+        What::Live | What::Directory { .. } => return Err(Errno::BadFd.into()),
     };
     call.guest.bytes(count, 4)?;
     let pieces = call.guest.pieces(list, n)?;
@@ -228,6 +249,8 @@ fn write_at(call: &mut Call<'_>, fd: u32, at: u64, list: u32, n: u32, count: u32
         let mut grown = 0;
         if is_file {
             grown = call.host.files.write(node, at.saturating_add(total), bytes)?;
+        } else if let (true, Some(live)) = (is_stdout, &mut call.host.stream) {
+            stream::write(live, bytes)?;
         } else if is_stdout {
             call.host.files.take(len64(bytes))?;
             call.host.stdout.extend_from_slice(bytes);
@@ -275,13 +298,14 @@ pub(super) fn fd_tell(call: &mut Call<'_>, fd: u32, target: u32) -> Sys<()> {
 fn not_a_file(call: &Call<'_>, fd: u32) -> crate::stop::Stop {
     match call.host.descriptors.get(fd).map(|descriptor| &descriptor.what) {
         Ok(What::Directory { .. }) => Errno::IsDirectory.into(),
-        Ok(What::Stdout | What::Stderr) => Errno::NotSeekable.into(),
+        Ok(What::Live | What::Stdout | What::Stderr) => Errno::NotSeekable.into(),
         Ok(What::File { .. }) | Err(_) => Errno::BadFd.into(),
     }
 }
 
 pub(super) fn fd_fdstat_get(call: &mut Call<'_>, fd: u32, target: u32) -> Sys<()> {
     let (kind, flags, rights) = match &call.host.descriptors.get(fd)?.what {
+        What::Live => (TYPE_UNKNOWN, 0, RIGHT_READ),
         What::Stdout | What::Stderr => (TYPE_UNKNOWN, 0, RIGHT_WRITE),
         What::Directory { .. } => (TYPE_DIRECTORY, 0, RIGHTS_ALL),
         What::File { read, write, append, .. } => {
@@ -314,7 +338,7 @@ pub(super) fn fd_filestat_get(call: &mut Call<'_>, fd: u32, target: u32) -> Sys<
     let Descriptor { what, node, .. } = call.host.descriptors.get(fd)?;
     let stat = match what {
         What::File { .. } | What::Directory { .. } => Some(call.host.files.stat(*node)?),
-        What::Stdout | What::Stderr => None,
+        What::Live | What::Stdout | What::Stderr => None,
     };
     put_filestat(call, stat, target)
 }
@@ -360,7 +384,7 @@ fn writable(call: &Call<'_>, fd: u32) -> Sys<NodeId> {
     let descriptor = call.host.descriptors.get(fd)?;
     match descriptor.what {
         What::File { write: true, .. } => Ok(descriptor.node),
-        What::File { .. } | What::Stdout | What::Stderr => Err(Errno::Invalid.into()),
+        What::File { .. } | What::Live | What::Stdout | What::Stderr => Err(Errno::Invalid.into()),
         What::Directory { .. } => Err(Errno::IsDirectory.into()),
     }
 }

@@ -8,6 +8,7 @@ mod fd;
 mod guest;
 mod path;
 mod process;
+mod stream;
 mod table;
 
 use wasmtime::{Caller, Error, Memory};
@@ -20,6 +21,7 @@ use crate::wasi::fd::Descriptors;
 use crate::wasi::guest::Guest;
 use crate::wasi::process::{Clock, Random, Tail};
 
+pub(crate) use stream::Stream;
 pub(crate) use table::link;
 
 /// Everything behind the host calls of one run.
@@ -32,6 +34,10 @@ pub(crate) struct Host {
     pub(crate) gauge: crate::gauge::Gauge,
     pub(crate) files: Files,
     pub(crate) stdout: Vec<u8>,
+    /// What a live guest has instead of the task's standard input and of `stdout`.
+    pub(crate) stream: Option<Stream>,
+    /// What the run may use.
+    fuel: u64,
     pub(crate) stderr: Tail,
     descriptors: Descriptors,
     args: Vec<String>,
@@ -62,12 +68,23 @@ impl Host {
             descriptors: Descriptors::new(stdin),
             files,
             stdout: Vec::new(),
+            stream: None,
+            fuel: task.limits.fuel,
             stderr: Tail::new(task.limits.stderr_bytes),
             args,
             env,
             clock: Clock::new(task.clock_ms),
             random: Random::new(task.seed),
         })
+    }
+
+    /// The same for a live guest, which talks through this.
+    pub(crate) fn with_stream(mut self, stream: Option<Stream>) -> Self {
+        if stream.is_some() {
+            self.descriptors.listen();
+        }
+        self.stream = stream;
+        self
     }
 }
 
@@ -106,6 +123,12 @@ fn enter(
     let cost = meter::host_call(call.moved).saturating_add(call.extra);
     let counter = caller.data().counter.ok_or_else(|| Error::msg("the run is not metered"))?;
     counter.spend(&mut caller, cost)?;
+    if caller.data().stream.as_ref().is_some_and(Stream::is_due) {
+        let left = counter.left(&mut caller)?;
+        let host = caller.data_mut();
+        let used = host.fuel.min(i64::MAX.unsigned_abs()).saturating_sub(left);
+        host.stream.as_mut().map_or(Ok(()), |stream| stream.send(used)).map_err(Error::new)?;
+    }
     match answer {
         Ok(()) => Ok(0),
         Err(Stop::Errno(errno)) => Ok(errno.code()),

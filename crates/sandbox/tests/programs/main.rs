@@ -164,6 +164,29 @@ async fn flite_speaks() {
     assert!(wav.starts_with(b"RIFF") && wav.len() > 20_000, "{} bytes", wav.len());
 }
 
+const PYTHON_ENV: &[(&str, &str)] =
+    &[("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUTF8", "1")];
+
+/// The example in Python with a small picture: its fuel and output, which never change.
+async fn example_in_python() -> (u64, String) {
+    let script = "import io, runpy, sys\nsys.stdin = io.TextIOWrapper(open('/job/tile.pgm', 'rb'))\n\
+                  runpy.run_path('/job/cells.py', run_name='__main__')\n";
+    let cells = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/python-tiles/cells.py");
+    let picture: Vec<u8> = (0..24 * 24_u32).map(|n| ((n * n) >> 3).to_le_bytes()[0]).collect();
+    let ran = run(Job {
+        module: "python-3.12.0.wasm",
+        args: &["/job/main.py", "--threshold", "8", "--min-area", "4"],
+        env: PYTHON_ENV,
+        files: vec![
+            ("job/main.py", script.into()),
+            ("job/cells.py", std::fs::read(cells).expect("the example")),
+            ("in/tile.pgm", [b"P5\n24 24\n255\n", picture.as_slice()].concat()),
+        ],
+    });
+    let ran = ran.await;
+    (ran.fuel, Sha256Hash::of(&ran.output).to_string())
+}
+
 #[tokio::test]
 async fn python_computes() {
     let script = "import json, zlib\nprint(json.dumps({'crc': zlib.crc32(b'medusa'), 'sets': \
@@ -171,9 +194,13 @@ async fn python_computes() {
     let ran = run(Job {
         module: "python-3.12.0.wasm",
         args: &["/job/main.py"],
-        env: &[("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUTF8", "1")],
+        env: PYTHON_ENV,
         files: vec![("job/main.py", script.into())],
     });
     let said = String::from_utf8(file(&ran.await, "")).expect("text");
     assert!(said.contains("\"crc\": 2359555086"), "{said}");
+
+    let known = (982_155_394, "95d2983afc2d50d95af8ab222c9110984dd6079bdcba4cfd05ed706b911873db");
+    let (fuel, output) = example_in_python().await;
+    assert_eq!((fuel, output.as_str()), known);
 }

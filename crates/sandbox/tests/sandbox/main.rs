@@ -4,6 +4,8 @@
 mod files;
 mod gate;
 mod host;
+mod live;
+mod orphans;
 mod outcomes;
 mod refusals;
 mod setup;

@@ -1,8 +1,11 @@
 //! The cache of compiled programs, and worker processes that go wrong.
 
+use std::io::ErrorKind;
+
 use bytes::Bytes;
-use medusa_sandbox::{CompileError, Modules, Worker, WorkerError};
+use medusa_sandbox::{CompileError, Modules, Wall, Worker, WorkerError};
 use medusa_types::{Outcome, Sha256Hash};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::setup::{Folder, compiled, modules, program, task};
 
@@ -88,6 +91,9 @@ async fn a_worker_has_no_environment_no_files_and_no_rights() {
     let folder = Folder::new();
     let modules = modules(&folder);
     let compiled = compiled(&modules, &nothing()).await;
+    // A descriptor that is handed on to whatever is started.
+    let left_open = std::fs::File::open("/dev/null").expect("a file");
+    fcntl(&left_open, FcntlArg::F_SETFD(FdFlag::empty())).expect("a flag");
     let mut worker = Worker::start(&modules, &compiled).await.expect("a worker");
     worker.run(task()).await.expect("a report");
     let id = worker.id().expect("it is alive");
@@ -103,5 +109,61 @@ async fn a_worker_has_no_environment_no_files_and_no_rights() {
     assert_eq!(line(&limits, "Max core file size"), "Max core file size 0 0 bytes");
     assert_eq!(line(&limits, "Max file size"), "Max file size 0 0 bytes");
     assert_eq!(line(&limits, "Max open files"), "Max open files 32 32 files");
+    // Who started it is not who it is.
+    let uid = line(&status, "Uid:");
+    assert!(!uid.split(' ').any(|id| id == "0"), "{uid}");
+    assert_eq!(seen(id, "environ").map(|text| text.len()), Some(0));
+    match std::fs::read_dir(format!("/proc/{id}/fd")) {
+        Ok(open) => {
+            let links = open.map(|entry| std::fs::read_link(entry.expect("an entry").path()));
+            let links: Vec<_> = links.map(|link| link.expect("a link")).collect();
+            let (pipes, files): (Vec<_>, Vec<_>) =
+                links.iter().partition(|link| link.to_string_lossy().starts_with("pipe:"));
+            assert_eq!((pipes.len(), files), (3, vec![&kept(&folder)[0]]), "its program, to read");
+        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied, "it hides them"),
+    }
     worker.stop().await;
+}
+
+/// A file about a process: whoever may not read it sees nothing.
+fn seen(id: u32, name: &str) -> Option<Vec<u8>> {
+    match std::fs::read(format!("/proc/{id}/{name}")) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(Vec::new()),
+        read => read.ok(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_stands_is_told() {
+    let folder = Folder::new();
+    let modules = modules(&folder);
+    assert_eq!(modules.walls(), None);
+    let looked = modules.look_at_walls().await.expect("walls");
+    assert_eq!(modules.walls(), Some(looked));
+    let compiled = compiled(&modules, &nothing()).await;
+    let worker = Worker::start(&modules, &compiled).await.expect("a worker");
+    assert_eq!(worker.walls(), looked, "every worker has the same");
+    assert_eq!((looked.calls, looked.rights, looked.user), (Wall::Full, Wall::Full, Wall::Full));
+    assert!(looked.in_words().iter().all(|(name, _, words)| !name.is_empty() && !words.is_empty()));
+    worker.stop().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn workers_in_the_background_come_last() {
+    let folder = Folder::new();
+    for (modules, policy, nice) in
+        [(modules(&folder), "0", "0"), (modules(&folder).in_background(), "5", "19")]
+    {
+        let compiled = compiled(&modules, &nothing()).await;
+        let worker = Worker::start(&modules, &compiled).await.expect("a worker");
+        let id = worker.id().expect("it is alive");
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("a process");
+        let (_, about) = stat.rsplit_once(") ").expect("a name");
+        let fields: Vec<&str> = about.split(' ').collect();
+        assert_eq!((fields[16], fields[38]), (nice, policy), "nice value and policy");
+        worker.stop().await;
+    }
 }

@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 
 use medusa_api::{
-    Agent, AgentState, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken,
+    Agent, AgentLimits, AgentState, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest,
+    DeviceToken,
 };
 use medusa_events::Fact;
 use medusa_platform::{AgentPrincipal, Principal};
 use medusa_types::{AgentId, Credits, Role, Sha256Hash, Timestamp, UserId};
 
+use super::machines::public_key;
 use crate::domain::{Key, UserCode, machine_name};
 use crate::store::agents;
 use crate::store::devices::{self, NewDevice};
@@ -32,6 +34,10 @@ pub struct AgentRow {
     pub owner: UserId,
     /// Since when.
     pub enrolled_at: Timestamp,
+    /// What the owner asked of it.
+    pub limits: AgentLimits,
+    /// The Ed25519 key that it signs its results with, if it has one.
+    pub public_key: Option<[u8; 32]>,
 }
 
 impl Accounts {
@@ -41,6 +47,7 @@ impl Accounts {
     /// When the name is refused, or when too many machines wait.
     pub async fn device_request(&self, form: DeviceRequest) -> Result<DeviceCode, AccountsError> {
         let name = machine_name(&form.name)?;
+        let public_key = form.public_key.as_deref().map(public_key).transpose()?;
         let limits = &self.0.limits;
         let created_at = self.0.clock.now();
         let expires_at = created_at.plus_ms(limits.device_ms);
@@ -52,9 +59,10 @@ impl Accounts {
         }
         for _ in 0..DRAWS_MAX {
             let Some(code) = UserCode::draw(self.0.random.secret()) else { continue };
-            let row = NewDevice { hash, code: &code, name: &name, created_at, expires_at };
+            let (code, name) = (&code, name.as_str());
+            let row = NewDevice { hash, code, name, public_key, created_at, expires_at };
             if devices::insert(&mut db, &row).await? {
-                return Ok(self.device_code(device_code, &code));
+                return Ok(self.device_code(device_code, code));
             }
         }
         Err(AccountsError::Busy)
@@ -109,6 +117,9 @@ impl Accounts {
             check_ppm: 1_000_000,
             quarantined_until: None,
             marks: Vec::new(),
+            remote: row.limits,
+            now: None,
+            public_key: row.public_key.map(|key| Sha256Hash(key).to_string()),
         })
     }
 
@@ -123,14 +134,17 @@ impl Accounts {
         let found = devices::lock_by_code(&mut db, code, now).await?;
         let device = found.ok_or(AccountsError::DeviceCodeUnknown)?;
         if let Some(agent) = device.agent {
-            let row = agents::get(&mut db, agent).await?.filter(|row| row.owner == owner);
-            return row.ok_or(AccountsError::DeviceCodeUnknown);
+            let row = agents::get(&mut db, agent).await?.map(|(row, _)| row);
+            let own = row.filter(|row| row.owner == owner);
+            return own.ok_or(AccountsError::DeviceCodeUnknown);
         }
         let row = AgentRow {
             agent: AgentId(self.0.random.id()),
             name: wanted.unwrap_or(device.name),
             owner,
             enrolled_at: now,
+            limits: AgentLimits::default(),
+            public_key: device.public_key,
         };
         agents::insert(&mut db, &row, hash_of(&self.0.random.token())).await?;
         devices::confirm(&mut db, code, row.agent).await?;
@@ -141,10 +155,14 @@ impl Accounts {
     /// The part of confirming that other services see. Done again before the key is given out,
     /// because a crash may have cut it off; repeated, it changes nothing.
     async fn enrol(&self, row: &AgentRow) -> Result<(), AccountsError> {
-        let AgentRow { agent, owner, .. } = *row;
+        let AgentRow { agent, owner, public_key, .. } = *row;
         let fact = Fact::AgentEnrolled { agent, owner };
         let stream = format!("agent-{agent}");
-        self.append_once(format!("enrol:{agent}"), stream, Some(owner), fact).await
+        self.append_once(format!("enrol:{agent}"), stream, Some(owner), fact).await?;
+        match public_key {
+            Some(key) => self.tell_key(agent, key).await,
+            None => Ok(()),
+        }
     }
 
     /// The machine asks whether it was confirmed, and gets its key, once.
@@ -173,7 +191,8 @@ impl Accounts {
         let agent = devices::agent_of(&mut db, hash, now).await?;
         let agent = agent.ok_or(AccountsError::DeviceExpired)?;
         let agent = agent.ok_or(AccountsError::DevicePending)?;
-        agents::get(&mut db, agent).await?.ok_or(AccountsError::DeviceExpired)
+        let row = agents::get(&mut db, agent).await?.filter(|(_, is_there)| *is_there);
+        row.map(|(row, _)| row).ok_or(AccountsError::DeviceExpired)
     }
 
     /// Which machine holds this key, if it is valid.

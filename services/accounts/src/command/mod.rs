@@ -2,6 +2,7 @@
 
 mod device;
 mod login;
+mod machines;
 mod notices;
 mod people;
 mod tokens;

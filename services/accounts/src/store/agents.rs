@@ -1,8 +1,10 @@
 //! Enrolled machines. A key is kept as its hash.
 
+use medusa_api::AgentLimits;
 use medusa_platform::AgentPrincipal;
 use medusa_types::{AgentId, Sha256Hash, Timestamp, UserId, Uuid};
 use sqlx::PgConnection;
+use sqlx::types::time::OffsetDateTime;
 
 use crate::command::AgentRow;
 
@@ -13,13 +15,14 @@ pub(crate) async fn insert(
     key: Sha256Hash,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into agent (agent_id, owner_id, name, key_hash, enrolled_at)
-         values ($1, $2, $3, $4, $5)",
+        "insert into agent (agent_id, owner_id, name, key_hash, enrolled_at, public_key)
+         values ($1, $2, $3, $4, $5, $6)",
         agent.agent.0,
         agent.owner.0,
         agent.name,
         key.as_bytes(),
         agent.enrolled_at.to_utc(),
+        agent.public_key.as_ref().map(<[u8; 32]>::as_slice),
     )
     .execute(db)
     .await?;
@@ -56,36 +59,121 @@ pub(crate) async fn by_key(
     }))
 }
 
-/// One agent.
-pub(crate) async fn get(db: &mut PgConnection, agent: AgentId) -> sqlx::Result<Option<AgentRow>> {
-    let row =
-        sqlx::query!("select owner_id, name, enrolled_at from agent where agent_id = $1", agent.0,)
-            .fetch_optional(db)
-            .await?;
-    Ok(row.map(|row| AgentRow {
-        agent,
-        name: row.name,
-        owner: UserId(row.owner_id),
-        enrolled_at: Timestamp::from_utc(row.enrolled_at),
+struct Row {
+    agent_id: Uuid,
+    owner_id: Uuid,
+    name: String,
+    enrolled_at: OffsetDateTime,
+    revoked_at: Option<OffsetDateTime>,
+    paused: bool,
+    slots_max: Option<i32>,
+    memory_bytes_max: Option<i64>,
+    public_key: Option<Vec<u8>>,
+}
+
+impl Row {
+    fn agent(self) -> AgentRow {
+        AgentRow {
+            agent: AgentId(self.agent_id),
+            name: self.name,
+            owner: UserId(self.owner_id),
+            enrolled_at: Timestamp::from_utc(self.enrolled_at),
+            limits: AgentLimits {
+                paused: self.paused,
+                slots: self.slots_max.and_then(|slots| u32::try_from(slots).ok()),
+                memory_bytes: self.memory_bytes_max.and_then(|bytes| u64::try_from(bytes).ok()),
+            },
+            public_key: self.public_key.and_then(|key| key.try_into().ok()),
+        }
+    }
+}
+
+/// One agent, and whether it was not removed.
+pub(crate) async fn get(
+    db: &mut PgConnection,
+    agent: AgentId,
+) -> sqlx::Result<Option<(AgentRow, bool)>> {
+    let row = sqlx::query_as!(
+        Row,
+        "select agent_id, owner_id, name, enrolled_at, revoked_at, paused, slots_max,
+                memory_bytes_max, public_key
+         from agent where agent_id = $1",
+        agent.0,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| {
+        let is_there = row.revoked_at.is_none();
+        (row.agent(), is_there)
     }))
 }
 
 /// The machines of a person, the newest first.
 pub(crate) async fn of_owner(db: &mut PgConnection, owner: UserId) -> sqlx::Result<Vec<AgentRow>> {
-    let rows = sqlx::query!(
-        "select agent_id, name, enrolled_at from agent
-         where owner_id = $1 and revoked_at is null order by enrolled_at desc, agent_id",
+    let rows = sqlx::query_as!(
+        Row,
+        "select agent_id, owner_id, name, enrolled_at, revoked_at, paused, slots_max,
+                memory_bytes_max, public_key
+         from agent where owner_id = $1 and revoked_at is null
+         order by enrolled_at desc, agent_id",
         owner.0,
     )
     .fetch_all(db)
     .await?;
-    let agents = rows.into_iter().map(|row| AgentRow {
-        agent: AgentId(row.agent_id),
-        name: row.name,
-        owner,
-        enrolled_at: Timestamp::from_utc(row.enrolled_at),
-    });
-    Ok(agents.collect())
+    Ok(rows.into_iter().map(Row::agent).collect())
+}
+
+/// Writes an agent's name and what its owner asks of it.
+pub(crate) async fn change(db: &mut PgConnection, agent: &AgentRow) -> sqlx::Result<()> {
+    let limits = &agent.limits;
+    sqlx::query!(
+        "update agent set name = $2, paused = $3, slots_max = $4, memory_bytes_max = $5
+         where agent_id = $1",
+        agent.agent.0,
+        agent.name,
+        limits.paused,
+        limits.slots.and_then(|slots| i32::try_from(slots).ok()),
+        limits.memory_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes a person's agent; whether it is that person's.
+pub(crate) async fn revoke(
+    db: &mut PgConnection,
+    owner: UserId,
+    agent: AgentId,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update agent set revoked_at = coalesce(revoked_at, $3)
+         where agent_id = $1 and owner_id = $2",
+        agent.0,
+        owner.0,
+        now.to_utc(),
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes the key that an agent signs with, unless it has one. The one that it has then.
+pub(crate) async fn set_public_key(
+    db: &mut PgConnection,
+    agent: AgentId,
+    key: [u8; 32],
+) -> sqlx::Result<Option<[u8; 32]>> {
+    let kept = sqlx::query_scalar!(
+        "update agent set public_key = coalesce(public_key, $2)
+         where agent_id = $1 and revoked_at is null returning public_key",
+        agent.0,
+        key.as_slice(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(kept.flatten().and_then(|key| key.try_into().ok()))
 }
 
 /// Names of agents.

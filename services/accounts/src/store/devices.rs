@@ -10,6 +10,7 @@ pub(crate) struct NewDevice<'a> {
     pub(crate) hash: Sha256Hash,
     pub(crate) code: &'a UserCode,
     pub(crate) name: &'a str,
+    pub(crate) public_key: Option<[u8; 32]>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
 }
@@ -17,6 +18,7 @@ pub(crate) struct NewDevice<'a> {
 /// A machine that waits, or was confirmed and has not asked since.
 pub(crate) struct Device {
     pub(crate) name: String,
+    pub(crate) public_key: Option<[u8; 32]>,
     pub(crate) agent: Option<AgentId>,
 }
 
@@ -33,13 +35,15 @@ pub(crate) async fn waiting(db: &mut PgConnection, now: Timestamp) -> sqlx::Resu
 /// Writes a waiting machine; false when its code is shown by another one.
 pub(crate) async fn insert(db: &mut PgConnection, device: &NewDevice<'_>) -> sqlx::Result<bool> {
     let done = sqlx::query!(
-        "insert into device_request (device_hash, user_code, name, created_at, expires_at)
-         values ($1, $2, $3, $4, $5) on conflict (user_code) do nothing",
+        "insert into device_request
+             (device_hash, user_code, name, created_at, expires_at, public_key)
+         values ($1, $2, $3, $4, $5, $6) on conflict (user_code) do nothing",
         device.hash.as_bytes(),
         device.code.as_str(),
         device.name,
         device.created_at.to_utc(),
         device.expires_at.to_utc(),
+        device.public_key.as_ref().map(<[u8; 32]>::as_slice),
     )
     .execute(db)
     .await?;
@@ -53,14 +57,18 @@ pub(crate) async fn lock_by_code(
     now: Timestamp,
 ) -> sqlx::Result<Option<Device>> {
     let row = sqlx::query!(
-        "select name, agent_id from device_request
+        "select name, agent_id, public_key from device_request
          where user_code = $1 and expires_at > $2 for update",
         code.as_str(),
         now.to_utc(),
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| Device { name: row.name, agent: row.agent_id.map(AgentId) }))
+    Ok(row.map(|row| Device {
+        name: row.name,
+        public_key: row.public_key.and_then(|key| key.try_into().ok()),
+        agent: row.agent_id.map(AgentId),
+    }))
 }
 
 /// What the machine with this secret became, if it waits still: nothing until it is confirmed.

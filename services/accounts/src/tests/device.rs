@@ -7,7 +7,7 @@ use medusa_types::AgentId;
 use super::world::{World, code};
 
 fn request(name: &str) -> DeviceRequest {
-    DeviceRequest { name: name.into() }
+    DeviceRequest { name: name.into(), public_key: None }
 }
 
 fn approval(user_code: &str, name: &str) -> DeviceApproval {

@@ -3,6 +3,7 @@
 mod browser;
 mod device;
 mod http;
+mod machines;
 mod notices;
 mod people;
 mod tokens;

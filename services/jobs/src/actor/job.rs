@@ -2,7 +2,7 @@
 //! wakes the scheduler, withdraws leases, calls the referee, merges. When the log does not take its
 //! facts, it folds the log again and goes on from there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +11,13 @@ use medusa_api::JobSpec;
 use medusa_eventlog::{Append, EventLog, Expect, NewEvent, Operation};
 use medusa_events::{EndState, Fact};
 use medusa_platform::{BlobStore, Clock, Random};
+use medusa_protocol::Phase;
 use medusa_types::{JobId, LeaseId, Outcome, Sha256Hash, UserId};
 
 use super::MAILBOX_MAX;
-use super::message::{Answered, Granted, JobEvent, NextLease, Reported, WhyWaiting};
+use super::message::{JobEvent, Reported, WhyWaiting};
 use super::scheduler::{JobDown, JobUp, SchedulerHandle, Withdraw};
+use super::signed::{Keep, Keeper};
 use crate::domain::{Fleet, Job, Offer, Pace, TrustRules};
 use crate::order::Orders;
 use crate::port::{Escrows, Runner};
@@ -37,6 +39,7 @@ pub(crate) struct JobContext {
     pub(crate) escrows: Arc<dyn Escrows>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) scheduler: SchedulerHandle,
+    pub(crate) keeper: Addr<Keeper>,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) rules: TrustRules,
@@ -76,8 +79,10 @@ pub(crate) struct JobActor {
     pub(super) doubtful: BTreeSet<u32>,
     /// Chunks that are being run here.
     pub(super) refereeing: BTreeSet<u32>,
-    /// How long copies take.
-    pace: Pace,
+    /// How long copies take, and how much fuel.
+    pub(super) pace: Pace,
+    /// How far leases are that do not compute yet.
+    pub(super) early: HashMap<LeaseId, Phase>,
     /// What the consumer is told when the job fails.
     pub(super) last_words: String,
 }
@@ -105,6 +110,7 @@ impl JobActor {
             doubtful: BTreeSet::new(),
             refereeing: BTreeSet::new(),
             pace: Pace::default(),
+            early: HashMap::new(),
             last_words: String::new(),
         }
     }
@@ -210,6 +216,8 @@ impl JobActor {
             consumer: submitted.owner,
             weight: self.spec.priority.weight(),
             program: submitted.program,
+            program_bytes: self.orders.program.size,
+            strict: self.spec.strict,
             memory_bytes: self.spec.memory_bytes(),
         };
         if self.context.scheduler.try_send(JobUp { offer, addr: ctx.address() }).is_err() {
@@ -280,8 +288,15 @@ impl JobActor {
             return;
         }
         let chunk = lease.chunk;
+        self.early.remove(&reported.lease);
         if reported.outcome == Outcome::Done {
             self.pace.took(self.context.clock.now().ms_since(lease.granted_at));
+            self.pace.spent(reported.fuel);
+        }
+        if let Some(signature) = reported.signature
+            && self.context.keeper.try_send(Keep(reported.lease, signature)).is_err()
+        {
+            tracing::warn!("a signature of a result was not kept");
         }
         let result = (reported.outcome, reported.output, reported.output_bytes, reported.fuel);
         let facts = self.job.report(reported.lease, result, &self.fleet);
@@ -307,7 +322,7 @@ impl JobActor {
         }));
     }
 
-    fn lose(&mut self, leases: &[LeaseId], why: &str, ctx: &mut Context<Self>) {
+    pub(super) fn lose(&mut self, leases: &[LeaseId], why: &str, ctx: &mut Context<Self>) {
         let facts = self.job.lose(leases, why, &self.fleet);
         self.record_and_withdraw(facts, None, ctx);
     }
@@ -365,42 +380,6 @@ impl Actor for JobActor {
     }
 }
 
-impl Handler<NextLease> for JobActor {
-    type Result = ResponseActFuture<Self, Answered>;
-
-    fn handle(&mut self, msg: NextLease, ctx: &mut Self::Context) -> Self::Result {
-        self.fleet = msg.fleet;
-        let now = self.context.clock.now();
-        let id = LeaseId(self.context.random.id());
-        // Not made of the lease's id, which the agent knows: it must not know if it is checked.
-        let [a, b, c, d, ..] = self.context.random.secret();
-        let dice = u32::from_le_bytes([a, b, c, d]);
-        let facts = self.job.lease(msg.worker, &self.fleet, id, dice, now);
-        let Some(Fact::ChunkLeased { chunk, fuel_limit, .. }) = facts.first().cloned() else {
-            let some = self.job.has_work();
-            return Box::pin(fut::ready(if some {
-                Answered::NotForThis
-            } else {
-                Answered::Nothing
-            }));
-        };
-        let at_risk = self.job.at_risk(id);
-        self.record(facts, None, ctx);
-        let (orders, below) = (Arc::clone(&self.orders), self.job.below(chunk.0));
-        let agent = msg.worker.agent;
-        let order =
-            async move { orders.lease(id, (chunk.0, &below), fuel_limit, agent, now).await };
-        Box::pin(order.into_actor(self).map(move |frame, act, ctx| match frame {
-            Ok(frame) => Answered::Lease(Box::new(Granted { lease: id, frame, at_risk })),
-            Err(error) => {
-                tracing::error!(%error, "a chunk's input could not be read");
-                act.lose(&[id], "refused", ctx);
-                Answered::NotForThis
-            }
-        }))
-    }
-}
-
 impl Handler<JobEvent> for JobActor {
     type Result = ();
 
@@ -413,13 +392,12 @@ impl Handler<JobEvent> for JobActor {
                 self.wake(ctx);
             }
             JobEvent::Wake => self.wake(ctx),
-            JobEvent::AgentGone(agent) => {
-                let gone: Vec<LeaseId> =
-                    self.job.leases().filter(|l| l.agent == agent).map(|l| l.id).collect();
-                self.lose(&gone, "lost", ctx);
-            }
-            JobEvent::Pulse { agent, running, connected_at, now } => {
+            JobEvent::AgentGone(agent) => self.lose_all(agent, "lost", ctx),
+            JobEvent::Dismissed(agent) => self.lose_all(agent, "revoked", ctx),
+            JobEvent::Yielded { agent, lease } => self.yielded(agent, lease, ctx),
+            JobEvent::Pulse { agent, running, early, connected_at, now } => {
                 self.job.renew(agent, &running, now);
+                self.note_phases(&running, early);
                 let unknown = self.job.unknown_to(agent, &running, connected_at);
                 self.lose(&unknown, "lost", ctx);
             }

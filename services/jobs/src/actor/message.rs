@@ -1,12 +1,14 @@
 //! What jobs, agents and the scheduler tell each other about leases.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::Message;
 use medusa_eventlog::Operation;
-use medusa_protocol::Frame;
+use medusa_protocol::{Frame, Phase};
 use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
 
+use super::signed::Signature;
 use crate::domain::{Fleet, Worker};
 use crate::error::JobsError;
 
@@ -46,6 +48,8 @@ pub(crate) struct Reported {
     pub(crate) output_bytes: u64,
     pub(crate) fuel: Fuel,
     pub(crate) stderr: String,
+    /// The agent's signature over the rest, if it has a key.
+    pub(crate) signature: Option<Signature>,
 }
 
 /// What happens around a job.
@@ -58,13 +62,28 @@ pub(crate) enum JobEvent {
     Fleet(Arc<Fleet>),
     /// An agent did not come back.
     AgentGone(AgentId),
-    /// An agent said what it is working on.
-    Pulse { agent: AgentId, running: Vec<LeaseId>, connected_at: Timestamp, now: Timestamp },
+    /// An agent said what it is working on, and which of it does not compute yet.
+    Pulse {
+        agent: AgentId,
+        running: Vec<LeaseId>,
+        early: Vec<(LeaseId, Phase)>,
+        connected_at: Timestamp,
+        now: Timestamp,
+    },
+    /// An agent handed a lease back.
+    Yielded { agent: AgentId, lease: LeaseId },
+    /// An agent's owner removed it.
+    Dismissed(AgentId),
     /// Say again that there are chunks to give.
     Wake,
     /// Time passed.
     Tick,
 }
+
+/// How far the copies of chunks are that do not compute yet; of more copies, the furthest.
+#[derive(Message)]
+#[rtype(result = "BTreeMap<u32, Phase>")]
+pub(crate) struct Phases;
 
 /// Why a job that has room for work does not go on, in words.
 #[derive(Message)]

@@ -3,17 +3,24 @@
 
 mod control;
 mod job;
+mod lease;
 mod message;
 mod scheduler;
+mod seen;
+mod signed;
+mod steer;
 mod summary;
 mod work;
 mod worker;
 
 pub(crate) use job::{JobActor, JobContext};
-pub(crate) use message::{Control, ControlJob, FuelLimit, WhyWaiting};
+pub(crate) use message::{Control, ControlJob, FuelLimit, Phases, WhyWaiting};
 pub(crate) use scheduler::{Drain, Scheduler, SchedulerHandle, Standings};
+pub(crate) use seen::SeenOf;
+pub(crate) use signed::{Keeper, Signature, Signed};
+pub(crate) use steer::{Dismiss, Steer};
 pub(crate) use summary::{FleetSummary, Summary};
-pub(crate) use worker::{Inbound, Replaced as Hangup, WorkerActor, WorkerConfig};
+pub(crate) use worker::{Inbound, Outbound, Replaced as Hangup, WorkerActor, WorkerConfig};
 
 /// Messages that wait for one actor; more are an error of the sender's rate.
 pub(crate) const MAILBOX_MAX: usize = 16_384;

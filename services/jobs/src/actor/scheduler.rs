@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use medusa_api::AgentState;
+use medusa_api::AgentLimits;
 use medusa_platform::Clock;
-use medusa_types::{AgentId, JobId, LeaseId, Timestamp, UserId};
+use medusa_protocol::Phase;
+use medusa_types::{AgentId, JobId, LeaseId, Sha256Hash, Timestamp, UserId};
 
 use super::MAILBOX_MAX;
 use super::job::JobActor;
 use super::message::{Answered, JobEvent, NextLease, Reported};
-use super::summary::{FleetSummary, Summary};
+use super::seen::About;
+use super::steer::{Ahead, Dismiss};
 use super::worker::{Assign, Replaced, Revoke, WorkerActor};
 use crate::domain::{Answer, Ask, Fleet, Hall, Offer, Standing, Tie, TrustRules, Worker};
 
@@ -28,8 +30,11 @@ pub(crate) struct WorkerUp {
     pub(crate) worker: Worker,
     /// What it has in common with other owners.
     pub(crate) ties: BTreeSet<Tie>,
-    pub(crate) slots: u32,
-    pub(crate) paused: bool,
+    pub(crate) about: About,
+    /// What its owner asked for.
+    pub(crate) remote: AgentLimits,
+    /// What it has compiled.
+    pub(crate) cached: Vec<Sha256Hash>,
     pub(crate) addr: Addr<WorkerActor>,
 }
 
@@ -47,7 +52,14 @@ pub(crate) struct WorkerDown {
 pub(crate) struct WorkerPulse {
     pub(crate) agent: AgentId,
     pub(crate) paused: bool,
+    pub(crate) slots: Option<u32>,
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) why: Option<String>,
+    /// What it has compiled, when that changed.
+    pub(crate) cached: Option<Vec<Sha256Hash>>,
     pub(crate) running: Vec<LeaseId>,
+    /// How far those of them are that do not compute yet.
+    pub(crate) early: Vec<(LeaseId, Phase)>,
     pub(crate) connected_at: Timestamp,
 }
 
@@ -99,16 +111,16 @@ pub(crate) struct Drain;
 
 /// Changes of who is there are gathered for so long before the jobs are told.
 const GATHER: Duration = Duration::from_millis(10);
-/// Runs of one agent at the same time.
-const SLOTS_MAX: u32 = 256;
 
 /// The scheduler.
 pub(crate) struct Scheduler {
-    hall: Hall,
-    workers: HashMap<AgentId, Link>,
+    pub(super) hall: Hall,
+    pub(super) workers: HashMap<AgentId, Link>,
     jobs: BTreeMap<JobId, Addr<JobActor>>,
     /// Owners of agents that were cut off and may come back.
-    missed: BTreeMap<AgentId, UserId>,
+    pub(super) missed: BTreeMap<AgentId, UserId>,
+    /// Machines that their owners removed since the start: one may be connecting just then.
+    pub(super) removed: BTreeSet<AgentId>,
     /// Agents of before a restart may still be on their way.
     gathering: bool,
     /// Records of all agents that ever had one.
@@ -121,14 +133,18 @@ pub(crate) struct Scheduler {
     announcing: bool,
     /// Another process will hand out leases.
     draining: bool,
-    rules: TrustRules,
-    clock: Clock,
+    pub(super) rules: TrustRules,
+    pub(super) clock: Clock,
     grace: Duration,
 }
 
 /// A connected agent.
-struct Link {
-    addr: Addr<WorkerActor>,
+pub(super) struct Link {
+    pub(super) addr: Addr<WorkerActor>,
+    pub(super) about: About,
+    pub(super) remote: AgentLimits,
+    /// Programs that it was told of.
+    ahead: Vec<Offer>,
     /// It has said what it is working on since it came.
     told: bool,
 }
@@ -140,6 +156,7 @@ impl Scheduler {
             workers: HashMap::new(),
             jobs: BTreeMap::new(),
             missed: BTreeMap::new(),
+            removed: BTreeSet::new(),
             gathering: true,
             standings: BTreeMap::new(),
             ties: Arc::default(),
@@ -153,13 +170,25 @@ impl Scheduler {
     }
 
     /// Tells the jobs who is there, soon.
-    fn announce_soon(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn announce_soon(&mut self, ctx: &mut Context<Self>) {
         if !replace(&mut self.announcing, true) {
             ctx.run_later(GATHER, |act, _| {
                 act.announcing = false;
                 act.announce_fleet();
             });
         }
+    }
+
+    /// Gives an agent from now on what it and its owner allow.
+    pub(super) fn fit(&mut self, agent: AgentId, ctx: &mut Context<Self>) {
+        let Some(link) = self.workers.get(&agent) else { return };
+        let (paused, slots, memory_bytes) = link.about.within(&link.remote);
+        let now = self.clock.now();
+        let is_other = self.hall.resize(agent, slots, memory_bytes, now);
+        if self.hall.pause(agent, paused, now) || is_other {
+            self.announce_soon(ctx);
+        }
+        self.ask_all(ctx);
     }
 
     /// Looks who is there, and tells the jobs if that has changed.
@@ -193,14 +222,14 @@ impl Scheduler {
         }
     }
 
-    fn tell_jobs(&self, event: impl Fn() -> JobEvent) {
+    pub(super) fn tell_jobs(&self, event: impl Fn() -> JobEvent) {
         for addr in self.jobs.values() {
             tell_job(addr, event());
         }
     }
 
     /// Asks the jobs for all agents with room, as far as they have anything to give.
-    fn ask_all(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn ask_all(&mut self, ctx: &mut Context<Self>) {
         if self.draining {
             return;
         }
@@ -265,15 +294,24 @@ impl Handler<WorkerUp> for Scheduler {
 
     fn handle(&mut self, msg: WorkerUp, ctx: &mut Self::Context) {
         let (agent, lender) = (msg.worker.agent, msg.worker.lender);
+        if self.removed.contains(&agent) {
+            if msg.addr.try_send(Dismiss(agent)).is_err() {
+                tracing::debug!(%agent, "an agent that was removed is gone already");
+            }
+            return;
+        }
         let standing = self.standings.get(&agent).copied().unwrap_or_default();
         let known = self.ties.get(&lender);
         if known.is_none_or(|known| !msg.ties.is_subset(known)) {
             Arc::make_mut(&mut self.ties).entry(lender).or_default().extend(msg.ties);
         }
-        let worker = Worker { standing, ..msg.worker };
-        let slots = msg.slots.clamp(1, SLOTS_MAX);
-        self.hall.enter(worker, slots, msg.paused, self.clock.now());
-        let link = Link { addr: msg.addr, told: false };
+        let (paused, slots, memory_bytes) = msg.about.within(&msg.remote);
+        let worker = Worker { standing, memory_bytes, ..msg.worker };
+        let now = self.clock.now();
+        self.hall.enter(worker, slots, paused, now);
+        self.hall.cached(agent, &msg.cached, now);
+        let (about, remote, ahead) = (msg.about, msg.remote, Vec::new());
+        let link = Link { addr: msg.addr, about, remote, ahead, told: false };
         if let Some(old) = self.workers.insert(agent, link)
             && old.addr.try_send(Replaced).is_err()
         {
@@ -318,6 +356,7 @@ impl Handler<WorkerPulse> for Scheduler {
         let pulse = || JobEvent::Pulse {
             agent,
             running: msg.running.clone(),
+            early: msg.early.clone(),
             connected_at: msg.connected_at,
             now,
         };
@@ -329,10 +368,21 @@ impl Handler<WorkerPulse> for Scheduler {
             }
             _ => self.tell_jobs(pulse),
         }
-        if self.hall.pause(agent, msg.paused, now) {
-            self.announce_soon(ctx);
+        if let Some(link) = self.workers.get_mut(&agent) {
+            link.about.lends(msg.slots, msg.memory_bytes);
+            (link.about.paused, link.about.why) = (msg.paused, msg.why);
         }
-        self.ask_all(ctx);
+        if let Some(cached) = msg.cached {
+            self.hall.cached(agent, &cached, now);
+        }
+        let ahead = self.hall.ahead(agent);
+        if let Some(link) = self.workers.get_mut(&agent)
+            && replace(&mut link.ahead, ahead.clone()) != ahead
+            && link.addr.try_send(Ahead(ahead)).is_err()
+        {
+            tracing::debug!(%agent, "an agent was not told what may come");
+        }
+        self.fit(agent, ctx);
     }
 }
 
@@ -412,44 +462,5 @@ impl Handler<Drain> for Scheduler {
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> usize {
         self.draining = true;
         self.hall.under_way()
-    }
-}
-
-impl Handler<Summary> for Scheduler {
-    type Result = FleetSummary;
-
-    fn handle(&mut self, msg: Summary, _: &mut Self::Context) -> FleetSummary {
-        let mut summary = FleetSummary::default();
-        if let Some(consumer) = msg.without {
-            summary.rivals = self.hall.rivals(consumer);
-        }
-        let mut twice = 0_u64;
-        for (agent, presence) in self.hall.presences(self.clock.now()) {
-            let state = match (presence.paused, presence.busy) {
-                (true, _) => AgentState::Paused,
-                (false, false) => AgentState::Idle,
-                (false, true) => AgentState::Busy,
-            };
-            summary.states.insert(agent, state);
-            if Some(presence.lender) == msg.without {
-                summary.own = summary.own.saturating_add(1);
-                continue;
-            }
-            let works = !presence.paused && !presence.quarantined;
-            let add = |n: &mut u32, yes: bool| *n = n.saturating_add(u32::from(yes));
-            add(&mut summary.connected, true);
-            add(&mut summary.paused, presence.paused);
-            add(&mut summary.quarantined, presence.quarantined && !presence.paused);
-            add(&mut summary.busy, works && !presence.room);
-            if works {
-                summary.slots = summary.slots.saturating_add(presence.slots);
-                let ppm = presence.standing.twice_ppm(msg.price, &self.rules);
-                let slots = u64::from(presence.slots);
-                twice = twice.saturating_add(slots.saturating_mul(ppm.into()));
-            }
-        }
-        let mean = twice.checked_div(summary.slots.into());
-        summary.twice_ppm = mean.and_then(|mean| u32::try_from(mean).ok());
-        summary
     }
 }

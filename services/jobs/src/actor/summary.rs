@@ -6,6 +6,7 @@ use actix::prelude::*;
 use medusa_api::AgentState;
 use medusa_types::{AgentId, Credits, UserId};
 
+use super::scheduler::Scheduler;
 use crate::domain::Rivals;
 
 /// Who is there.
@@ -75,6 +76,45 @@ impl FleetSummary {
                 format!("{n} agents: {paused} paused, {busy} busy, {out}{idle} free{others}")
             }
         }
+    }
+}
+
+impl Handler<Summary> for Scheduler {
+    type Result = FleetSummary;
+
+    fn handle(&mut self, msg: Summary, _: &mut Self::Context) -> FleetSummary {
+        let mut summary = FleetSummary::default();
+        if let Some(consumer) = msg.without {
+            summary.rivals = self.hall.rivals(consumer);
+        }
+        let mut twice = 0_u64;
+        for (agent, presence) in self.hall.presences(self.clock.now()) {
+            let state = match (presence.paused, presence.busy) {
+                (true, _) => AgentState::Paused,
+                (false, false) => AgentState::Idle,
+                (false, true) => AgentState::Busy,
+            };
+            summary.states.insert(agent, state);
+            if Some(presence.lender) == msg.without {
+                summary.own = summary.own.saturating_add(1);
+                continue;
+            }
+            let works = !presence.paused && !presence.quarantined;
+            let add = |n: &mut u32, yes: bool| *n = n.saturating_add(u32::from(yes));
+            add(&mut summary.connected, true);
+            add(&mut summary.paused, presence.paused);
+            add(&mut summary.quarantined, presence.quarantined && !presence.paused);
+            add(&mut summary.busy, works && !presence.room);
+            if works {
+                summary.slots = summary.slots.saturating_add(presence.slots);
+                let ppm = presence.standing.twice_ppm(msg.price, &self.rules);
+                let slots = u64::from(presence.slots);
+                twice = twice.saturating_add(slots.saturating_mul(ppm.into()));
+            }
+        }
+        let mean = twice.checked_div(summary.slots.into());
+        summary.twice_ppm = mean.and_then(|mean| u32::try_from(mean).ok());
+        summary
     }
 }
 

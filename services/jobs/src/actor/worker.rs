@@ -2,13 +2,19 @@
 //! outbox is bounded: an agent that does not read is disconnected.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use bytes::Bytes;
+use medusa_api::AgentLimits;
+use medusa_platform::ticket::Tickets;
 use medusa_platform::{BlobStore, Clock};
-use medusa_protocol::{Cancel, Frame, GONE_MS, HEARTBEAT_MS, Message as Says, Report, Welcome};
+use medusa_protocol::{
+    ByteArray, CACHED_MAX, Cancel, Features, Frame, GONE_MS, HEARTBEAT_MS, Hello, Message as Says,
+    Phase, Report, Settings, WHY_CHARS_MAX, Welcome, Yield,
+};
 use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
 use tokio::sync::mpsc;
 
@@ -16,8 +22,11 @@ use super::MAILBOX_MAX;
 use super::job::JobActor;
 use super::message::{Granted, JobEvent, Reported};
 use super::scheduler::{Freed, Orphan, SchedulerHandle, WorkerDown, WorkerPulse, WorkerUp};
-use crate::domain::{Standing, Tie, Worker};
-use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX};
+use super::seen::About;
+use super::signed::Signed;
+use super::steer::{Ahead, Ceded, Dismiss, Steer};
+use crate::domain::{Offer, Standing, Tie, Worker};
+use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX, TICKET_MS, ticketed};
 
 /// Reports of one agent whose outputs are stored at the same time.
 const DELIVERING_MAX: usize = 1_024;
@@ -32,16 +41,31 @@ pub(crate) struct WorkerConfig {
     pub(crate) lender: UserId,
     pub(crate) name: String,
     pub(crate) ties: BTreeSet<Tie>,
-    pub(crate) outbox: mpsc::Sender<Bytes>,
+    /// What its owner asked for on the website.
+    pub(crate) remote: AgentLimits,
+    pub(crate) outbox: mpsc::Sender<Outbound>,
     pub(crate) scheduler: SchedulerHandle,
     pub(crate) blobs: BlobStore,
+    pub(crate) tickets: Arc<Tickets>,
     pub(crate) clock: Clock,
+}
+
+/// What goes out to the agent.
+pub(crate) enum Outbound {
+    /// A frame.
+    Frame(Bytes),
+    /// The last thing: its owner removed it.
+    Removed,
 }
 
 /// A frame of the agent.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Inbound(pub(crate) Frame);
+pub(crate) struct Inbound {
+    pub(crate) frame: Frame,
+    /// Of a report, what its signature is worth.
+    pub(crate) signed: Signed,
+}
 
 /// Run this lease.
 #[derive(Message)]
@@ -67,26 +91,66 @@ pub(crate) struct WorkerActor {
     connected_at: Timestamp,
     heard_at: Timestamp,
     greeted: bool,
+    /// What it understands.
+    features: Features,
     leases: HashMap<LeaseId, Addr<JobActor>>,
     /// Reports whose output is being stored.
     delivering: HashSet<LeaseId>,
+    /// Jobs that it may be asked for next.
+    ahead: Vec<Offer>,
 }
 
 impl WorkerActor {
     pub(crate) fn new(config: WorkerConfig) -> Self {
         let now = config.clock.now();
-        let (leases, delivering) = (HashMap::new(), HashSet::new());
-        Self { config, connected_at: now, heard_at: now, greeted: false, leases, delivering }
+        Self {
+            config,
+            connected_at: now,
+            heard_at: now,
+            greeted: false,
+            features: Features::default(),
+            leases: HashMap::new(),
+            delivering: HashSet::new(),
+            ahead: Vec::new(),
+        }
     }
 
     fn send(&self, frame: &Frame, ctx: &mut Context<Self>) {
-        if self.config.outbox.try_send(frame.encode()).is_err() {
+        if self.config.outbox.try_send(Outbound::Frame(frame.encode())).is_err() {
             tracing::info!(agent = %self.config.agent, "an agent does not read; disconnected");
             ctx.stop();
         }
     }
 
-    fn greet(&mut self, hello: &medusa_protocol::Hello, ctx: &mut Context<Self>) {
+    /// Sends a message of a later version, if the agent has a word for it.
+    fn tell(&self, message: Says, ctx: &mut Context<Self>) {
+        if let Some(message) = self.features.put(message) {
+            self.send(&Frame::of(message), ctx);
+        }
+    }
+
+    /// Tells the agent what its owner asked for; the name too, which it shows.
+    fn tell_settings(&self, ctx: &mut Context<Self>) {
+        let remote = &self.config.remote;
+        let settings = Settings {
+            paused: remote.paused,
+            slots: remote.slots,
+            memory_bytes: remote.memory_bytes,
+            note: None,
+            name: Some(self.config.name.clone()),
+            ahead: self.ahead.iter().map(|offer| self.named(offer)).collect(),
+        };
+        self.tell(Says::Settings(settings), ctx);
+    }
+
+    fn named(&self, offer: &Offer) -> medusa_protocol::Ahead {
+        let until = self.config.clock.now().plus_ms(TICKET_MS);
+        let blob = (offer.program, offer.program_bytes);
+        let program = ticketed(&self.config.tickets, blob, self.config.agent, until);
+        medusa_protocol::Ahead { program, strict: offer.strict }
+    }
+
+    fn greet(&mut self, hello: &Hello, ctx: &mut Context<Self>) {
         let agent = self.config.agent;
         if hello.meter != medusa_types::METER {
             tracing::info!(%agent, meter = hello.meter, "an agent of another meter was sent away");
@@ -95,12 +159,15 @@ impl WorkerActor {
         }
         tracing::info!(%agent, slots = hello.slots, software = hello.software, "an agent connected");
         self.greeted = true;
+        self.features = Features::of(&hello.features);
         let welcome = Welcome {
             agent: agent.to_string(),
             name: self.config.name.clone(),
             heartbeat_ms: HEARTBEAT_MS,
+            features: Features::own(),
         };
         self.send(&Frame::of(Says::Welcome(welcome)), ctx);
+        self.tell_settings(ctx);
         let up = WorkerUp {
             worker: Worker {
                 agent,
@@ -110,8 +177,9 @@ impl WorkerActor {
                 exposed: Credits::ZERO,
             },
             ties: self.config.ties.clone(),
-            slots: hello.slots,
-            paused: hello.paused,
+            about: About::of(hello),
+            remote: self.config.remote,
+            cached: digests(&hello.cached),
             addr: ctx.address(),
         };
         if self.config.scheduler.try_send(up).is_err() {
@@ -119,7 +187,12 @@ impl WorkerActor {
         }
     }
 
-    fn report(&mut self, report: Report, payload: Bytes, ctx: &mut Context<Self>) {
+    fn report(
+        &mut self,
+        report: Report,
+        (payload, signed): (Bytes, Signed),
+        ctx: &mut Context<Self>,
+    ) {
         let Ok(lease) = report.lease.parse::<LeaseId>() else {
             ctx.stop();
             return;
@@ -134,7 +207,7 @@ impl WorkerActor {
         let (agent, blobs) = (self.config.agent, self.config.blobs.clone());
         let scheduler = self.config.scheduler.clone();
         let deliver = async move {
-            let reported = store_report(&blobs, agent, lease, report, payload).await;
+            let reported = store_report(&blobs, (agent, lease), report, (payload, signed)).await;
             let well = reported.outcome != Outcome::AgentFault;
             match job {
                 Some(job) => hand_over(&job, JobEvent::Reported(Box::new(reported))).await,
@@ -148,19 +221,49 @@ impl WorkerActor {
         }));
     }
 
+    /// A lease is handed back: the scheduler tells its job, and gives no other at once.
+    fn yielded(&mut self, back: &Yield, ctx: &mut Context<Self>) {
+        let Ok(lease) = back.lease.parse::<LeaseId>() else {
+            ctx.stop();
+            return;
+        };
+        let job = self.leases.remove(&lease);
+        let ceded = Ceded { agent: self.config.agent, lease, job };
+        if self.config.scheduler.try_send(ceded).is_err() {
+            tracing::warn!("the scheduler did not hear of a lease that was handed back");
+        }
+    }
+
     fn pulse(&self, pulse: &medusa_protocol::Pulse) {
         // A report that is on its way to its job is as good as a lease that is worked on.
         let running = pulse.running.iter().take(LEASES_TOLD_MAX).filter_map(|id| id.parse().ok());
+        let phases = pulse.running.iter().zip(&pulse.phases).take(LEASES_TOLD_MAX);
+        let early = phases.filter_map(|(id, phase)| Some((id.parse().ok()?, Phase::of(*phase)?)));
         let msg = WorkerPulse {
             agent: self.config.agent,
             paused: pulse.paused,
+            slots: pulse.slots,
+            memory_bytes: pulse.memory_bytes,
+            why: pulse.why.as_deref().map(plain_line),
+            cached: pulse.cached.as_deref().map(digests),
             running: running.chain(self.delivering.iter().copied()).collect(),
+            early: early.filter(|(_, phase)| *phase < Phase::Computing).collect(),
             connected_at: self.connected_at,
         };
         if self.config.scheduler.try_send(msg).is_err() {
             tracing::warn!("the scheduler did not take a pulse");
         }
     }
+}
+
+/// The hashes of programs that an agent names.
+fn digests(named: &[ByteArray<32>]) -> Vec<Sha256Hash> {
+    named.iter().take(CACHED_MAX).map(|digest| Sha256Hash(**digest)).collect()
+}
+
+/// A reason as an agent gives it, on one line and without what could steer a reader's terminal.
+fn plain_line(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(WHY_CHARS_MAX).collect()
 }
 
 /// Puts a message into a mailbox; waits while that is full. Who has ended does not need it.
@@ -179,10 +282,9 @@ where
 /// fault of the agent.
 async fn store_report(
     blobs: &BlobStore,
-    agent: AgentId,
-    lease: LeaseId,
+    (agent, lease): (AgentId, LeaseId),
     report: Report,
-    payload: Bytes,
+    (payload, signed): (Bytes, Signed),
 ) -> Reported {
     let output = Sha256Hash(report.output);
     let mut reported = Reported {
@@ -193,7 +295,17 @@ async fn store_report(
         output_bytes: report.output_bytes,
         fuel: Fuel(report.fuel),
         stderr: plain_end(&report.stderr),
+        signature: None,
     };
+    match signed {
+        Signed::Well(signature) => reported.signature = Some(signature),
+        Signed::Not => {}
+        Signed::Badly => {
+            reported.outcome = Outcome::AgentFault;
+            reported.stderr = "the report is not signed with the machine's key".into();
+            return reported;
+        }
+    }
     let fits = report.output_bytes <= OUTPUT_BYTES_MAX.saturating_add(BUNDLE_BYTES_MAX);
     let inline = u64::try_from(payload.len()).ok() == Some(report.output_bytes);
     let kept = if report.uploaded {
@@ -202,6 +314,8 @@ async fn store_report(
         inline && Sha256Hash::of(&payload) == output && blobs.put(payload).await.is_ok()
     };
     if !kept && reported.outcome != Outcome::AgentFault {
+        // What was signed is not what is counted.
+        reported.signature = None;
         reported.outcome = Outcome::AgentFault;
         reported.stderr = "the agent's output did not arrive as announced".into();
     }
@@ -244,12 +358,15 @@ impl Actor for WorkerActor {
 impl Handler<Inbound> for WorkerActor {
     type Result = ();
 
-    fn handle(&mut self, Inbound(frame): Inbound, ctx: &mut Self::Context) {
+    fn handle(&mut self, Inbound { frame, signed }: Inbound, ctx: &mut Self::Context) {
         self.heard_at = self.config.clock.now();
         match frame.message {
             Says::Hello(hello) if !self.greeted => self.greet(&hello, ctx),
-            Says::Report(report) if self.greeted => self.report(report, frame.payload, ctx),
+            Says::Report(report) if self.greeted => {
+                self.report(report, (frame.payload, signed), ctx);
+            }
             Says::Pulse(pulse) if self.greeted => self.pulse(&pulse),
+            Says::Yield(back) if self.greeted => self.yielded(&back, ctx),
             _ => {
                 tracing::info!(agent = %self.config.agent, "an agent spoke out of turn");
                 ctx.stop();
@@ -274,6 +391,38 @@ impl Handler<Revoke> for WorkerActor {
         self.leases.remove(&lease);
         let cancel = Cancel { lease: lease.to_string() };
         self.send(&Frame::of(Says::Cancel(cancel)), ctx);
+    }
+}
+
+impl Handler<Steer> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, msg: Steer, ctx: &mut Self::Context) {
+        self.config.remote = msg.limits;
+        self.config.name = msg.name;
+        if self.greeted {
+            self.tell_settings(ctx);
+        }
+    }
+}
+
+impl Handler<Ahead> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, Ahead(jobs): Ahead, ctx: &mut Self::Context) {
+        self.ahead = jobs;
+        self.tell_settings(ctx);
+    }
+}
+
+impl Handler<Dismiss> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Dismiss, ctx: &mut Self::Context) {
+        if self.config.outbox.try_send(Outbound::Removed).is_err() {
+            tracing::debug!("an agent that was removed does not read why");
+        }
+        ctx.stop();
     }
 }
 

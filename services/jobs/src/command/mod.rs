@@ -3,8 +3,10 @@
 mod compare;
 mod control;
 mod drain;
+mod earnings;
 mod files;
 mod history;
+mod machine;
 mod merger;
 mod program;
 mod report;
@@ -36,7 +38,7 @@ use medusa_platform::{BlobStore, Clock, Random};
 use medusa_types::{JobId, UserId};
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::{JobActor, JobContext, Scheduler, SchedulerHandle};
+use crate::actor::{JobActor, JobContext, Keeper, Scheduler, SchedulerHandle};
 use crate::config::JobsConfig;
 use crate::error::JobsError;
 use crate::order::Orders;
@@ -79,6 +81,7 @@ pub struct JobsParts {
 pub struct Jobs {
     pub(crate) parts: Arc<JobsParts>,
     pub(crate) scheduler: SchedulerHandle,
+    keeper: Addr<Keeper>,
     registry: Arc<std::sync::Mutex<std::collections::HashMap<JobId, Addr<JobActor>>>>,
     arbiter: actix::ArbiterHandle,
     /// Another process will serve the agents.
@@ -100,9 +103,11 @@ impl Jobs {
         let rules = parts.config.trust;
         let scheduler =
             actix::Actor::start_in_arbiter(&arbiter, move |_| Scheduler::new(clock, grace, rules));
+        let pool = parts.log.pool().clone();
+        let keeper = actix::Actor::start_in_arbiter(&arbiter, move |_| Keeper::new(pool));
         let (registry, sampling) = Default::default();
         let leaving = CancellationToken::new();
-        let jobs = Self { parts, scheduler, registry, arbiter, leaving, sampling };
+        let jobs = Self { parts, scheduler, keeper, registry, arbiter, leaving, sampling };
         // The read model must know every job that the log knows.
         jobs.parts.progress.reached(jobs.parts.log.head()).await;
         let mut db = jobs.parts.log.pool().acquire().await?;
@@ -164,6 +169,7 @@ impl Jobs {
             escrows: Arc::clone(&parts.escrows),
             runner: Arc::clone(&parts.runner),
             scheduler: self.scheduler.clone(),
+            keeper: self.keeper.clone(),
             clock: parts.clock.clone(),
             random: parts.random.clone(),
             rules: parts.config.trust,

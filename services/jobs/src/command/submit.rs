@@ -10,7 +10,7 @@ use medusa_types::{Credits, Fuel, JobId, Sha256Hash, UserId, Uuid};
 use crate::actor::{FleetSummary, Summary};
 use crate::domain::{MergeTree, Prices, Submitted, Work, quote_price};
 use crate::error::JobsError;
-use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX};
+use crate::order::{BUNDLE_BYTES_MAX, FUEL_MARGIN, OUTPUT_BYTES_MAX};
 use crate::split::Planned;
 use crate::store::quote::{PlanFigures, StoredQuote};
 use crate::{split, start, store};
@@ -19,9 +19,9 @@ use super::Jobs;
 use super::sizing::Sample;
 
 /// A run may use so many times the fuel of the sample (scaled by input size), and be paid for a
-/// result so many times as large.
-const MARGIN: u64 = 4;
-/// And at least this much fuel,
+/// result so many times as large;
+const MARGIN: u64 = FUEL_MARGIN;
+/// and at least this much fuel,
 const FUEL_MIN: u64 = 200_000_000;
 /// and so many bytes.
 const OUTPUT_MIN: u64 = 1 << 20;

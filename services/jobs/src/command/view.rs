@@ -6,8 +6,9 @@ use medusa_api::{
 use medusa_platform::Principal;
 use medusa_types::{ChunkIndex, JobId, Sha256Hash, UserId};
 
-use crate::actor::{Summary, WhyWaiting};
+use crate::actor::{Phases, SeenOf, Summary, WhyWaiting};
 use crate::error::JobsError;
+use crate::port::EnrolledAgent;
 use crate::store;
 
 use super::Jobs;
@@ -132,11 +133,13 @@ impl Jobs {
         let ended = store::record::ended_copies(&mut db, id, &indexes).await?;
         drop(db);
         let fleet = self.scheduler.send(Summary::of(user)).await?.in_words();
+        let phases = self.actor(id).await?.send(Phases).await?;
         for chunk in chunks.iter_mut().filter(open) {
             let of_it = ended.iter().find(|(index, ..)| *index == chunk.index.0);
             let ended =
                 of_it.map_or_else(Ended::default, |&(_, reported, lost)| Ended { reported, lost });
-            chunk.waiting = in_words(chunk, ended, &fleet);
+            let early = phases.get(&chunk.index.0).copied();
+            chunk.waiting = in_words(chunk, ended, early, &fleet);
         }
         Ok(())
     }
@@ -147,10 +150,18 @@ impl Jobs {
     /// When accounts or the read model cannot be read.
     pub async fn agents(&self, user: UserId) -> Result<Vec<Agent>, JobsError> {
         let machines = self.parts.agents.of_owner(user).await?;
+        self.seen(machines).await
+    }
+
+    /// Machines as their owner sees them.
+    pub(super) async fn seen(&self, machines: Vec<EnrolledAgent>) -> Result<Vec<Agent>, JobsError> {
         let mut db = self.parts.log.pool().acquire().await?;
         let mut agents = store::job::agents(&mut db, machines).await?;
         let fleet = self.scheduler.send(Summary::all()).await?;
+        let ids = agents.iter().map(|agent| agent.id).collect();
+        let mut seen = self.scheduler.send(SeenOf(ids)).await?;
         for agent in &mut agents {
+            agent.now = seen.remove(&agent.id);
             agent.state = fleet.states.get(&agent.id).copied().unwrap_or(AgentState::Offline);
             self.show_standing(&mut db, agent).await?;
         }

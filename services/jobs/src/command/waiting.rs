@@ -1,6 +1,7 @@
 //! Why a chunk is not done, in words. Pure.
 
 use medusa_api::{Chunk, ChunkState};
+use medusa_protocol::Phase;
 
 /// How the copies of a chunk ended so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,8 +12,14 @@ pub(super) struct Ended {
     pub(super) lost: i64,
 }
 
-/// Why the chunk of a running job is not done; nothing when it is. `fleet` says who is there.
-pub(super) fn in_words(chunk: &Chunk, ended: Ended, fleet: &str) -> Option<String> {
+/// Why the chunk of a running job is not done; nothing when it is. `early` says how far its copies
+/// are if none computes yet, and `fleet` who is there.
+pub(super) fn in_words(
+    chunk: &Chunk,
+    ended: Ended,
+    early: Option<Phase>,
+    fleet: &str,
+) -> Option<String> {
     let results = match ended.reported {
         1 => "one result is in".to_owned(),
         n => format!("{n} results are in"),
@@ -30,15 +37,29 @@ pub(super) fn in_words(chunk: &Chunk, ended: Ended, fleet: &str) -> Option<Strin
         }
         (ChunkState::Leased, Ended { reported: 0, lost }) => {
             let live = i64::from(chunk.attempts).saturating_sub(lost);
+            if let Some(step) = early.and_then(step) {
+                return Some(step.to_owned());
+            }
             Some(match live {
                 ..=1 => "one copy is being computed".to_owned(),
                 live => format!("{live} copies are being computed"),
             })
         }
-        (ChunkState::Leased, _) => {
-            Some(format!("{results}; another copy is being computed to check it"))
-        }
+        (ChunkState::Leased, _) => Some(match early.and_then(step) {
+            Some(step) => format!("{results}; to check it, {step}"),
+            None => format!("{results}; another copy is being computed to check it"),
+        }),
         (ChunkState::Verified | ChunkState::Unverified | ChunkState::Failed, _) => None,
+    }
+}
+
+/// What an agent does before it computes a chunk.
+const fn step(phase: Phase) -> Option<&'static str> {
+    match phase {
+        Phase::Fetching => Some("an agent fetches the program and the input"),
+        Phase::Compiling => Some("an agent compiles the program"),
+        Phase::Waiting => Some("an agent has it, and computes others before it"),
+        Phase::Computing | Phase::Reporting => None,
     }
 }
 
@@ -53,6 +74,15 @@ mod tests {
     use super::*;
 
     fn words(state: ChunkState, attempts: u32, reported: i64, lost: i64) -> String {
+        words_at(state, attempts, (reported, lost), None)
+    }
+
+    fn words_at(
+        state: ChunkState,
+        attempts: u32,
+        (reported, lost): (i64, i64),
+        early: Option<Phase>,
+    ) -> String {
         let chunk = Chunk {
             index: ChunkIndex(0),
             state,
@@ -65,7 +95,7 @@ mod tests {
             stderr: String::new(),
             waiting: None,
         };
-        in_words(&chunk, Ended { reported, lost }, "2 agents: 2 busy").unwrap_or_default()
+        in_words(&chunk, Ended { reported, lost }, early, "2 agents: 2 busy").unwrap_or_default()
     }
 
     #[test]
@@ -95,5 +125,16 @@ mod tests {
         ] {
             assert_eq!(words(state, attempts, reported, lost), said);
         }
+    }
+
+    #[test]
+    fn what_does_not_compute_yet_is_not_said_to() {
+        let words = |reported, phase| words_at(ChunkState::Leased, 2, (reported, 0), Some(phase));
+        assert_eq!(words(0, Phase::Compiling), "an agent compiles the program");
+        assert_eq!(
+            words(1, Phase::Fetching),
+            "one result is in; to check it, an agent fetches the program and the input"
+        );
+        assert_eq!(words(0, Phase::Computing), "2 copies are being computed");
     }
 }

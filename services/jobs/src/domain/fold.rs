@@ -34,8 +34,11 @@ impl Job {
                 self.refresh(chunk.0);
             }
             Fact::LeaseEnded { chunk, lease, why, .. } => {
-                if why != "not_needed" {
-                    self.mark_faulted(chunk.0, *lease);
+                match why.as_str() {
+                    "not_needed" => {}
+                    // Nobody failed: the chunk has as many tries left as before.
+                    "yielded" | "revoked" => self.pardon_one(chunk.0),
+                    _ => self.mark_faulted(chunk.0, *lease),
                 }
                 self.drop_lease(chunk.0, *lease);
                 self.refresh(chunk.0);
@@ -144,6 +147,12 @@ impl Job {
         let Some(lender) = self.leases.get(&lease).map(|l| l.lender) else { return };
         if let Some(chunk) = self.touched.get_mut(&chunk) {
             chunk.faulted.insert(lender);
+        }
+    }
+
+    fn pardon_one(&mut self, chunk: u32) {
+        if let Some(chunk) = self.touched.get_mut(&chunk) {
+            chunk.pardoned = chunk.pardoned.saturating_add(1);
         }
     }
 

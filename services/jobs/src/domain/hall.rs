@@ -19,8 +19,8 @@ pub use crowd::{Presence, Rivals};
 const LEASES_OF_SLOT: u32 = 2;
 /// Questions to one job that are under way at the same time.
 const ASKS_MAX: u32 = 16;
-/// Programs that an agent is taken to have compiled.
-const WARM_MAX: usize = 16;
+/// How long an agent rests that handed a lease back.
+const YIELD_REST_MS: i64 = 5_000;
 /// Doublings of the rest of an agent that fails again and again.
 const REST_DOUBLINGS_MAX: u32 = 9;
 /// What one lease of a job of weight 1 adds to its consumer's load.
@@ -37,6 +37,10 @@ pub struct Offer {
     pub weight: u32,
     /// Its program: agents that have it compiled come first.
     pub program: Sha256Hash,
+    /// Its program's length in bytes.
+    pub program_bytes: u64,
+    /// Whether it runs with the same bits of every NaN.
+    pub strict: bool,
     /// Memory that an agent needs for it, in bytes.
     pub memory_bytes: u64,
 }
@@ -72,7 +76,8 @@ struct Seat {
     leases: BTreeMap<LeaseId, (JobId, Credits)>,
     /// Questions under way.
     asking: u32,
-    /// Programs that it has run, the latest last.
+    /// Programs that it has compiled: as it said, and those that it was given since. The latest
+    /// last.
     warm: VecDeque<Sha256Hash>,
     /// Leases in a row that it broke down over.
     faults: u32,
@@ -130,7 +135,7 @@ pub struct Hall {
     order: BTreeSet<(u64, u64, UserId)>,
     /// Agents with room, by lender.
     idle: Idle,
-    /// The same by the programs that they have compiled.
+    /// The same by the programs that they have compiled, for the programs of jobs that are here.
     warm: BTreeMap<Sha256Hash, Idle>,
     /// The lender after whom the next one is looked for.
     last: Option<UserId>,
@@ -209,11 +214,13 @@ impl Hall {
             over: false,
         });
         stall.over = false;
+        let program = stall.offer.program;
         stall.refused.clear();
         stall.offers = stall.offers.saturating_add(1);
         if !std::mem::replace(&mut stall.open, true) {
             self.reorder(offer.consumer, |share| share.open.push_front(job));
         }
+        self.look_for(program);
     }
 
     /// A job is over. Its leases count until they end.
@@ -227,7 +234,10 @@ impl Hall {
 
     fn forget(&mut self, job: JobId) {
         if self.stalls.get(&job).is_some_and(|stall| stall.over && stall.leased == 0) {
-            self.stalls.remove(&job);
+            let gone = self.stalls.remove(&job);
+            if let Some(stall) = gone {
+                self.look_no_more(stall.offer.program);
+            }
         }
     }
 
@@ -322,19 +332,6 @@ impl Hall {
         });
     }
 
-    fn warm_up(&mut self, agent: AgentId, program: Sha256Hash) {
-        if self.seats.get(&agent).is_none_or(|seat| seat.warm.contains(&program)) {
-            return;
-        }
-        self.unplace(agent);
-        if let Some(seat) = self.seats.get_mut(&agent) {
-            seat.warm.push_back(program);
-            if seat.warm.len() > WARM_MAX {
-                seat.warm.pop_front();
-            }
-        }
-    }
-
     /// A lease is over for its agent. Whether it held it.
     pub fn free(&mut self, agent: AgentId, lease: LeaseId, now: Timestamp) -> bool {
         let held = self.seats.get_mut(&agent).and_then(|seat| seat.leases.remove(&lease));
@@ -356,6 +353,23 @@ impl Hall {
             seat.rests_until = Some(now.plus_ms(seconds.saturating_mul(1_000)));
         }
         self.place(agent, now);
+    }
+
+    /// It handed a lease back: it rests for a moment, so that it does not take it again at once.
+    pub fn yielded(&mut self, agent: AgentId, now: Timestamp) {
+        let Some(seat) = self.seats.get_mut(&agent) else { return };
+        let until = now.plus_ms(YIELD_REST_MS);
+        seat.rests_until = Some(seat.rests_until.map_or(until, |at| at.max(until)));
+        self.place(agent, now);
+    }
+
+    /// How much an agent lends from now on. Whether that is new.
+    pub fn resize(&mut self, agent: AgentId, slots: u32, memory: u64, now: Timestamp) -> bool {
+        let Some(seat) = self.seats.get_mut(&agent) else { return false };
+        let before = (seat.slots, seat.worker.memory_bytes);
+        (seat.slots, seat.worker.memory_bytes) = (slots, memory);
+        self.place(agent, now);
+        before != (slots, memory)
     }
 
     /// Takes all leases from an agent.
@@ -396,37 +410,6 @@ impl Hall {
             self.shares.remove(&consumer);
         }
     }
-
-    /// Keeps an agent among the idle ones while it has room.
-    fn place(&mut self, agent: AgentId, now: Timestamp) {
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        if !seat.room(&self.rules, now) {
-            self.unplace(agent);
-        } else if !std::mem::replace(&mut seat.placed, true) {
-            let lender = seat.worker.lender;
-            self.idle.insert(lender, agent);
-            for program in &seat.warm {
-                self.warm.entry(*program).or_default().insert(lender, agent);
-            }
-        }
-    }
-
-    fn unplace(&mut self, agent: AgentId) {
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        if !std::mem::replace(&mut seat.placed, false) {
-            return;
-        }
-        let lender = seat.worker.lender;
-        self.idle.remove(lender, agent);
-        for program in &seat.warm {
-            if let Some(idle) = self.warm.get_mut(program) {
-                idle.remove(lender, agent);
-                if idle.is_empty() {
-                    self.warm.remove(program);
-                }
-            }
-        }
-    }
 }
 
 fn unit(offer: &Offer) -> u64 {
@@ -435,6 +418,8 @@ fn unit(offer: &Offer) -> u64 {
 
 #[path = "hall_crowd.rs"]
 mod crowd;
+#[path = "hall_warm.rs"]
+mod warm;
 
 #[cfg(test)]
 #[path = "hall_tests.rs"]

@@ -20,7 +20,15 @@ fn lease_id(n: u128) -> LeaseId {
 
 fn offer(job: u128, of: u128, weight: u32) -> Offer {
     let program = Sha256Hash::of(&job.to_le_bytes());
-    Offer { job: job_id(job), consumer: consumer(of), weight, program, memory_bytes: 0 }
+    Offer {
+        job: job_id(job),
+        consumer: consumer(of),
+        weight,
+        program,
+        program_bytes: 9,
+        strict: false,
+        memory_bytes: 0,
+    }
 }
 
 fn worker(agent: u128, lender: u128) -> Worker {
@@ -226,7 +234,17 @@ fn in_any_order_of_events_loads_and_places_add_up() {
                 1 => drop(hall.leave(worker(n, 0).agent)),
                 2 => hall.offer(offer(n, n >> 2, 1 + u32::try_from(n >> 3).unwrap())),
                 3 if dice.below(4) == 0 => hall.withdraw(job_id(n)),
-                4 => drop(hall.pause(worker(n, 0).agent, dice.below(2) == 0, NOW)),
+                4 => match dice.below(4) {
+                    0 => {
+                        let programs = [offer(n, 1, 1).program, offer(n >> 1, 1, 1).program];
+                        hall.cached(worker(n >> 1, 0).agent, &programs, NOW);
+                    }
+                    1 => {
+                        let slots = u32::try_from(1 + dice.below(3)).unwrap();
+                        hall.resize(worker(n, 0).agent, slots, 100, NOW);
+                    }
+                    _ => drop(hall.pause(worker(n, 0).agent, dice.below(2) == 0, NOW)),
+                },
                 5 | 6 => asks.extend(hall.next_ask(NOW)),
                 7 | 8 if !asks.is_empty() => {
                     let at = dice.place(asks.len());
@@ -262,6 +280,13 @@ fn check(hall: &Hall) {
         let placed = placed.is_some_and(|agents| agents.contains(&seat.worker.agent));
         assert_eq!(placed, seat.room(&hall.rules, NOW));
     }
+    let programs: BTreeSet<_> = hall.stalls.values().map(|stall| stall.offer.program).collect();
+    assert_eq!(hall.warm.keys().copied().collect::<BTreeSet<_>>(), programs);
+    for (program, idle) in &hall.warm {
+        let warm = hall.seats.iter().filter(|(_, s)| s.placed && s.warm.contains(program));
+        let warm: BTreeSet<AgentId> = warm.map(|(agent, _)| *agent).collect();
+        assert_eq!(idle.0.values().flatten().copied().collect::<BTreeSet<_>>(), warm);
+    }
     for (consumer, share) in &hall.shares {
         assert_eq!(share.load, loads.get(consumer).copied().unwrap_or_default());
         let ordered = hall.order.contains(&(share.load, share.served, *consumer));
@@ -270,6 +295,62 @@ fn check(hall: &Hall) {
     let open = hall.shares.values().map(|share| share.open.len()).sum::<usize>();
     assert_eq!(open, hall.stalls.values().filter(|stall| stall.open).count());
     assert!(hall.order.len() <= hall.shares.len());
+}
+
+#[test]
+fn an_agent_that_says_it_has_the_program_comes_first() {
+    let mut hall = hall(3, 1);
+    hall.offer(offer(7, 1, 1));
+    let third = worker(3, 3).agent;
+    let other = offer(8, 1, 1).program;
+    hall.cached(third, &[other, offer(7, 1, 1).program], NOW);
+    for _ in 0..LEASES_OF_SLOT {
+        assert_eq!(hall.next_ask(NOW).unwrap().worker.agent, third);
+    }
+    assert_ne!(hall.next_ask(NOW).unwrap().worker.agent, third, "it has no more room");
+    // What it said before a job came counts too, and what it does not say any more does not.
+    let mut hall = self::hall(3, 1);
+    hall.cached(third, &[other], NOW);
+    hall.offer(offer(8, 1, 1));
+    assert_eq!(hall.agent_for(&hall.stalls[&job_id(8)]), Some(third));
+    hall.cached(third, &[], NOW);
+    assert_ne!(hall.agent_for(&hall.stalls[&job_id(8)]), Some(third));
+}
+
+#[test]
+fn an_agent_hears_of_programs_of_open_jobs_that_it_lacks() {
+    let mut hall = hall(1, 1);
+    let agent = worker(1, 1).agent;
+    for job in 1..=9 {
+        hall.offer(offer(job, job, 1));
+    }
+    hall.offer(Offer { memory_bytes: 101, ..offer(20, 0, 1) });
+    hall.offer(Offer { consumer: worker(1, 1).lender, ..offer(21, 0, 1) });
+    hall.cached(agent, &[offer(3, 3, 1).program], NOW);
+    let named = |hall: &Hall| -> Vec<Sha256Hash> {
+        hall.ahead(agent).iter().map(|offer| offer.program).collect()
+    };
+    let of = |jobs: [u128; 4]| jobs.map(|job| offer(job, job, 1).program);
+    assert_eq!(named(&hall), of([1, 2, 4, 5]), "not of jobs too large for it, or its owner's");
+    hall.withdraw(job_id(2));
+    assert_eq!(named(&hall), of([1, 4, 5, 6]));
+    hall.pause(agent, true, NOW);
+    assert!(named(&hall).is_empty());
+}
+
+#[test]
+fn who_hands_a_lease_back_rests_and_is_no_failure() {
+    let mut hall = hall(1, 1);
+    hall.offer(offer(1, 1, 1));
+    hand_out(&mut hall, 1);
+    let agent = worker(1, 1).agent;
+    hall.free(agent, lease_id(0), NOW);
+    hall.yielded(agent, NOW);
+    let soon = NOW.plus_ms(YIELD_REST_MS);
+    hall.replace(soon.plus_ms(-1));
+    assert_eq!(hall.next_ask(soon.plus_ms(-1)), None);
+    hall.replace(soon);
+    assert!(hall.next_ask(soon).is_some());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Machines, as their owners see them and as they fetch and deliver.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
-use medusa_api::{Agent, BlobInfo, Problem};
+use medusa_api::{Agent, BlobInfo, Earnings, EarningsQuery, Problem, TaskPage, TaskQuery};
 use medusa_platform::ticket::TicketQuery;
 use medusa_platform::{AgentPrincipal, ApiError, Principal, idempotency_key, position};
 use medusa_types::{AgentId, LeaseId, Role, Sha256Hash};
@@ -36,6 +36,35 @@ pub(crate) async fn own(
     let agents = jobs.agents(who.owner).await?;
     let own = agents.into_iter().find(|agent| agent.id == who.agent);
     Ok(web::Json(own.ok_or_else(|| ApiError::not_found("agent"))?))
+}
+
+/// What the machine that asks earned by day, and what its owner has of earnings.
+#[utoipa::path(tag = "agents", params(
+    ("days" = Option<u32>, Query, description = "how many days, today being the last; 30 or what is said, at most 366"),
+    ("offset_min" = Option<i32>, Query, description = "minutes that clocks are ahead of UTC where the days are meant"),
+    ("since" = Option<i64>, Query, description = "also count from this time on, in microseconds since 1970"),
+), responses((status = 200, body = Earnings)))]
+#[get("/v1/agent/earnings")]
+pub(crate) async fn earnings(
+    jobs: web::Data<Jobs>,
+    who: AgentPrincipal,
+    query: web::Query<EarningsQuery>,
+) -> Result<web::Json<Earnings>, ApiError> {
+    Ok(web::Json(jobs.earnings((who.owner, who.agent), &query).await?))
+}
+
+/// What the machine that asks did, newest first.
+#[utoipa::path(tag = "agents", params(
+    ("before" = Option<String>, Query, description = "the `next` of the page before"),
+    ("limit" = Option<i64>, Query, description = "how many; 50 or what is said, at most 200"),
+), responses((status = 200, body = TaskPage), (status = 400, body = Problem)))]
+#[get("/v1/agent/tasks")]
+pub(crate) async fn tasks(
+    jobs: web::Data<Jobs>,
+    who: AgentPrincipal,
+    query: web::Query<TaskQuery>,
+) -> Result<web::Json<TaskPage>, ApiError> {
+    Ok(web::Json(jobs.tasks(who.agent, &query).await?))
 }
 
 /// Lifts the quarantine of a machine; its streak stays as it is. Admins only.

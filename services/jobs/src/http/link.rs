@@ -1,5 +1,6 @@
 //! The WebSocket of an agent: frames in to its actor, frames out from a bounded outbox.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Actor as _;
@@ -8,15 +9,17 @@ use actix_ws::{AggregatedMessage, CloseCode, CloseReason};
 use futures_util::StreamExt as _;
 use medusa_api::Problem;
 use medusa_platform::{AgentPrincipal, ApiError};
-use medusa_protocol::{Frame, MAX_FRAME_BYTES, SUBPROTOCOL};
+use medusa_protocol::{Frame, FrameError, MAX_FRAME_BYTES, SUBPROTOCOL};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::{Inbound, WorkerActor, WorkerConfig};
+use crate::actor::{Inbound, Outbound, Signed, WorkerActor, WorkerConfig};
 use crate::command::Jobs;
 
 /// Frames that wait for an agent that reads slowly.
 const OUTBOX_MAX: usize = 512;
+/// The close code that tells an agent that its owner removed it.
+const REMOVED: u16 = 4_001;
 /// Seconds after which an agent finds another process here.
 const COME_AGAIN_S: u64 = 2;
 /// How long one frame may take to be written.
@@ -40,6 +43,12 @@ pub(crate) async fn link(
         return Err(ApiError::busy(COME_AGAIN_S).into());
     }
     let address = req.peer_addr().map(|peer| peer.ip());
+    let machine = jobs.parts.agents.machine(who.agent).await?;
+    let removed = || {
+        let detail = "this machine was removed by its owner; enrol it again";
+        ApiError::new(401, "platform.unauthenticated", "not logged in", detail)
+    };
+    let machine = machine.ok_or_else(removed)?;
     let ties = jobs.ties(who.owner, address).await.map_err(ApiError::from)?;
     let (answer, session, stream) = actix_ws::handle_with_protocols(&req, body, &[SUBPROTOCOL])?;
     let stream = stream
@@ -50,25 +59,31 @@ pub(crate) async fn link(
     let config = WorkerConfig {
         agent: who.agent,
         lender: who.owner,
-        name: who.name,
+        name: machine.name,
         ties,
+        remote: machine.limits,
         outbox,
         scheduler: jobs.scheduler.clone(),
         blobs: jobs.parts.blobs.clone(),
+        tickets: Arc::clone(&jobs.parts.tickets),
         clock: jobs.parts.clock.clone(),
     };
     let actor = WorkerActor::start_in_arbiter(&jobs.arbiter(), |_| WorkerActor::new(config));
     #[expect(clippy::disallowed_methods, reason = "it ends with the connection, on its thread")]
-    drop(rt::spawn(pump(session, stream, frames, actor, jobs.leaving.clone())));
+    drop(rt::spawn(pump(
+        (session, stream),
+        frames,
+        (actor, machine.public_key),
+        jobs.leaving.clone(),
+    )));
     Ok(answer)
 }
 
 /// Moves frames both ways until one side ends; then the other ends too.
 async fn pump(
-    mut session: actix_ws::Session,
-    mut stream: actix_ws::AggregatedMessageStream,
-    mut frames: mpsc::Receiver<bytes::Bytes>,
-    actor: actix::Addr<WorkerActor>,
+    (mut session, mut stream): (actix_ws::Session, actix_ws::AggregatedMessageStream),
+    mut frames: mpsc::Receiver<Outbound>,
+    (actor, public_key): (actix::Addr<WorkerActor>, Option<[u8; 32]>),
     leaving: CancellationToken,
 ) {
     let mut reason = None;
@@ -80,7 +95,15 @@ async fn pump(
                 break;
             }
             frame = frames.recv() => {
-                let Some(frame) = frame else { break };
+                let frame = match frame {
+                    Some(Outbound::Frame(frame)) => frame,
+                    Some(Outbound::Removed) => {
+                        let description = Some("this machine was removed by its owner".to_owned());
+                        reason = Some(CloseReason { code: CloseCode::Other(REMOVED), description });
+                        break;
+                    }
+                    None => break,
+                };
                 let written = tokio::time::timeout(WRITE_MAX, session.binary(frame)).await;
                 if !matches!(written, Ok(Ok(()))) {
                     break;
@@ -89,9 +112,15 @@ async fn pump(
             message = stream.next() => match message {
                 Some(Ok(AggregatedMessage::Binary(bytes))) => match Frame::decode(&bytes) {
                     Ok(frame) => {
-                        if actor.send(Inbound(frame)).await.is_err() {
+                        // Here and not in the actor, whose thread all agents share.
+                        let signed = Signed::of(&frame.message, public_key);
+                        if actor.send(Inbound { frame, signed }).await.is_err() {
                             break;
                         }
+                    }
+                    // A newer agent may say more than this version understands.
+                    Err(FrameError::Kind(kind)) => {
+                        tracing::debug!(kind, "a frame of an unknown kind was ignored");
                     }
                     Err(error) => {
                         let description = Some(error.to_string());

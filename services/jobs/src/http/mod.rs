@@ -6,6 +6,7 @@ mod chunks;
 mod control;
 mod jobs;
 mod link;
+mod machines;
 mod programs;
 mod record;
 mod report;
@@ -58,6 +59,10 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(retention::delete)
         .service(agents::list)
         .service(agents::own)
+        .service(machines::change)
+        .service(machines::remove)
+        .service(agents::earnings)
+        .service(agents::tasks)
         .service(agents::reinstate)
         .service(agents::blob)
         .service(agents::output)
@@ -112,6 +117,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     retention::delete,
     agents::list,
     agents::own,
+    machines::change,
+    machines::remove,
+    agents::earnings,
+    agents::tasks,
     agents::reinstate,
     agents::blob,
     agents::output,

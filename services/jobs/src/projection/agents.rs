@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use medusa_eventlog::StoredEvent;
 use medusa_events::Fact;
-use medusa_types::{AgentId, ChunkIndex, JobId, LeaseId, Timestamp};
+use medusa_types::{AgentId, ChunkIndex, Credits, JobId, LeaseId, Timestamp};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::domain::{Mark, Standing, leases_told, marks};
 use crate::store::agent;
+use crate::store::earnings::quarter_of;
 
 /// Events that count for or against agents, in the order of the log.
 #[derive(Default)]
@@ -34,6 +35,13 @@ struct Line {
 struct Done {
     chunks: i64,
     earned: i64,
+}
+
+impl Done {
+    fn add(&mut self, amount: Credits) {
+        self.chunks = self.chunks.saturating_add(1);
+        self.earned = self.earned.saturating_add(amount.micros());
+    }
 }
 
 impl Told {
@@ -61,13 +69,14 @@ impl Told {
         let agents = agents_of(db, &told).await?;
         let mut happened = Vec::new();
         let mut done: BTreeMap<AgentId, Done> = BTreeMap::new();
+        let mut earned: BTreeMap<(AgentId, i32), Done> = BTreeMap::new();
         for event in &self.0 {
             for (agent, mark) in marks(&event.envelope.fact, |lease| agents.get(&lease.0).copied())
             {
                 if let Mark::Earned(amount) = mark {
-                    let done = done.entry(agent).or_default();
-                    done.chunks = done.chunks.saturating_add(1);
-                    done.earned = done.earned.saturating_add(amount.micros());
+                    done.entry(agent).or_default().add(amount);
+                    let quarter = quarter_of(event.envelope.at);
+                    earned.entry((agent, quarter)).or_default().add(amount);
                 }
                 happened.push((event, agent, mark));
             }
@@ -88,6 +97,7 @@ impl Told {
             }
         }
         count(db, &done).await?;
+        count_quarters(db, &earned).await?;
         keep(db, &standings).await?;
         tell(db, &lines).await
     }
@@ -130,6 +140,33 @@ async fn count(db: &mut PgConnection, done: &BTreeMap<AgentId, Done>) -> Result<
         &ids,
         &chunks,
         &earned
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn count_quarters(
+    db: &mut PgConnection,
+    earned: &BTreeMap<(AgentId, i32), Done>,
+) -> Result<(), sqlx::Error> {
+    if earned.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = earned.keys().map(|(id, _)| id.0).collect();
+    let quarters: Vec<i32> = earned.keys().map(|(_, quarter)| *quarter).collect();
+    let chunks: Vec<i64> = earned.values().map(|done| done.chunks).collect();
+    let sums: Vec<i64> = earned.values().map(|done| done.earned).collect();
+    sqlx::query!(
+        "insert into agent_earning (agent_id, quarter, chunks, earned)
+         select * from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[])
+         on conflict (agent_id, quarter) do update
+         set chunks = agent_earning.chunks + excluded.chunks,
+             earned = agent_earning.earned + excluded.earned",
+        &ids,
+        &quarters,
+        &chunks,
+        &sums
     )
     .execute(db)
     .await?;

@@ -20,8 +20,16 @@ pub struct JobsProjection;
 
 impl Projection for JobsProjection {
     const NAME: &'static str = "jobs";
-    const TABLES: &'static [&'static str] =
-        &["job", "chunk", "lease", "agent_record", "agent_standing", "agent_mark", "job_files"];
+    const TABLES: &'static [&'static str] = &[
+        "job",
+        "chunk",
+        "lease",
+        "agent_record",
+        "agent_earning",
+        "agent_standing",
+        "agent_mark",
+        "job_files",
+    ];
 
     async fn apply(
         &self,

@@ -141,6 +141,7 @@ async fn read_model(db: &TestDb, portion: usize) -> Vec<String> {
         "select t::text from chunk t order by job_id, index",
         "select t::text from lease t order by lease_id",
         "select t::text from agent_record t order by agent_id",
+        "select t::text from agent_earning t order by agent_id, quarter",
         "select t::text from agent_mark t order by agent_id, position",
         "select t::text from agent_standing t order by agent_id",
     ] {

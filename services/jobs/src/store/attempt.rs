@@ -1,7 +1,10 @@
-//! Standard error of attempts: the consumer's text, bounded, kept out of the log.
+//! What is kept of attempts outside the log: standard error, which is the consumer's text and
+//! bounded, and signatures of agents.
 
-use medusa_types::{JobId, LeaseId};
+use medusa_types::{JobId, LeaseId, Uuid};
 use sqlx::PgConnection;
+
+use crate::actor::Signature;
 
 /// Keeps the end of an attempt's standard error.
 pub(crate) async fn insert(
@@ -19,6 +22,27 @@ pub(crate) async fn insert(
         i32::try_from(chunk).unwrap_or(i32::MAX),
         // Postgres text cannot hold a zero byte.
         stderr.replace('\0', "\u{fffd}")
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Keeps signatures of reports.
+pub(crate) async fn sign(
+    db: &mut PgConnection,
+    signed: &[(LeaseId, Signature)],
+) -> sqlx::Result<()> {
+    let leases: Vec<Uuid> = signed.iter().map(|(lease, _)| lease.0).collect();
+    let keys: Vec<Vec<u8>> = signed.iter().map(|(_, sig)| sig.public_key.to_vec()).collect();
+    let bytes: Vec<Vec<u8>> = signed.iter().map(|(_, sig)| sig.bytes.to_vec()).collect();
+    sqlx::query!(
+        "insert into attempt_signature (lease_id, public_key, signature)
+         select * from unnest($1::uuid[], $2::bytea[], $3::bytea[])
+         on conflict (lease_id) do nothing",
+        &leases,
+        &keys,
+        &bytes
     )
     .execute(db)
     .await?;

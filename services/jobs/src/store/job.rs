@@ -1,7 +1,7 @@
 //! Reading jobs and agents as the projection keeps them.
 
 use medusa_api::{Agent, AgentState, ChunkState, Cost, Counts, Job, JobState, PauseWhy, Verdict};
-use medusa_types::{AgentId, Credits, JobId, Timestamp, UserId, Uuid};
+use medusa_types::{AgentId, Credits, JobId, Sha256Hash, Timestamp, UserId, Uuid};
 use sqlx::PgConnection;
 
 use super::{count, hash};
@@ -144,6 +144,9 @@ pub(crate) async fn agents(
                 check_ppm: 0,
                 quarantined_until: None,
                 marks: Vec::new(),
+                remote: machine.limits,
+                now: None,
+                public_key: machine.public_key.map(|key| Sha256Hash(key).to_string()),
             }
         })
         .collect())

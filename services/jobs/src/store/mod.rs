@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod attempt;
 pub(crate) mod blob;
 pub(crate) mod chunk;
+pub(crate) mod earnings;
 pub(crate) mod job;
 pub(crate) mod program;
 pub(crate) mod quote;

@@ -21,6 +21,10 @@ pub(crate) async fn quote(db: &mut PgConnection, job: JobId) -> Result<Option<Qu
     Ok(found.map(serde_json::from_value).transpose()?)
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn fuel(value: i64) -> Fuel {
     Fuel(u64::try_from(value).unwrap_or_default())
 }
@@ -32,9 +36,11 @@ pub(crate) async fn attempts(
     chunk: u32,
 ) -> Result<Vec<Attempt>, JobsError> {
     let rows = sqlx::query!(
-        "select lease_id, agent_id, fuel_limit, outcome, output, fuel, paid, granted_position,
-                ended_position, verified_position
-         from lease where job_id = $1 and chunk = $2 order by granted_position, lease_id",
+        r#"select l.lease_id, l.agent_id, l.fuel_limit, l.outcome, l.output, l.fuel, l.paid,
+                  l.granted_position, l.ended_position, l.verified_position,
+                  s.public_key as "public_key?", s.signature as "signature?"
+           from lease l left join attempt_signature s on s.lease_id = l.lease_id
+           where l.job_id = $1 and l.chunk = $2 order by l.granted_position, l.lease_id"#,
         job.0,
         i32::try_from(chunk).unwrap_or(i32::MAX)
     )
@@ -53,6 +59,8 @@ pub(crate) async fn attempts(
                 leased_position: row.granted_position,
                 ended_position: row.ended_position,
                 verified_position: row.verified_position,
+                public_key: row.public_key.as_deref().map(hex),
+                signature: row.signature.as_deref().map(hex),
             })
         })
         .collect()

@@ -1,0 +1,36 @@
+//! The switch whether the agent starts with its user.
+
+use std::io;
+
+use super::command;
+use super::plan::{Places, System};
+use super::record::{Record, remove};
+
+/// Whether it starts with its user.
+#[must_use]
+pub(crate) fn is_on(places: &Places) -> bool {
+    let service = System::here().service(places);
+    let switch = service.link.unwrap_or(service.file);
+    switch.symlink_metadata().is_ok()
+}
+
+/// Turns it on or off. A program that runs goes on either way.
+///
+/// # Errors
+/// When a file cannot be written or removed.
+pub(crate) fn set(places: &Places, on: bool) -> io::Result<()> {
+    let service = System::here().service(places);
+    if on {
+        let mut record = Record::load(&places.data);
+        record.write(&service.file, service.content.as_bytes())?;
+        if let Some(link) = &service.link {
+            record.link(&service.file, link)?;
+        }
+        record.save(&places.data)?;
+        command::all(&service.on);
+    } else if is_on(places) {
+        remove(service.link.as_ref().unwrap_or(&service.file))?;
+        command::all(&service.off);
+    }
+    Ok(())
+}

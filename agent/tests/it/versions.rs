@@ -1,0 +1,150 @@
+//! Servers of other versions: an old one hears nothing that it does not know, and what a new one
+//! says beyond this version is skipped. One that shares no version is told apart from a broken one.
+
+use medusa_agent::{Agent, Connection, Logs};
+use medusa_protocol::{Frame, HEADER_BYTES, Message, Settings, Welcome};
+use medusa_types::Outcome;
+
+use crate::support::{FakeServer, Home, Link, agent_id, inline, lease, soon, until};
+use crate::work::{ECHO, NOOP, wasm};
+
+/// Kinds that an agent of the first version sends.
+const FIRST: [u8; 3] = [1, 5, 6];
+/// A key and its value that no version has: `{99: "later"}` without the map around it.
+const LATER: &[u8] = b"\x18\x63\x65later";
+
+/// A frame of the first version: header, and a body of these bytes.
+fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+    [&[1, kind, 0, 0][..], &length, &[0; 8], body].concat()
+}
+
+/// A text after its key.
+fn text(key: u8, text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    [&[key, 0x78, length], text.as_bytes()].concat()
+}
+
+/// How the first version greets: id, name, a pulse every 400 ms, and not a word more.
+fn first_welcome() -> Vec<u8> {
+    let id = text(0, &agent_id().to_string());
+    frame(2, &[&[0xa3][..], &id, &text(1, "desk"), &[2, 0x19, 0x01, 0x90]].concat())
+}
+
+/// The same frame with one more key in its body, as a later version writes it.
+fn later(of: &Frame) -> Vec<u8> {
+    let bytes = of.encode();
+    let length = u32::from_le_bytes(bytes[4..8].try_into().unwrap());
+    let (body, payload) = bytes[HEADER_BYTES..].split_at(length.try_into().unwrap());
+    // A map of up to 23 keys has their number in its first byte.
+    assert!((0xa0..0xb7).contains(&body[0]), "{:x}", body[0]);
+    let mut more = frame(bytes[1], &[&[body[0] + 1], &body[1..], LATER].concat());
+    more.extend_from_slice(payload);
+    more
+}
+
+async fn linked_to(home: &Home, welcome: Vec<u8>) -> (FakeServer, Agent, Link) {
+    let mut server = FakeServer::start().await;
+    server.greet(welcome);
+    home.enrol(&server.url);
+    let agent = Agent::start(home.config(), Logs::default()).unwrap();
+    let link = server.link().await;
+    (server, agent, link)
+}
+
+#[tokio::test]
+async fn an_old_server_hears_nothing_that_it_does_not_know() {
+    let home = Home::new();
+    let (server, agent, mut link) = linked_to(&home, first_welcome()).await;
+    let program = server.blob(&wasm(ECHO));
+    let mut given = lease("lse_1", &program);
+    given.stdin = Some(inline(b"old"));
+    given.fuel_estimate = None;
+    link.lease(&given, "old").await;
+    let refused = server.blob(b"no module");
+    link.lease(&lease("lse_2", &refused), "").await;
+    let (mut kinds, mut outcomes) = (Vec::new(), Vec::new());
+    while outcomes.len() < 2 {
+        let bytes = link.bytes().await.unwrap();
+        kinds.push(bytes[1]);
+        if let Message::Report(report) = Frame::decode(&bytes).unwrap().message {
+            outcomes.push((report.lease, report.outcome));
+        }
+    }
+    outcomes.sort_by(|one, other| one.0.cmp(&other.0));
+    let wanted = [("lse_1".into(), Outcome::Done), ("lse_2".into(), Outcome::AgentFault)];
+    assert_eq!(outcomes, wanted);
+    agent.set_paused(true);
+    let mut is_paused = false;
+    while !is_paused {
+        let bytes = link.bytes().await.unwrap();
+        kinds.push(bytes[1]);
+        if let Message::Pulse(pulse) = Frame::decode(&bytes).unwrap().message {
+            is_paused = pulse.paused;
+        }
+    }
+    assert!(kinds.iter().all(|kind| FIRST.contains(kind)), "{kinds:?}");
+    // Routes that it does not have are asked for in vain, and nothing depends on them.
+    let view = until(&agent, "the switch", |view| view.paused).await;
+    assert_eq!(view.connection, Connection::Connected);
+}
+
+#[tokio::test]
+async fn what_a_new_server_says_beyond_this_version_is_skipped() {
+    let home = Home::new();
+    let features = ["settings", "x-rays", "compile_out", ""].map(str::to_owned).to_vec();
+    let (agent, name) = (agent_id().to_string(), "desk".into());
+    let welcome = Welcome { agent, name, heartbeat_ms: 400, features };
+    let welcome = later(&Frame::of(Message::Welcome(welcome)));
+    let (server, agent, mut link) = linked_to(&home, welcome).await;
+    // Kinds of the future, empty and with whatever bodies.
+    for kind in [0, 99, 200, 255] {
+        link.raw(frame(kind, b"")).await;
+        link.raw(frame(kind, b"\xff not even a map")).await;
+    }
+    let settings = Settings { name: Some("attic".into()), ..Settings::default() };
+    link.raw(later(&Frame::of(Message::Settings(settings)))).await;
+    let program = server.blob(&wasm(ECHO));
+    let mut given = lease("lse_1", &program);
+    given.stdin = Some(inline(b"new"));
+    let message = Message::Lease(Box::new(given));
+    link.raw(later(&Frame { message, payload: "new".into() })).await;
+    let (report, _) = link.report().await;
+    assert_eq!((report.lease.as_str(), report.outcome), ("lse_1", Outcome::Done));
+    until(&agent, "an idle floor", |view| view.chunks.is_empty()).await;
+}
+
+/// A server of a version that this agent does not speak at all: it says so, and tries again, in
+/// case the server is put back to the older version.
+#[tokio::test]
+async fn a_server_without_a_common_version_is_named_and_tried_again() {
+    let home = Home::new();
+    let mut server = FakeServer::start().await;
+    let mut other = first_welcome();
+    other[0] = 2;
+    server.greet(other);
+    home.enrol(&server.url);
+    let agent = Agent::start(home.config(), Logs::default()).unwrap();
+    let is_cut = |view: &medusa_agent::View| matches!(view.connection, Connection::Cut { .. });
+    let view = until(&agent, "a cut", is_cut).await;
+    let words = view.in_words(tokio::time::Instant::now());
+    assert!(words.contains("another protocol"), "{words}");
+    // Tries that failed so far have left a link each.
+    server.greet(first_welcome());
+    let report = soon("a report over a good link", async {
+        loop {
+            let mut link = server.link().await;
+            let noop = server.blob(&wasm(NOOP));
+            if !link.try_lease(&lease("lse_1", &noop)).await {
+                continue;
+            }
+            while let Some(frame) = link.next().await {
+                if let Message::Report(report) = frame.message {
+                    return report;
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Done);
+}

@@ -1,0 +1,118 @@
+//! What owners do with their machines from afar, and the keys that machines sign with.
+
+use medusa_api::{AgentCaps, AgentChange, AgentLimits, DeviceApproval, DevicePoll, DeviceRequest};
+use medusa_platform::{Authenticator as _, Principal};
+use medusa_types::{AgentId, UserId};
+
+use super::world::{World, code};
+
+const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+async fn enrolled(world: &World, owner: &Principal, key: Option<&str>) -> (AgentId, String) {
+    let form = DeviceRequest { name: "study".into(), public_key: key.map(str::to_owned) };
+    let shown = world.accounts.device_request(form).await.unwrap();
+    let typed = DeviceApproval { user_code: shown.user_code, name: String::new() };
+    world.accounts.device_approve(owner, &typed).await.unwrap();
+    let poll = DevicePoll { device_code: shown.device_code };
+    let token = world.accounts.device_poll(&poll).await.unwrap();
+    (token.agent, token.agent_key)
+}
+
+fn renamed(name: &str) -> AgentChange {
+    AgentChange { name: Some(name.into()), ..AgentChange::default() }
+}
+
+fn capped(slots: Option<u32>, memory_bytes: Option<u64>) -> AgentChange {
+    let limits = Some(AgentCaps { slots, memory_bytes });
+    AgentChange { limits, ..AgentChange::default() }
+}
+
+#[actix_web::test]
+async fn a_machine_is_changed_by_its_owner_and_the_log_says_what_without_the_name() {
+    let world = World::new().await;
+    let owner = world.principal("ada@example.org").await;
+    let (agent, key) = enrolled(&world, &owner, None).await;
+    assert_eq!(world.accounts.agent(&key).await.unwrap().unwrap().name, "study");
+    let change = AgentChange { paused: Some(true), ..renamed(" loft ") };
+    let (row, at) =
+        world.accounts.change_machine(owner.user, agent, &change).await.unwrap().unwrap();
+    assert_eq!((row.name.as_str(), row.limits.paused), ("loft", true));
+    assert!(at > 0);
+    let known = world.accounts.agent(&key).await.unwrap().unwrap();
+    assert_eq!(known.name, "loft", "what is kept of the key knows it at once");
+    let (_, at) = world.accounts.change_machine(owner.user, agent, &change).await.unwrap().unwrap();
+    assert_eq!(at, 0, "the same again");
+    let (row, _) = world
+        .accounts
+        .change_machine(owner.user, agent, &capped(Some(2), Some(1 << 30)))
+        .await
+        .unwrap()
+        .unwrap();
+    let limits = AgentLimits { paused: true, slots: Some(2), memory_bytes: Some(1 << 30) };
+    assert_eq!(row.limits, limits);
+    assert_eq!(world.accounts.machine(agent).await.unwrap(), Some(row));
+    let events = world.events(&format!("agent-{agent}")).await;
+    let expected = ["enrolled", "renamed", "limited", "limited"];
+    assert_eq!(events, expected.map(|word| format!("accounts.agent_{word}")));
+
+    for (change, refusal) in [
+        (renamed(""), "accounts.name_invalid"),
+        (capped(Some(0), None), "accounts.agent_limits"),
+        (capped(Some(257), None), "accounts.agent_limits"),
+        (capped(None, Some(1)), "accounts.agent_limits"),
+        (capped(None, Some(u64::MAX)), "accounts.agent_limits"),
+    ] {
+        let refused = world.accounts.change_machine(owner.user, agent, &change).await;
+        assert_eq!(code(refused), refusal, "{change:?}");
+    }
+    let eve = world.principal("eve@example.org").await;
+    let nothing = world.accounts.change_machine(eve.user, agent, &renamed("mine")).await.unwrap();
+    assert_eq!(nothing, None);
+}
+
+#[actix_web::test]
+async fn a_removed_machine_is_unknown_at_once() {
+    let world = World::new().await;
+    let owner = world.principal("ada@example.org").await;
+    let (agent, key) = enrolled(&world, &owner, None).await;
+    assert!(world.accounts.agent(&key).await.unwrap().is_some());
+    let eve = UserId(agent.0);
+    assert!(!world.accounts.remove_machine(eve, agent).await.unwrap());
+    assert!(world.accounts.agent(&key).await.unwrap().is_some());
+    for _ in 0..2 {
+        assert!(world.accounts.remove_machine(owner.user, agent).await.unwrap());
+    }
+    assert_eq!(world.accounts.agent(&key).await.unwrap(), None);
+    assert_eq!(world.accounts.machine(agent).await.unwrap(), None);
+    assert!(world.accounts.agents_of(owner.user).await.unwrap().is_empty());
+    let change = world.accounts.change_machine(owner.user, agent, &renamed("ghost")).await;
+    assert_eq!(change.unwrap(), None);
+    let events = world.events(&format!("agent-{agent}")).await;
+    assert_eq!(events, ["accounts.agent_enrolled", "accounts.agent_revoked"], "once");
+}
+
+#[actix_web::test]
+async fn a_machine_has_one_key_for_ever() {
+    let world = World::new().await;
+    let owner = world.principal("ada@example.org").await;
+    let (with, _) = enrolled(&world, &owner, Some(KEY)).await;
+    let (without, _) = enrolled(&world, &owner, None).await;
+    let bytes = world.accounts.machine(with).await.unwrap().unwrap().public_key.unwrap();
+    assert_eq!((bytes[0], bytes[31]), (0xd7, 0x1a));
+    assert_eq!(world.accounts.machine(without).await.unwrap().unwrap().public_key, None);
+    for agent in [with, without, without] {
+        world.accounts.set_machine_key(agent, KEY).await.unwrap();
+        let events = world.events(&format!("agent-{agent}")).await;
+        assert_eq!(events, ["accounts.agent_enrolled", "accounts.agent_key_set"]);
+    }
+    let other = KEY.replace('d', "e");
+    let refused = world.accounts.set_machine_key(with, &other).await;
+    assert_eq!(code(refused), "accounts.agent_key_set");
+    for bad in ["", "d75a", &KEY.to_uppercase()] {
+        let refused = world.accounts.set_machine_key(with, bad).await;
+        assert_eq!(code(refused), "accounts.agent_key_refused");
+        let form = DeviceRequest { name: "study".into(), public_key: Some(bad.to_owned()) };
+        let refused = world.accounts.device_request(form).await;
+        assert_eq!(code(refused), "accounts.agent_key_refused");
+    }
+}

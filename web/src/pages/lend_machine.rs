@@ -1,0 +1,165 @@
+//! One lent machine: what it says of itself, and what its owner asks of it, as forms that work
+//! without scripts. Removing it takes a second step.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+use medusa_api::{Agent, AgentCaps, AgentChange, AgentNow, Problem};
+use medusa_platform::ApiError;
+use medusa_types::AgentId;
+use serde::Deserialize;
+
+use super::lend::{state_word, why};
+use crate::ask::{Ask, Refusal, Shown};
+use crate::show;
+
+const MIB: u64 = 1024 * 1024;
+
+#[derive(Template)]
+#[template(path = "lend_machine.html")]
+struct Machine<'a> {
+    ask: &'a Ask,
+    agent: Agent,
+    problem: Option<Problem>,
+    /// Whether it is asked if it shall really be removed.
+    confirm: bool,
+}
+
+impl Machine<'_> {
+    fn slots(&self) -> String {
+        self.agent.remote.slots.map_or_else(String::new, |slots| slots.to_string())
+    }
+
+    fn memory_mib(&self) -> String {
+        self.agent.remote.memory_bytes.map_or_else(String::new, |bytes| mib(&bytes).to_string())
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Form {
+    #[serde(default)]
+    csrf: String,
+    act: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    slots: String,
+    #[serde(default)]
+    memory_mib: String,
+}
+
+impl Form {
+    fn change(&self) -> Result<AgentChange, ApiError> {
+        let paused = |paused| AgentChange { paused: Some(paused), ..AgentChange::default() };
+        match self.act.as_str() {
+            "rename" => Ok(AgentChange { name: Some(self.name.clone()), ..AgentChange::default() }),
+            "pause" => Ok(paused(true)),
+            "resume" => Ok(paused(false)),
+            "limit" => {
+                let slots = number(&self.slots, "/limits/slots")?;
+                let memory_mib: Option<u64> = number(&self.memory_mib, "/limits/memory_bytes")?;
+                let memory_bytes = memory_mib.map(|mib| mib.saturating_mul(MIB));
+                let limits = Some(AgentCaps { slots, memory_bytes });
+                Ok(AgentChange { limits, ..AgentChange::default() })
+            }
+            _ => Err(ApiError::not_found("address")),
+        }
+    }
+}
+
+/// A number, or nothing where the field is empty.
+fn number<T: std::str::FromStr>(text: &str, pointer: &str) -> Result<Option<T>, ApiError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let refused =
+        |_| ApiError::field("accounts.agent_limits", pointer, "limits are whole numbers, or empty");
+    text.parse().map(Some).map_err(refused)
+}
+
+fn read_id(text: &str) -> Result<AgentId, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found("machine"))
+}
+
+async fn find(ask: &Ask, id: AgentId) -> Result<Agent, Refusal> {
+    let agents = ask.data().agents(ask.who()?).await?;
+    let found = agents.into_iter().find(|agent| agent.id == id);
+    Ok(found.ok_or_else(|| ApiError::not_found("machine"))?)
+}
+
+pub(crate) async fn machine(ask: Ask, id: web::Path<String>) -> HttpResponse {
+    ask.show(async {
+        let agent = find(&ask, read_id(&id)?).await?;
+        ask.page(&Machine { ask: &ask, agent, problem: None, confirm: false })
+    })
+    .await
+}
+
+pub(crate) async fn sent(ask: Ask, id: web::Path<String>, form: web::Form<Form>) -> HttpResponse {
+    ask.show(async {
+        ask.who()?;
+        ask.own_form(&form.csrf)?;
+        act(&ask, read_id(&id)?, &form).await
+    })
+    .await
+}
+
+async fn act(ask: &Ask, id: AgentId, form: &Form) -> Shown {
+    let who = ask.who()?;
+    match form.act.as_str() {
+        "remove" => {
+            let agent = find(ask, id).await?;
+            return ask.page(&Machine { ask, agent, problem: None, confirm: true });
+        }
+        "remove-now" => {
+            ask.data().remove_agent(who, id).await?;
+            return Ok(ask.go("/app/lend"));
+        }
+        _ => {}
+    }
+    let changed = match form.change() {
+        Ok(change) => ask.data().change_agent(who, id, change).await,
+        Err(error) => Err(error),
+    };
+    match changed {
+        Ok(_) => Ok(ask.go(&format!("/app/lend/{id}"))),
+        Err(error) if error.0.status == 422 => {
+            let agent = find(ask, id).await?;
+            let page = Machine { ask, agent, problem: Some(*error.0), confirm: false };
+            Ok(ask.html(StatusCode::UNPROCESSABLE_ENTITY, &page))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whole MiB.
+fn mib(bytes: &u64) -> u64 {
+    bytes.checked_div(MIB).unwrap_or_default()
+}
+
+/// Billions of fuel, with one place.
+fn billions(fuel: &u64) -> String {
+    let tenths = fuel.checked_div(100_000_000).unwrap_or_default();
+    let (whole, place) = (tenths.checked_div(10), tenths.checked_rem(10));
+    format!("{}.{}", whole.unwrap_or_default(), place.unwrap_or_default())
+}
+
+/// What it measured.
+fn speed(now: &AgentNow) -> Option<String> {
+    let (one, all) = now.fuel_per_s.zip(now.fuel_per_s_all)?;
+    Some(format!("{} billion fuel a second on one core, {} on all", billions(&one), billions(&all)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_numbers_or_empty() {
+        assert_eq!(number::<u32>(" 4 ", "/a").unwrap(), Some(4));
+        assert_eq!(number::<u32>("", "/a").unwrap(), None);
+        assert!(number::<u32>("many", "/a").is_err());
+        assert_eq!(billions(&1_250_000_000), "1.2");
+    }
+}
