@@ -359,21 +359,13 @@ pub(crate) async fn worker(config: &Config) -> Result<String, String> {
 }
 
 fn nothing() -> Task {
-    Task {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        files: Vec::new(),
-        seed: 0,
-        clock_ms: 0,
-        limits: Limits {
-            fuel: 1_000,
-            memory_bytes: 1 << 20,
-            output_bytes: 1 << 10,
-            stderr_bytes: 1 << 10,
-            wall_ms: 10_000,
-        },
-    }
+    Task::empty(Limits {
+        fuel: 1_000,
+        memory_bytes: 1 << 20,
+        output_bytes: 1 << 10,
+        stderr_bytes: 1 << 10,
+        wall_ms: 10_000,
+    })
 }
 
 async fn walls(config: &Config) -> Check {

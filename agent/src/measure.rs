@@ -175,21 +175,13 @@ async fn run(
 }
 
 fn task(fuel: u64) -> Task {
-    Task {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        files: Vec::new(),
-        seed: 0,
-        clock_ms: 0,
-        limits: Limits {
-            fuel,
-            memory_bytes: 64 << 20,
-            output_bytes: 1 << 16,
-            stderr_bytes: 1 << 12,
-            wall_ms: WALL_MS,
-        },
-    }
+    Task::empty(Limits {
+        fuel,
+        memory_bytes: 64 << 20,
+        output_bytes: 1 << 16,
+        stderr_bytes: 1 << 12,
+        wall_ms: WALL_MS,
+    })
 }
 
 fn per_second(fuel: u64, ms: u64) -> u64 {

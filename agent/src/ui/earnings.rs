@@ -160,7 +160,7 @@ impl Record {
         let about = &account.about;
         let mark = |mark: &medusa_api::AgentMark| MarkRow {
             when: date(mark.at),
-            what: mark_in_words(&mark.word).to_owned(),
+            what: mark.in_words().to_owned(),
             score: mark.score,
         };
         let tenths = about.check_ppm.checked_div(1_000).unwrap_or_default();
@@ -264,19 +264,6 @@ fn date(at: Timestamp) -> String {
 
 fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.micros().div_euclid(1_000_000)).unwrap_or_default()
-}
-
-fn mark_in_words(word: &str) -> &str {
-    match word {
-        "wrong" => "its result was wrong: the server ran the chunk too",
-        "outvoted" => "most copies had another result",
-        "crashed" => "the run broke down, or its output did not arrive",
-        "late" => "no report and no sign of life in time",
-        "lost" => "the connection was lost during a run",
-        "forfeited" => "unsettled pay was taken back for wrong results",
-        "reinstated" => "the operator lifted the quarantine",
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -98,15 +98,7 @@ async fn open(folder: &Path, guest: &Path) -> Result<Live<'static>> {
         stderr_bytes: 1 << 12,
         wall_ms: 600_000,
     };
-    let task = Task {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        files: Vec::new(),
-        seed: 0,
-        clock_ms: 0,
-        limits,
-    };
+    let task = Task::empty(limits);
     Ok(Worker::open(&modules, &compiled, task).await?)
 }
 

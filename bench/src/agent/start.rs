@@ -63,19 +63,11 @@ impl Bench {
 
 /// Without input, the program says so and ends.
 fn task() -> Task {
-    Task {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        files: Vec::new(),
-        seed: 0,
-        clock_ms: 0,
-        limits: Limits {
-            fuel: 1_000_000_000,
-            memory_bytes: 64 << 20,
-            output_bytes: 1 << 20,
-            stderr_bytes: 1 << 12,
-            wall_ms: 10_000,
-        },
-    }
+    Task::empty(Limits {
+        fuel: 1_000_000_000,
+        memory_bytes: 64 << 20,
+        output_bytes: 1 << 20,
+        stderr_bytes: 1 << 12,
+        wall_ms: 10_000,
+    })
 }

@@ -420,6 +420,23 @@ pub struct AgentMark {
     pub score: u32,
 }
 
+impl AgentMark {
+    /// What happened, for its lender.
+    #[must_use]
+    pub fn in_words(&self) -> &str {
+        match self.word.as_str() {
+            "wrong" => "its result was wrong: the server ran the chunk too",
+            "outvoted" => "most copies had another result",
+            "crashed" => "the run broke down, or its output did not arrive",
+            "late" => "no report and no sign of life in time",
+            "lost" => "the connection was lost during a run",
+            "forfeited" => "unsettled pay was taken back for wrong results",
+            "reinstated" => "the operator lifted the quarantine",
+            other => other,
+        }
+    }
+}
+
 /// A ready-made job of the gallery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Example {

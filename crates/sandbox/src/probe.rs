@@ -70,21 +70,13 @@ fn output(report: &Report) -> String {
 
 /// A run without input and without limits that matter.
 fn task() -> Task {
-    Task {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        files: Vec::new(),
-        seed: 0,
-        clock_ms: 0,
-        limits: Limits {
-            fuel: u64::MAX,
-            memory_bytes: 1 << 30,
-            output_bytes: 1 << 20,
-            stderr_bytes: 1 << 16,
-            wall_ms: u64::MAX,
-        },
-    }
+    Task::empty(Limits {
+        fuel: u64::MAX,
+        memory_bytes: 1 << 30,
+        output_bytes: 1 << 20,
+        stderr_bytes: 1 << 16,
+        wall_ms: u64::MAX,
+    })
 }
 
 /// CPU time of this process, in microseconds.

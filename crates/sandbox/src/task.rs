@@ -34,6 +34,22 @@ pub struct Task {
     pub limits: Limits,
 }
 
+impl Task {
+    /// A run without arguments, environment, input or files.
+    #[must_use]
+    pub const fn empty(limits: Limits) -> Self {
+        Self {
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: Vec::new(),
+            files: Vec::new(),
+            seed: 0,
+            clock_ms: 0,
+            limits,
+        }
+    }
+}
+
 /// How one run went.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Report {

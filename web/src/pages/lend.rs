@@ -101,17 +101,3 @@ fn percent(ppm: &u32) -> String {
         _ => format!("{whole} %"),
     }
 }
-
-/// What moved a reputation.
-fn mark_words(word: &str) -> &str {
-    match word {
-        "wrong" => "its result was wrong: the server ran the chunk too",
-        "outvoted" => "most copies had another result",
-        "crashed" => "the run broke down, or its output did not arrive",
-        "late" => "no report and no sign of life in time",
-        "lost" => "the connection was lost during a run",
-        "forfeited" => "unsettled pay was taken back for wrong results",
-        "reinstated" => "the operator lifted the quarantine",
-        other => other,
-    }
-}

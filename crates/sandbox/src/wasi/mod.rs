@@ -215,20 +215,12 @@ mod tests {
     }
 
     pub(super) fn task() -> Task {
-        Task {
-            args: Vec::new(),
-            env: Vec::new(),
-            stdin: Vec::new(),
-            files: Vec::new(),
-            seed: 0,
-            clock_ms: 0,
-            limits: Limits {
-                fuel: 1_000_000,
-                memory_bytes: 1 << 20,
-                output_bytes: 1 << 20,
-                stderr_bytes: 1 << 10,
-                wall_ms: 1_000,
-            },
-        }
+        Task::empty(Limits {
+            fuel: 1_000_000,
+            memory_bytes: 1 << 20,
+            output_bytes: 1 << 20,
+            stderr_bytes: 1 << 10,
+            wall_ms: 1_000,
+        })
     }
 }
