@@ -91,9 +91,8 @@ impl std::fmt::Debug for Identity {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
+    use crate::os::is_open_to_others;
     use crate::scratch::Scratch;
 
     fn identity() -> Identity {
@@ -112,9 +111,8 @@ mod tests {
         assert_eq!(Identity::load(&data).unwrap(), None);
         identity().save(&data).unwrap();
         assert_eq!(Identity::load(&data).unwrap(), Some(identity()));
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&data.join("identity.json")), 0o600);
-        assert_eq!(mode(&data), 0o700);
+        assert!(!is_open_to_others(&data.join("identity.json")).unwrap());
+        assert!(!is_open_to_others(&data).unwrap());
     }
 
     #[test]

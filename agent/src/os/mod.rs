@@ -16,6 +16,8 @@ use macos as here;
 mod unix;
 #[cfg(unix)]
 pub use unix::Signals;
+#[cfg(all(test, unix))]
+pub(crate) use unix::open_to_others;
 #[cfg(unix)]
 pub(crate) use unix::{
     become_program, is_open_to_others, link, make_private_dir, new_private_file, new_program,
@@ -27,6 +29,8 @@ mod windows;
 use windows as here;
 #[cfg(windows)]
 pub use windows::Signals;
+#[cfg(all(test, windows))]
+pub(crate) use windows::open_to_others;
 #[cfg(windows)]
 pub(crate) use windows::{
     become_program, is_open_to_others, link, make_private_dir, new_private_file, new_program,

@@ -30,6 +30,13 @@ pub(crate) fn is_open_to_others(path: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
+/// Lets everybody read a file, and says whether that is a right of the file here.
+#[cfg(test)]
+pub(crate) fn open_to_others(path: &Path) -> io::Result<bool> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))?;
+    Ok(true)
+}
+
 /// Makes a symbolic link.
 pub(crate) fn link(to: &Path, at: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(to, at)

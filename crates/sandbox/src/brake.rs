@@ -3,9 +3,9 @@
 //! One end, the [`Lever`], is with whoever decides; the other, the [`Brake`], is with the task that
 //! waits for the process, which alone knows that the process is still the one it started.
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tokio::sync::watch;
+
+use crate::os;
 
 /// Decides about a process.
 #[derive(Debug)]
@@ -57,9 +57,8 @@ impl Brake {
 }
 
 /// Makes a child of this process, which was not waited for yet, stand still or go on.
-pub(crate) fn hold(child: Pid, still: bool) {
-    let signal = if still { Signal::SIGSTOP } else { Signal::SIGCONT };
-    if let Err(error) = kill(child, signal) {
-        tracing::warn!(%error, %child, still, "could not stop or continue a worker");
+pub(crate) fn hold(child: u32, still: bool) {
+    if let Err(error) = os::hold(child, still) {
+        tracing::warn!(%error, child, still, "could not stop or continue a worker");
     }
 }

@@ -7,12 +7,12 @@ use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::unistd::{Pid, SysconfVar, sysconf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep};
 
 use crate::brake::{Brake, hold};
+use crate::os;
 use crate::task::{Reply, Request, frame, message};
 
 /// How much of a dying worker's last words is kept.
@@ -173,7 +173,7 @@ impl Child {
         bounds: &Bounds,
         brake: &mut Brake,
     ) -> Result<Reply, ChildError> {
-        let child = self.pid().ok_or(ChildError::Stopped)?;
+        let child = self.id().ok_or(ChildError::Stopped)?;
         let mut exchange = pin!(self.exchange(request, bounds.reply_bytes));
         let mut swollen = pin!(swollen(child, bounds.resident_bytes));
         let mut left = bounds.within;
@@ -229,19 +229,13 @@ impl Child {
     }
 
     fn put_last(&self) {
-        #[cfg(target_os = "linux")]
-        if let Some(Err(error)) = self.pid().map(crate::sys::put_last) {
+        if let Some(Err(error)) = self.id().map(os::put_last) {
             tracing::warn!(%error, "a worker keeps its priority");
         }
     }
 
     pub(crate) fn id(&self) -> Option<u32> {
         self.process.id()
-    }
-
-    pub(crate) fn pid(&self) -> Option<Pid> {
-        let id = i32::try_from(self.process.id()?).ok()?;
-        Some(Pid::from_raw(id))
     }
 
     /// For whoever talks to it in another way.
@@ -281,7 +275,7 @@ impl Child {
 }
 
 /// Ends when the process has more memory of its own than it may; never where that is not known.
-async fn swollen(process: Pid, bytes_max: u64) -> ChildError {
+async fn swollen(process: u32, bytes_max: u64) -> ChildError {
     loop {
         sleep(WEIGHED_EVERY).await;
         if let Some(error) = weigh(process, bytes_max) {
@@ -291,19 +285,10 @@ async fn swollen(process: Pid, bytes_max: u64) -> ChildError {
 }
 
 /// Says so if the process has more memory of its own than it may.
-pub(crate) fn weigh(process: Pid, bytes_max: u64) -> Option<ChildError> {
-    let bytes = resident_bytes(process).unwrap_or_default();
+pub(crate) fn weigh(process: u32, bytes_max: u64) -> Option<ChildError> {
+    let bytes = os::resident_bytes(process).unwrap_or_default();
     let is_over = bytes > bytes_max;
     is_over.then_some(ChildError::Swollen { mib: bytes >> 20, mib_max: bytes_max >> 20 })
-}
-
-/// Memory of the process that is neither a file's nor shared, as the system counts it.
-fn resident_bytes(process: Pid) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
-    let mut pages = text.split(' ').skip(1).map(str::parse::<u64>);
-    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
-    let page = sysconf(SysconfVar::PAGE_SIZE).ok()??;
-    Some(resident.saturating_sub(shared).saturating_mul(u64::try_from(page).ok()?))
 }
 
 /// The path as a worker with another current folder needs it.

@@ -5,11 +5,9 @@
 //! peer has not, the next one goes through the pipe, so that nobody ever waits for room and none
 //! is overwritten. Neither side trusts what it finds: lengths are checked before they are used.
 
-use std::fs::File;
 use std::io;
-#[cfg(target_os = "linux")]
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::FileExt;
+
+use crate::os::Memory;
 
 /// The bytes of a head.
 pub(crate) const HEAD_BYTES: usize = 24;
@@ -77,13 +75,13 @@ impl Head {
     }
 }
 
-/// One end of the memory that a worker and its parent share: a file that has no name and no disk.
+/// One end of the memory that a worker and its parent share.
 ///
 /// It is read and written, not mapped: a peer that changes it meanwhile can spoil what is read and
-/// nothing else. Its size is sealed.
+/// nothing else. Its size stays what it is.
 #[derive(Debug)]
 pub(crate) struct Area {
-    file: File,
+    memory: Memory,
     /// Where this end's own frames are, and the other's.
     own_at: u64,
     other_at: u64,
@@ -98,38 +96,21 @@ pub(crate) struct Area {
 impl Area {
     /// Makes one, at the parent's end; nothing where the system does not have it.
     pub(crate) fn new() -> Option<Self> {
-        #[cfg(target_os = "linux")]
-        {
-            use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-            use nix::sys::memfd::{MFdFlags, memfd_create};
-            let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-            let file = File::from(memfd_create(c"medusa frames", flags).ok()?);
-            file.set_len(u64::from(SHARED_BYTES_MAX) << 1).ok()?;
-            let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
-            fcntl(file.as_fd(), FcntlArg::F_ADD_SEALS(seals)).ok()?;
-            let other_at = u64::from(SHARED_BYTES_MAX);
-            Some(Self { file, own_at: 0, other_at, sent: 0, gone: 0, taken: 0 })
-        }
-        #[cfg(not(target_os = "linux"))]
-        None
+        let memory = Memory::new(Self::file_bytes()).ok()?;
+        let other_at = u64::from(SHARED_BYTES_MAX);
+        Some(Self { memory, own_at: 0, other_at, sent: 0, gone: 0, taken: 0 })
     }
 
     /// Where a worker of this process finds it.
-    #[cfg(target_os = "linux")]
     pub(crate) fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn path(&self) -> String {
-        String::new()
+        self.memory.path()
     }
 
     /// The worker's end of the one at this path.
     pub(crate) fn open(path: &str) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).open(path)?;
+        let memory = Memory::open(path)?;
         let own_at = u64::from(SHARED_BYTES_MAX);
-        Ok(Self { file, own_at, other_at: 0, sent: 0, gone: 0, taken: 0 })
+        Ok(Self { memory, own_at, other_at: 0, sent: 0, gone: 0, taken: 0 })
     }
 
     /// Whether a frame of this size goes in now.
@@ -140,7 +121,7 @@ impl Area {
     /// Puts a piece of the own frame in, so many bytes from its start; the frame is one that it
     /// [takes](Self::takes).
     pub(crate) fn put(&self, at: u32, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.own_at.saturating_add(u64::from(at)))
+        self.memory.put_at(self.own_at.saturating_add(u64::from(at)), bytes)
     }
 
     /// The own frame is complete.
@@ -155,7 +136,7 @@ impl Area {
 
     /// Takes a piece of the peer's frame out, which has this length in all.
     pub(crate) fn get(&self, at: u32, target: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(target, self.other_at.saturating_add(u64::from(at)))
+        self.memory.get_at(self.other_at.saturating_add(u64::from(at)), target)
     }
 
     /// The peer's frame was taken out whole.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use medusa_types::Limits;
-use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinSet;
@@ -75,7 +74,7 @@ pub struct Live<'a> {
 #[derive(Debug)]
 struct Keeper {
     /// None once the process may be gone, and its number another's.
-    process: Arc<Mutex<Option<Pid>>>,
+    process: Arc<Mutex<Option<u32>>>,
     /// Ends with this.
     _task: JoinSet<()>,
 }
@@ -91,7 +90,7 @@ impl<'a> Live<'a> {
         let (stdin, stdout) = child.take_pipes().ok_or(ChildError::Stopped)?;
         let mut clock = interval(WEIGHED_EVERY);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let keeper = Keeper::new(child.pid(), brake.clone());
+        let keeper = Keeper::new(child.id(), brake.clone());
         Ok(Self {
             child,
             stdin,
@@ -282,7 +281,7 @@ impl<'a> Live<'a> {
             *left = left.saturating_sub(now.duration_since(since));
             if now.duration_since(*weighed) >= WEIGHED_EVERY {
                 *weighed = now;
-                let swollen = child.pid().and_then(|pid| weigh(pid, *resident_bytes_max));
+                let swollen = child.id().and_then(|id| weigh(id, *resident_bytes_max));
                 if let Some(error) = swollen {
                     return Turn::Swollen(error);
                 }
@@ -392,7 +391,7 @@ enum Turn {
 }
 
 impl Keeper {
-    fn new(process: Option<Pid>, mut brake: Brake) -> Self {
+    fn new(process: Option<u32>, mut brake: Brake) -> Self {
         let process = Arc::new(Mutex::new(process));
         let kept = Arc::clone(&process);
         let mut task = JoinSet::new();
@@ -419,7 +418,7 @@ impl Drop for Keeper {
     }
 }
 
-fn keep(process: &Mutex<Option<Pid>>, still: bool) {
+fn keep(process: &Mutex<Option<u32>>, still: bool) {
     // Held while the signal is sent, so that the number stays this process's.
     let process = process.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(process) = *process {

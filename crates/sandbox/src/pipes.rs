@@ -3,7 +3,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 
-use nix::unistd::{read, write};
+use crate::os;
 
 /// Room for what the parent sends at once: a small frame of a live guest with its head.
 const READ_BYTES: usize = 32 << 10;
@@ -26,13 +26,13 @@ pub(crate) fn input() -> Input {
 
 impl Read for Stdin {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        Ok(read(io::stdin(), target)?)
+        os::read_input(target)
     }
 }
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(write(io::stdout(), bytes)?)
+        os::write_output(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

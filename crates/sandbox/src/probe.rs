@@ -8,14 +8,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use medusa_types::{Bundle, Limits, Sha256Hash};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 use wasmtime::Module;
 
 use crate::meter::{self, Counter};
 use crate::program::Program;
 use crate::task::{Report, Task};
-use crate::{engine, gate};
+use crate::{engine, gate, os};
 
 /// Answers `plain FILE` or `metered FILE` with one line of figures:
 /// `compile_us=… code_bytes=… compiled_bytes=… run_us=… wall_us=… fuel=… outcome=… output=…`;
@@ -81,7 +79,6 @@ fn task() -> Task {
 
 /// CPU time of this process, in microseconds.
 fn cpu_us() -> u64 {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
-    let us = usage.user_time().num_microseconds();
-    u64::try_from(us.saturating_add(usage.system_time().num_microseconds())).unwrap_or_default()
+    let [own, kernel] = os::cpu_times().map(|time| time.as_micros());
+    u64::try_from(own.saturating_add(kernel)).unwrap_or_default()
 }

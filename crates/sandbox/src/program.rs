@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use medusa_types::{Limits, Outcome};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 use wasmtime::{Engine, Error, Instance, InstancePre, Module, Store, Trap, TypedFunc};
 
 use crate::engine;
 use crate::gate::Entry;
 use crate::meter::Counter;
+use crate::os;
 use crate::stop::Ending;
 use crate::task::{Report, Task};
 use crate::wasi::{self, Host, Stream};
@@ -173,8 +172,6 @@ fn ending(result: &Result<(), Failure>, denied: bool) -> (Outcome, Option<String
 
 /// CPU time of this process, in milliseconds.
 fn cpu_ms() -> u64 {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
-    let ms =
-        usage.user_time().num_milliseconds().saturating_add(usage.system_time().num_milliseconds());
-    u64::try_from(ms).unwrap_or_default()
+    let [own, kernel] = os::cpu_times().map(|time| time.as_millis());
+    u64::try_from(own.saturating_add(kernel)).unwrap_or_default()
 }

@@ -1,25 +1,36 @@
-//! Landlock and seccomp: the kernel refuses what a worker has no reason to ask for.
+//! Linux: Landlock and seccomp refuse what a worker has no reason to ask for, the kernel ends it
+//! with its parent, `/proc` tells its memory, and a file without a name is what both share.
+
+mod sys;
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
 };
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::resource::Resource;
 use nix::sys::signal;
 use nix::sys::stat::fstat;
+use nix::unistd::{Gid, SysconfVar, Uid, setgroups, setresgid, setresuid, sysconf};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp as Op,
     SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
 };
 
-use super::Wall;
-use crate::sys;
+pub(crate) use sys::put_last;
+
+use super::unix::{NOBODY, lower};
+use crate::walls::Wall;
 
 /// What computing needs: memory, its pipes, signals of its own, time, and an end.
 const ALLOWED: &[libc::c_long] = &[
@@ -52,14 +63,14 @@ const ALLOWED: &[libc::c_long] = &[
 /// The memory that a run maps holds no code.
 const MAPPING: &[libc::c_long] = &[libc::SYS_mmap, libc::SYS_mprotect];
 
-/// No new rights through programs that have some, no look into this process from outside, and an
-/// end when the parent has one.
+/// No new processes, no new rights through programs that have some, no look into this process from
+/// outside, and an end when the parent has one.
 pub(super) fn raise() {
     if let Err(error) = sys::close_inherited() {
         tracing::warn!(%error, "a worker could not close what it inherited");
     }
-    for resource in [Resource::RLIMIT_MEMLOCK, Resource::RLIMIT_MSGQUEUE] {
-        super::lower(resource, 0);
+    for resource in [Resource::RLIMIT_NPROC, Resource::RLIMIT_MEMLOCK, Resource::RLIMIT_MSGQUEUE] {
+        lower(resource, 0);
     }
     if let Err(error) = prctl::set_no_new_privs().and_then(|()| prctl::set_dumpable(false)) {
         tracing::warn!(%error, "a worker could not give up its rights");
@@ -73,8 +84,8 @@ pub(super) fn raise() {
 /// is gone, nobody can read it: then the kernel ends this process, whatever it does, also when it
 /// stands still. A signal at the parent's end (`PR_SET_PDEATHSIG`) would come with the end of the
 /// thread that started this process.
-fn die_with_parent() -> std::io::Result<()> {
-    let stderr = std::io::stderr();
+fn die_with_parent() -> io::Result<()> {
+    let stderr = io::stderr();
     let is_pipe = fstat(&stderr)?.st_mode & libc::S_IFMT == libc::S_IFIFO;
     if !is_pipe {
         return Ok(());
@@ -89,8 +100,16 @@ fn die_with_parent() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Gives how the walls for files, calls and rights stand.
-pub(super) fn close_doors() -> [Wall; 3] {
+/// From root to nobody, without a group.
+pub(super) fn change_user() -> nix::Result<()> {
+    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    setgroups(&[])?;
+    setresgid(group, group, group)?;
+    setresuid(user, user, user)
+}
+
+/// Closes files, calls and rights, and gives how these walls stand.
+pub(crate) fn close_doors() -> [Wall; 3] {
     let rights = match prctl::get_no_new_privs() {
         Ok(true) => Wall::Full,
         Ok(false) | Err(_) => Wall::Missing,
@@ -149,9 +168,54 @@ fn is(argument: u8, how: Op, value: u64) -> Result<SeccompCondition, BackendErro
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
 }
 
+/// Memory of the process that is neither a file's nor shared, as the system counts it.
+pub(crate) fn resident_bytes(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let mut pages = text.split(' ').skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok()??;
+    Some(resident.saturating_sub(shared).saturating_mul(u64::try_from(page).ok()?))
+}
+
+/// Memory that a process and its children share: a file that has no name and no disk. It is read
+/// and written, not mapped.
+#[derive(Debug)]
+pub(crate) struct Memory(File);
+
+impl Memory {
+    /// Makes so much of it. Its size is sealed.
+    pub(crate) fn new(bytes: u64) -> io::Result<Self> {
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let file = File::from(memfd_create(c"medusa frames", flags)?);
+        file.set_len(bytes)?;
+        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        fcntl(file.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
+        Ok(Self(file))
+    }
+
+    /// Where another process of the same user finds it, while this one has it.
+    pub(crate) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+
+    /// The one at this path.
+    pub(crate) fn open(path: &str) -> io::Result<Self> {
+        File::options().read(true).write(true).open(path).map(Self)
+    }
+
+    /// Puts bytes in at a place, all of them.
+    pub(crate) fn put_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, at)
+    }
+
+    /// Gets as many bytes out from a place as the target has.
+    pub(crate) fn get_at(&self, at: u64, target: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(target, at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::net::{TcpListener, UdpSocket};
     use std::process::Command;
     use std::thread;
