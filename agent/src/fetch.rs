@@ -39,8 +39,8 @@ pub(crate) enum FetchError {
     Disk { sha256: Sha256Hash, source: io::Error },
     #[error("the lease names bytes that its frame or blob does not have")]
     Range,
-    #[error("an input of {0} bytes is more than this machine takes at once")]
-    Large(u64),
+    #[error("a blob or range of {bytes} bytes is more than the {max} that this machine takes")]
+    Large { bytes: u64, max: u64 },
 }
 
 /// The blobs of one data directory.
@@ -50,6 +50,8 @@ pub(crate) struct Blobs {
     memory: Mutex<Memory>,
     /// Who loads which blob now; others wait for the same lock and then find it.
     turns: Mutex<HashMap<Sha256Hash, Arc<tokio::sync::Mutex<()>>>>,
+    /// Who writes a large one: two that come together could pass the cap, though each fits.
+    large: tokio::sync::Mutex<()>,
 }
 
 /// Blobs in memory, the one used last at the end.
@@ -74,6 +76,7 @@ impl Blobs {
             shelf: Arc::new(Shelf::open(dir, bytes_max)?),
             memory: Mutex::new(Memory::default()),
             turns: Mutex::new(HashMap::new()),
+            large: tokio::sync::Mutex::default(),
         })
     }
 
@@ -113,9 +116,7 @@ impl Blobs {
         if let Some(content) = self.remembered(sha256) {
             return Ok(content);
         }
-        if blob.size > PART_BYTES_MAX {
-            return Err(FetchError::Large(blob.size));
-        }
+        fits(blob.size, PART_BYTES_MAX.min(self.shelf.bytes_max()))?;
         let turn = Arc::clone(self.turns().entry(sha256).or_default());
         let loaded = {
             let _mine = turn.lock().await;
@@ -141,9 +142,7 @@ impl Blobs {
         if len == 0 {
             return Ok(Bytes::new());
         }
-        if len > PART_BYTES_MAX {
-            return Err(FetchError::Large(len));
-        }
+        fits(len, PART_BYTES_MAX)?;
         if len == blob.size {
             return self.whole(server, blob).await;
         }
@@ -212,6 +211,7 @@ impl Blobs {
         sha256: Sha256Hash,
     ) -> Result<Bytes, FetchError> {
         let kept = |source| FetchError::Disk { sha256, source };
+        let _alone = self.large.lock().await;
         let mut resumed = self.pull(server, blob, sha256).await?;
         loop {
             let shelf = Arc::clone(&self.shelf);
@@ -289,6 +289,11 @@ impl Blobs {
     fn turns(&self) -> std::sync::MutexGuard<'_, HashMap<Sha256Hash, Arc<tokio::sync::Mutex<()>>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Refuses what is larger than this machine takes.
+const fn fits(bytes: u64, max: u64) -> Result<(), FetchError> {
+    if bytes > max { Err(FetchError::Large { bytes, max }) } else { Ok(()) }
 }
 
 /// Runs what reads disks or hashes on the blocking pool; nothing if it panicked.

@@ -15,7 +15,7 @@ fn blob(content: &[u8]) -> Blob {
     Blob {
         sha256: *Sha256Hash::of(content).as_bytes(),
         size: u64::try_from(content.len()).unwrap(),
-        path: "/b".into(),
+        path: "/v1/agent/b".into(),
     }
 }
 
@@ -51,6 +51,28 @@ async fn a_kept_blob_needs_no_server_and_gives_its_ranges() {
     let past = Part::Range { blob, offset: 4, len: 2 };
     let got = blobs.part(&nowhere(), &past, &mut Bytes::new()).await;
     assert!(matches!(got, Err(FetchError::Range)));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_the_disk_that_is_lent_is_refused_before_it_comes() {
+    let content = large();
+    let size = u64::try_from(content.len()).unwrap();
+    let cutter = Cutter::of(content.clone(), usize::MAX).await;
+    let scratch = Scratch::new();
+    let blobs = Blobs::open(scratch.path().to_owned(), size - 1).unwrap();
+    let part = Part::Range { blob: blob(&content), offset: 0, len: size };
+    for got in [
+        blobs.whole(&cutter.server, &blob(&content)).await,
+        blobs.part(&cutter.server, &part, &mut Bytes::new()).await,
+    ] {
+        assert!(matches!(got, Err(FetchError::Large { max, .. }) if max == size - 1));
+    }
+    let (blob, len) = (Blob { size: u64::MAX, ..blob(&content) }, PART_BYTES_MAX + 1);
+    let part = Part::Range { blob, offset: 0, len };
+    let got = blobs.part(&cutter.server, &part, &mut Bytes::new()).await;
+    assert!(matches!(got, Err(FetchError::Large { max: PART_BYTES_MAX, .. })));
+    assert!(cutter.asked().is_empty());
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -127,6 +127,8 @@ impl Gauges {
         if verdict.scope != Scope::Freeze {
             self.shop.slots.limit(verdict.slots);
             self.shop.memory.limit(verdict.memory_mib);
+            let bytes = verdict.memory_mib.saturating_mul(1 << 20);
+            self.shop.programs.modules().lend(bytes);
         }
         self.board.ruled(verdict, self.readings.clone());
         let is_frozen = self.board.view().scope() == Scope::Freeze;

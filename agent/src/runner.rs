@@ -124,10 +124,10 @@ impl Agent {
         if config.rehearses {
             board.leave();
         } else {
-            let settled = update::settle(config.data.clone(), Arc::clone(&board));
+            let done = update::settle(config.data.clone(), Arc::clone(&board), page.link.clone());
             let looking = update::keep(Arc::clone(&board), config.clone(), ready);
             tasks.spawn(async {
-                join(settled, looking).await;
+                join(done, looking).await;
                 "update"
             });
         }

@@ -1,5 +1,6 @@
 //! The server's HTTP routes that an agent uses. Answers are bounded, waits are bounded, redirects
-//! are not followed, and whether a failure may pass by itself is part of the error.
+//! are not followed, and whether a failure may pass by itself is part of the error. What a lease
+//! names is looked for below `/v1/agent/` of the same server, and nowhere else.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use medusa_api::{
     TaskPage, TaskQuery,
 };
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, DATE, RANGE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 
@@ -22,6 +23,8 @@ use crate::tls::{self, TlsError};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A transfer that moves nothing for so long has ended.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Where leases' bytes come from and go to.
+const OF_AGENTS: &str = "/v1/agent/";
 /// An answer that is not a blob.
 const JSON_BYTES_MAX: usize = 1024 * 1024;
 
@@ -56,6 +59,8 @@ pub(crate) enum CallError {
     Status(StatusCode),
     #[error("{0}")]
     Tls(#[from] TlsError),
+    #[error("the server named a place that is not one of its own for agents")]
+    Foreign,
     #[error("nothing moved for {} seconds", SILENCE.as_secs())]
     Silent,
     #[error("the answer is larger or smaller than it should be")]
@@ -73,7 +78,7 @@ impl CallError {
             Self::Status(status) => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Tls(_) | Self::Length | Self::Content(_) => false,
+            Self::Tls(_) | Self::Foreign | Self::Length | Self::Content(_) => false,
         }
     }
 
@@ -82,9 +87,12 @@ impl CallError {
         match self {
             Self::Refused(problem) => problem.status == 404,
             Self::Status(status) => *status == StatusCode::NOT_FOUND,
-            Self::Transport(_) | Self::Tls(_) | Self::Silent | Self::Length | Self::Content(_) => {
-                false
-            }
+            Self::Transport(_)
+            | Self::Tls(_)
+            | Self::Foreign
+            | Self::Silent
+            | Self::Length
+            | Self::Content(_) => false,
         }
     }
 
@@ -153,30 +161,30 @@ impl Server {
     ) -> Result<DeviceCode, CallError> {
         let public_key = public_key.map(str::to_owned);
         let body = DeviceRequest { name: name.to_owned(), public_key };
-        self.json(self.call(Method::POST, "/v1/device").json(&body)).await
+        self.json(self.call(Method::POST, "/v1/device")?.json(&body)).await
     }
 
     /// Says which key this machine signs its results with.
     pub(crate) async fn sign_with(&self, public_key: &str) -> Result<(), CallError> {
         let body = AgentKey { public_key: public_key.to_owned() };
-        let request = self.call(Method::PUT, "/v1/agent/key").json(&body);
+        let request = self.call(Method::PUT, "/v1/agent/key")?.json(&body);
         accepted(request.send().await?).await.map(drop)
     }
 
     /// Asks whether the owner has typed it.
     pub(crate) async fn device_token(&self, code: &str) -> Result<DeviceToken, CallError> {
         let body = DevicePoll { device_code: code.to_owned() };
-        self.json(self.call(Method::POST, "/v1/device/token").json(&body)).await
+        self.json(self.call(Method::POST, "/v1/device/token")?.json(&body)).await
     }
 
     /// What the server says about this machine.
     pub(crate) async fn account(&self) -> Result<medusa_api::Agent, CallError> {
-        self.json(self.call(Method::GET, "/v1/agent/self")).await
+        self.json(self.call(Method::GET, "/v1/agent/self")?).await
     }
 
     /// What this machine earned by day.
     pub(crate) async fn earnings(&self, query: &EarningsQuery) -> Result<Earnings, CallError> {
-        self.json(self.call(Method::GET, "/v1/agent/earnings").query(query)).await
+        self.json(self.call(Method::GET, "/v1/agent/earnings")?.query(query)).await
     }
 
     /// What this machine did, newest first, from a page's end on.
@@ -186,25 +194,32 @@ impl Server {
         limit: i64,
     ) -> Result<TaskPage, CallError> {
         let query = TaskQuery { before: before.map(str::to_owned), limit: Some(limit) };
-        self.json(self.call(Method::GET, "/v1/agent/tasks").query(&query)).await
+        self.json(self.call(Method::GET, "/v1/agent/tasks")?.query(&query)).await
     }
 
     /// Whether the server answers, and what time it says it is.
     pub(crate) async fn health(&self) -> Result<Option<String>, CallError> {
-        let answer = accepted(self.call(Method::GET, "/healthz").send().await?).await?;
+        let answer = accepted(self.call(Method::GET, "/healthz")?.send().await?).await?;
         let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
         Ok(date.map(str::to_owned))
     }
 
     /// Reads a small file.
     pub(crate) async fn small(&self, path: &str) -> Result<Bytes, CallError> {
-        let answer = accepted(self.call(Method::GET, path).send().await?).await?;
+        let answer = accepted(self.call(Method::GET, path)?.send().await?).await?;
         at_most(answer, JSON_BYTES_MAX).await
     }
 
-    /// Reads a whole blob of this size.
+    /// Reads a file of this size.
+    pub(crate) async fn file(&self, path: &str, size: u64) -> Result<Bytes, CallError> {
+        let answer = accepted(self.call(Method::GET, path)?.send().await?).await?;
+        exactly(answer, size, &self.pipes.down).await
+    }
+
+    /// Reads a whole blob of this size, where a lease says it is.
     pub(crate) async fn blob(&self, path: &str, size: u64) -> Result<Bytes, CallError> {
-        let answer = accepted(self.call(Method::GET, path).send().await?).await?;
+        let request = self.with(&self.http, Method::GET, self.url(path, OF_AGENTS)?);
+        let answer = accepted(request.send().await?).await?;
         exactly(answer, size, &self.pipes.down).await
     }
 
@@ -217,7 +232,8 @@ impl Server {
 
     async fn part_of(&self, path: &str, from: u64, len: u64) -> Result<Response, CallError> {
         let last = from.saturating_add(len).saturating_sub(1);
-        let request = self.call(Method::GET, path).header(RANGE, format!("bytes={from}-{last}"));
+        let request = self.with(&self.http, Method::GET, self.url(path, OF_AGENTS)?);
+        let request = request.header(RANGE, format!("bytes={from}-{last}"));
         let answer = accepted(request.send().await?).await?;
         // A server that ignores the header sends other bytes than were asked for.
         let told = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
@@ -232,7 +248,7 @@ impl Server {
 
     /// Stores a large output.
     pub(crate) async fn put(&self, path: &str, content: Bytes) -> Result<(), CallError> {
-        let request = self.with(&self.uploads, Method::PUT, path);
+        let request = self.with(&self.uploads, Method::PUT, self.url(path, OF_AGENTS)?);
         let request = request.header(CONTENT_LENGTH, content.len());
         let (body, moving) = push::body(content, self.pipes());
         let sent = async { accepted(request.body(body).send().await?).await.map(drop) };
@@ -242,12 +258,26 @@ impl Server {
         }
     }
 
-    fn call(&self, method: Method, path: &str) -> RequestBuilder {
-        self.with(&self.http, method, path)
+    fn call(&self, method: Method, path: &str) -> Result<RequestBuilder, CallError> {
+        Ok(self.with(&self.http, method, self.url(path, "/")?))
     }
 
-    fn with(&self, client: &reqwest::Client, method: Method, path: &str) -> RequestBuilder {
-        let request = client.request(method, format!("{}{path}", self.base));
+    /// The address of a path of this server, which must be below another one when it has lost its
+    /// dots: a lease must not lead to other machines that only this one reaches.
+    fn url(&self, path: &str, within: &str) -> Result<Url, CallError> {
+        let foreign = || CallError::Foreign;
+        let root = Url::parse(&format!("{}/", self.base)).map_err(|_not_one| foreign())?;
+        let below = |path: &str| root.join(path.strip_prefix('/')?).ok();
+        let url = below(path).ok_or_else(foreign)?;
+        let within = below(within).ok_or_else(foreign)?;
+        let is_own = url.origin() == root.origin()
+            && (url.username(), url.password()) == (root.username(), root.password())
+            && url.path().starts_with(within.path());
+        if is_own { Ok(url) } else { Err(foreign()) }
+    }
+
+    fn with(&self, client: &reqwest::Client, method: Method, url: Url) -> RequestBuilder {
+        let request = client.request(method, url);
         if self.key.is_some() {
             request.header(AUTHORIZATION, self.authorization())
         } else {
@@ -324,4 +354,39 @@ fn innermost(error: &reqwest::Error) -> String {
         inner = source;
     }
     inner.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_leads_to_its_own_server_only() {
+        crate::install_crypto();
+        for base in ["https://a.example:8443", "http://10.0.0.1", "http://a.example/medusa"] {
+            let server = Server::at(base).unwrap();
+            let good = "/v1/agent/blobs/ab?ticket=..//@x";
+            assert_eq!(server.url(good, OF_AGENTS).unwrap().as_str(), format!("{base}{good}"));
+            for bad in [
+                "@127.0.0.1:81/v1/agent/x",
+                "/@127.0.0.1/v1/agent/x",
+                "//127.0.0.1/v1/agent/x",
+                "///127.0.0.1/v1/agent/x",
+                "/\\\\127.0.0.1/v1/agent/x",
+                "/http://127.0.0.1/v1/agent/x",
+                ":81/v1/agent/x",
+                ".evil.example/v1/agent/x",
+                "/v1/agent/../admin",
+                "/v1/agent/%2e%2E/admin",
+                "/v1/agent/.\t./admin",
+                "/v1/agent/..\\admin",
+                "/v1/agents",
+                "v1/agent/x",
+                "",
+            ] {
+                let url = server.url(bad, OF_AGENTS);
+                assert!(matches!(url, Err(CallError::Foreign)), "{bad}: {url:?}");
+            }
+        }
+    }
 }

@@ -35,6 +35,11 @@ impl Shelf {
         self.bytes_max.swap(bytes_max, Ordering::Relaxed) != bytes_max
     }
 
+    /// How many bytes there may be.
+    pub(crate) fn bytes_max(&self) -> u64 {
+        self.bytes_max.load(Ordering::Relaxed)
+    }
+
     /// Where what has come so far of a blob is.
     pub(crate) fn part(&self, sha256: Sha256Hash) -> PathBuf {
         self.dir.join(format!("{sha256}.part"))
@@ -82,7 +87,7 @@ impl Shelf {
 
     /// Removes what was not used for longest until the rest fits, with so many bytes to come.
     pub(crate) fn make_room(&self, to_come: u64) {
-        let bytes_max = self.bytes_max.load(Ordering::Relaxed).saturating_sub(to_come);
+        let bytes_max = self.bytes_max().saturating_sub(to_come);
         if let Err(error) = self.remove_down_to(bytes_max) {
             tracing::warn!(%error, "kept blobs could not be removed");
         }

@@ -146,7 +146,9 @@ async function refresh() {
     show(await answer.json());
   } catch {
     byId("state").dataset.tone = "trouble";
-    setText(byId("words"), "the agent does not run any more");
+    setText(byId("words"), "the agent does not run any more: start it again, and open its new link");
+    setText(byId("rules"), "nothing: the agent does not run.");
+    showChunks([]);
   }
 }
 
@@ -156,8 +158,15 @@ async function send(event) {
   const button = event.submitter;
   const path = button?.getAttribute("formaction") ?? event.target.getAttribute("action");
   const fields = new URLSearchParams(new FormData(event.target, button));
-  await fetch(path, { method: "POST", headers: { "X-Medusa": "1" }, body: fields });
+  let refused;
+  try {
+    const answer = await fetch(path, { method: "POST", headers: { "X-Medusa": "1" }, body: fields });
+    if (!answer.ok && answer.status !== 401) refused = await answer.text();
+  } catch {
+    refused = "not done: the agent does not run any more. Start it again, and open its new link";
+  }
   await refresh();
+  if (refused) setText(byId("words"), refused);
 }
 
 // The names of days and hours turn a whole row or column; arrows go from square to square.
@@ -208,9 +217,12 @@ function follow() {
   refresh();
 }
 
+const CODE = /^#[0-9a-f]{64}$/;
+
 async function open() {
+  // The name of a section is no code.
+  if (!CODE.test(location.hash)) return;
   const code = location.hash.slice(1);
-  if (!code) return;
   // The code must not stay in the address bar or the history.
   history.replaceState(null, "", "/");
   const answer = await post("/session", { code });
@@ -220,8 +232,10 @@ async function open() {
 
 if (document.body.dataset.page === "state") {
   // A code that was not needed must not stay; the name of a section may.
-  if (/^#[0-9a-f]{64}$/.test(location.hash)) history.replaceState(null, "", "/");
+  if (CODE.test(location.hash)) history.replaceState(null, "", "/");
   follow();
 } else {
+  // A new link that is put into the tab of an old one changes nothing else.
+  addEventListener("hashchange", open);
   open();
 }

@@ -1,6 +1,7 @@
 //! `replay`: computes a chunk again in this machine's own sandbox, and compares outcome, output and
-//! fuel with the verdict in the log. Nothing of what it says is taken from the server alone where
-//! the log can show it: the verdict is read from the event's own bytes, which must be in the tree.
+//! fuel with the verdict in the log: it is read from the event's own bytes, which must be in the
+//! tree. The signatures of reports are checked against the keys that the server names, and no more
+//! is said of them.
 
 use anyhow::Context as _;
 use bytes::Bytes;

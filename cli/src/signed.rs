@@ -1,4 +1,6 @@
-//! Signatures of machines over their reports, checked here: the server cannot have made them up.
+//! Signatures over reports, checked here: each is of the key that the server names beside it, over
+//! the report that the server names. That a key is the machine's is not checked here: it stands in
+//! the log as `accounts.agent_key_set`, which auditors read.
 
 use medusa_api::Attempt;
 use medusa_protocol::{signed_bytes, verify};
@@ -6,7 +8,7 @@ use medusa_protocol::{signed_bytes, verify};
 /// How the reports of a chunk are signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signatures {
-    /// By the machine's key, over what is told of the report.
+    /// By the key that is named beside it, over what is told of the report.
     pub(crate) good: usize,
     /// Not so.
     pub(crate) bad: usize,
@@ -33,10 +35,12 @@ impl Signatures {
         let Self { good, bad, none } = self;
         match (good, bad, none) {
             (0, 0, _) => None,
-            (_, 0, 0) => Some(format!("reports signed by their machines: {good}")),
-            (_, 0, _) => {
-                Some(format!("reports signed by their machines: {good}, unsigned: {none}"))
+            (_, 0, 0) => {
+                Some(format!("reports signed with the keys that the server names: {good}"))
             }
+            (_, 0, _) => Some(format!(
+                "reports signed with the keys that the server names: {good}, unsigned: {none}"
+            )),
             _ => Some(format!("signatures that do not fit their reports: {bad}")),
         }
     }
@@ -103,7 +107,7 @@ mod tests {
         assert_eq!(found, Signatures { good: 1, bad: 2, none: 1 });
         assert!(found.in_words().unwrap().ends_with("do not fit their reports: 2"));
         let one = Signatures::of(&[attempt()]).in_words().unwrap();
-        assert_eq!(one, "reports signed by their machines: 1");
+        assert_eq!(one, "reports signed with the keys that the server names: 1");
         assert_eq!(Signatures::of(&[]).in_words(), None);
     }
 }

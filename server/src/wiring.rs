@@ -115,6 +115,14 @@ impl Agents for OwnedAgents {
     fn remove(&self, owner: UserId, agent: AgentId) -> BoxFuture<'_, Result<bool, ApiError>> {
         Box::pin(async move { Ok(self.0.remove_machine(owner, agent).await?) })
     }
+
+    fn set_key<'a>(
+        &'a self,
+        agent: AgentId,
+        public_key: &'a str,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async move { Ok(self.0.set_machine_key(agent, public_key).await?) })
+    }
 }
 
 /// Runs the house until it is told to stop.

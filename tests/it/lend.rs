@@ -1,6 +1,8 @@
 //! Machines from afar: peers of other versions, leases that are handed back, owners who steer and
 //! remove their machines, and results that are signed.
 
+use std::time::Duration;
+
 use medusa_api::{
     AgentCaps, AgentChange, AgentKey, AgentState, Attempt, ChunkRun, DeviceToken, JobState,
 };
@@ -8,7 +10,7 @@ use medusa_protocol::{
     Features, Frame, Hello, Lease, Message, Pen, Phase, Pulse, Report, Settings, Speed, Yield,
     signed_bytes, verify,
 };
-use medusa_types::{Bundle, Fuel, JobId, LeaseId, Outcome, Sha256Hash};
+use medusa_types::{Bundle, Fuel, JobId, LeaseId, Outcome, Sha256Hash, Uuid};
 
 use crate::harness::{
     House, Person, ScriptedAgent, broken_invariants, chunks, echo, ended, hello, range, request,
@@ -126,6 +128,31 @@ async fn a_lease_that_is_handed_back_costs_nobody_anything() {
     assert!(broken_invariants(&house).await.is_empty());
 }
 
+#[tokio::test]
+async fn who_hands_a_lease_back_gets_no_other_for_words_about_leases_that_are_not_its() {
+    let house = House::open().await;
+    let (carla, lena) = (house.person("carla").await, house.person("lena").await);
+    let key = house.enrol(&lena, "laptop").await;
+    let mut laptop = ScriptedAgent::greet(&house, &key, knowing()).await;
+    laptop.send(Frame::of(Message::Pulse(Pulse::default()))).await;
+    let job = submit(&carla, &request(&carla, echo(), range(1, 2)).await).await.unwrap();
+    let (lease, _) = laptop.lease().await;
+    laptop.send(Frame::of(Message::Yield(Yield { lease: lease.lease.clone() }))).await;
+    let made_up = LeaseId(Uuid::from_u128(9)).to_string();
+    for other in [lease.lease.clone(), made_up] {
+        laptop.send(Frame::of(Message::Yield(Yield { lease: other.clone() }))).await;
+        let other = Lease { lease: other, ..lease.clone() };
+        laptop.say(&other, Outcome::WallOut, b"made up".to_vec(), 1).await;
+        laptop.say(&other, Outcome::Done, b"made up".to_vec(), 1).await;
+    }
+    // It still hears of what its owner asks for, but of no lease.
+    let other = tokio::time::timeout(Duration::from_secs(3), laptop.lease()).await;
+    assert!(other.is_err(), "it has not rested");
+    let events = events(&house, &carla, job.id).await;
+    assert_eq!(events.matches("yielded").count(), 1, "{events}");
+    assert!(!events.contains("attempt_reported"), "{events}");
+}
+
 /// A job's events as text.
 async fn events(house: &House, who: &Person, job: JobId) -> String {
     let url = format!("{}/v1/jobs/{job}/events", house.url);
@@ -148,7 +175,7 @@ async fn an_owner_pauses_a_machine_from_afar_and_nobody_else_does() {
     };
     is(AgentState::Idle, None).await;
     lena.client.change_agent(id, &paused(true)).await.unwrap();
-    is(AgentState::Paused, Some("paused from the website")).await;
+    is(AgentState::Paused, Some("stopped from the website")).await;
     assert!(lena.client.agents().await.unwrap()[0].remote.paused);
     lena.client.change_agent(id, &paused(false)).await.unwrap();
     is(AgentState::Idle, None).await;
@@ -169,6 +196,43 @@ async fn an_owner_pauses_a_machine_from_afar_and_nobody_else_does() {
         assert_eq!(refused.code(), Some(code));
     }
     is(AgentState::Idle, None).await;
+}
+
+#[tokio::test]
+async fn a_wish_that_comes_while_a_link_is_opened_is_not_lost() {
+    let house = House::open().await;
+    let lena = house.person("lena").await;
+    let key = house.enrol(&lena, "desk").await;
+    let mut desk = ScriptedAgent::open(&house, &key).await;
+    lena.client.change_agent(key.agent, &paused(true)).await.unwrap();
+    desk.send(Frame::of(Message::Hello(knowing()))).await;
+    until("a paused machine", async || {
+        (machine(&lena, &key).await.state == AgentState::Paused).then_some(())
+    })
+    .await;
+    while !settings(&mut desk).await.paused {}
+}
+
+#[tokio::test]
+async fn nothing_counts_unsigned_once_a_machine_has_a_key() {
+    let house = House::open().await;
+    let lena = house.person("lena").await;
+    let key = house.enrol(&lena, "desk").await;
+    let public = Sha256Hash(Pen::of(&[7; 32]).public_key()).to_string();
+    let mut greeted = ScriptedAgent::greet(&house, &key, knowing()).await;
+    assert_eq!(set_key(&house, &key, "00".repeat(32)).await, 422, "everybody can sign for it");
+    assert!(machine(&lena, &key).await.now.is_some(), "nothing was set, so the link goes on");
+    let late = house.enrol(&lena, "laptop").await;
+    let mut opened = ScriptedAgent::open(&house, &late).await;
+    for token in [&key, &late] {
+        assert_eq!(set_key(&house, token, public.clone()).await, 204);
+    }
+    greeted.closed().await;
+    opened.send(Frame::of(Message::Hello(knowing()))).await;
+    opened.closed().await;
+    let _knows = ScriptedAgent::greet(&house, &key, knowing()).await;
+    assert_eq!(set_key(&house, &key, public).await, 204, "the same again");
+    until("a link that stays", async || machine(&lena, &key).await.now).await;
 }
 
 fn caps(slots: Option<u32>, memory_bytes: Option<u64>) -> AgentChange {

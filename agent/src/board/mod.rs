@@ -191,7 +191,8 @@ impl Board {
         if is_new {
             let why: Vec<_> = verdict.why.iter().map(ToString::to_string).collect();
             match verdict.scope {
-                Scope::Run => tracing::info!(why = why.join(", "), "free to compute"),
+                Scope::Run if why.is_empty() => tracing::info!("free to compute"),
+                Scope::Run => tracing::info!("free to compute: {}", why.join(", ")),
                 Scope::Hold => tracing::info!("no new work: {}", why.join(", ")),
                 Scope::Freeze => tracing::info!("paused: {}", why.join(", ")),
             }

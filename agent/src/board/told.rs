@@ -53,7 +53,7 @@ impl Board {
         let remote = Remote { paused: settings.paused, slots: settings.slots, memory_mib };
         let is_new = |kept: &mut Remote| std::mem::replace(kept, remote.clone()) != remote;
         if self.remote.send_if_modified(is_new) {
-            tracing::info!("the website asks for: {remote:?}");
+            tracing::info!("the limits of the website have changed");
             self.turned.notify_one();
         }
         if let Some(note) = &settings.note {

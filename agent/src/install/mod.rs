@@ -19,8 +19,10 @@ use crate::identity::{Identity, IdentityError};
 use crate::runner::{self, StartError};
 use crate::update;
 
-/// What an agent that runs again makes anew.
-const CACHES: [&str; 6] = ["blobs", "code", "update", "page.url", "programs.json", "speed.json"];
+/// Folders that an agent fills.
+const FOLDERS: [&str; 3] = ["blobs", "code", "update"];
+/// What else an agent that runs again makes anew.
+const CACHES: [&str; 3] = ["page.url", "programs.json", "speed.json"];
 /// What makes the machine what it is to its server and its owner.
 const KEPT: [&str; 7] = [
     "identity.json",
@@ -44,6 +46,9 @@ pub(crate) enum InstallError {
     /// An agent uses the data directory.
     #[error("an agent runs with this data directory: end it on its page, and try again")]
     Running,
+    /// Nothing in the directory says that an agent used it.
+    #[error("{0} is not an agent's data directory, so nothing was removed: name it with --data")]
+    NotOurs(PathBuf),
     /// A file could not be written or removed.
     #[error("{path}: {source}")]
     File {
@@ -110,6 +115,9 @@ pub(crate) fn install(mut places: Places, now: bool) -> Result<Installed, Instal
 /// # Errors
 /// [`InstallError`] when an agent runs that the system did not start, or a file resists.
 pub(crate) fn uninstall(places: &Places, purge: bool) -> Result<Left, InstallError> {
+    if !is_ours(&places.data) {
+        return Err(InstallError::NotOurs(places.data.clone()));
+    }
     let service = System::here().service(places);
     command::all(&service.stop);
     if is_running(&places.data) {
@@ -128,6 +136,7 @@ pub(crate) fn uninstall(places: &Places, purge: bool) -> Result<Left, InstallErr
     }
     record.remove_files().map_err(failed(&places.data))?;
     command::all(&service.off);
+    FOLDERS.iter().try_for_each(|f| empty(&places.data.join(f))).map_err(failed(&places.data))?;
     clear(&places.data, &CACHES).map_err(failed(&places.data))?;
     if purge {
         clear(&places.data, &KEPT).map_err(failed(&places.data))?;
@@ -150,19 +159,51 @@ fn is_in_its_place(program: &Path) -> bool {
     program.parent().and_then(Path::file_name).is_some_and(|name| name == "bin")
 }
 
+/// Whether an agent used this directory, or nobody did.
+fn is_ours(data: &Path) -> bool {
+    let is_unused = fs::read_dir(data).map_or(true, |mut entries| entries.next().is_none());
+    is_unused || ["installed.json", "identity.json", "lock"].iter().any(|f| data.join(f).exists())
+}
+
 /// Removes these from the data directory, and what a write that was cut short left of them.
 fn clear(data: &Path, names: &[&str]) -> io::Result<()> {
-    for name in names {
-        let path = data.join(name);
+    names.iter().try_for_each(|name| remove(&data.join(name)))?;
+    let Ok(entries) = fs::read_dir(data) else { return Ok(()) };
+    let is_half = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".part") && names.iter().any(|own| name.starts_with(own_stem(own)))
+    };
+    entries.flatten().map(|entry| entry.path()).filter(is_half).try_for_each(|path| remove(&path))
+}
+
+/// The name without its ending: a file that is being written has another one.
+fn own_stem(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// Removes what an agent put into one of its folders, and the folder when nothing else is in it.
+fn empty(folder: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
-            fs::remove_dir_all(&path)?;
-        } else {
+            empty(&path)?;
+        } else if is_own(&path) {
             remove(&path)?;
         }
     }
-    let Ok(entries) = fs::read_dir(data) else { return Ok(()) };
-    let parts = entries.flatten().map(|entry| entry.path());
-    parts.filter(|path| path.extension().is_some_and(|e| e == "part")).try_for_each(|p| remove(&p))
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an agent gives a file in its folders such a name: the digest of what is in it, or one of
+/// those that updates need.
+fn is_own(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = own_stem(&name);
+    let is_digest = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest || update::FILES.contains(&stem) || name.ends_with(".part")
 }
 
 #[cfg(test)]

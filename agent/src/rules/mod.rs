@@ -104,7 +104,9 @@ impl Verdict {
         let memory_mib = remote.memory_mib.filter(|most| *most < self.memory_mib);
         self.slots = slots.unwrap_or(self.slots);
         self.memory_mib = memory_mib.unwrap_or(self.memory_mib);
-        if slots.is_some() || memory_mib.is_some() {
+        // What stands still is not limited further.
+        let is_limited = slots.is_some() || memory_mib.is_some();
+        if is_limited && self.scope != Scope::Freeze {
             self.why.push(Reason::WebsiteLimit { slots, memory_mib });
         }
         self

@@ -70,7 +70,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Website => f.write_str("paused from the website"),
+            Self::Website => f.write_str("stopped from the website"),
             Self::Snoozed => f.write_str("snoozed"),
             Self::Hours => f.write_str("this hour is not lent"),
             Self::Dear => f.write_str("electricity is dear in this hour"),

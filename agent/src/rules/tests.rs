@@ -255,7 +255,9 @@ fn the_website_can_only_lower() {
     let paused = free().within(&Remote { paused: true, ..Remote::default() });
     assert_eq!((paused.scope, paused.slots), (Scope::Freeze, 0));
     assert_eq!(paused.why, [Reason::Website]);
-    assert_eq!(Reason::Website.to_string(), "paused from the website");
+    let both = Remote { paused: true, ..less };
+    assert_eq!(free().within(&both).why, [Reason::Website], "a limit is no cause of a pause");
+    assert_eq!(Reason::Website.to_string(), "stopped from the website");
     let named = Reason::Program("secret game".into());
     assert!(!named.for_the_website().contains("secret"));
 }

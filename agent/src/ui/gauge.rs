@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::rules::clock::Local;
 use crate::rules::{Scope, Verdict};
-use crate::state::{Phase, View};
+use crate::state::{Connection, Phase, View};
 
 /// One number of the machine.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -45,8 +45,19 @@ pub(crate) fn gauges(view: &View) -> Vec<Gauge> {
     ]
 }
 
+/// What would happen if the switch were on.
+pub(crate) fn would(view: &View, now: Local) -> String {
+    match view.connection {
+        Connection::Revoked => "nothing: the server refuses this machine.".into(),
+        Connection::AskingForCode | Connection::Code { .. } => {
+            "nothing: this machine is not enrolled yet.".into()
+        }
+        _ => rules(view.verdict.as_ref(), now),
+    }
+}
+
 /// What the rules would let it do, whatever the switch says.
-pub(crate) fn rules(verdict: Option<&Verdict>, now: Local) -> String {
+fn rules(verdict: Option<&Verdict>, now: Local) -> String {
     let Some(verdict) = verdict else { return "it would look at the machine first.".into() };
     let why: Vec<_> = verdict.why.iter().map(ToString::to_string).collect();
     let why = why.join(", ");

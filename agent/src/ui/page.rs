@@ -175,7 +175,7 @@ impl State {
             paused: view.paused,
             finishing: view.finishing,
             leaving: view.leaving,
-            rules: gauge::rules(view.verdict.as_ref(), clock),
+            rules: gauge::would(&view, clock),
             unknown: gauge::unknown(view.verdict.as_ref()),
             snoozed: settings.snooze_until > clock.unix,
             gauges: gauge::gauges(&view),

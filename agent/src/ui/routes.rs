@@ -206,11 +206,14 @@ async fn snooze(shown: web::Data<Shown>, change: Change) -> HttpResponse {
 
 async fn limits(shown: web::Data<Shown>, change: Change) -> HttpResponse {
     match web::Query::<LimitsForm>::from_query(&change.fields) {
+        Ok(form) if form.dear && form.dear_from == form.dear_to => HttpResponse::BadRequest()
+            .body("dear electricity needs two different hours: nothing was changed"),
         Ok(form) => {
             shown.board.set(|settings| form.into_inner().apply(settings));
             done(&change, "/#limits")
         }
-        Err(error) => HttpResponse::BadRequest().body(format!("a limit cannot be read: {error}")),
+        Err(error) => HttpResponse::BadRequest()
+            .body(format!("a limit is not a number: nothing was changed ({error})")),
     }
 }
 

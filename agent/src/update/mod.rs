@@ -5,7 +5,8 @@
 //! the machine has finished what it had, the new one is started once for a *rehearsal*, with the
 //! same arguments and data: it has to run a guest, answer on its page, and reach the server if the
 //! old one did. Only then it takes the place of the old one, which is kept until the new one has
-//! run for a minute. Nothing happens by itself while the switch is off.
+//! run for a minute and reaches the server or shows its page. Nothing happens by itself while the
+//! switch is off.
 
 mod manifest;
 mod probation;
@@ -28,6 +29,10 @@ pub(crate) use source::{Asked, Source, ask, is_possible, keep};
 use crate::config::Config;
 use crate::server::CallError;
 use crate::{disk, os};
+
+/// The files that updates keep in their folder, without their endings.
+pub(crate) const FILES: [&str; 6] =
+    ["asked", "automatic", "probation", "refused", "settings", "state"];
 
 /// Why there was no update.
 #[derive(Debug, thiserror::Error)]

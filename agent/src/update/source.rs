@@ -71,7 +71,7 @@ impl Source {
         let mut tries = 1;
         loop {
             let got = match bytes {
-                Some(bytes) => self.server.blob(path, bytes).await,
+                Some(bytes) => self.server.file(path, bytes).await,
                 None => self.server.small(path).await,
             };
             match got {

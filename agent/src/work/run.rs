@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use medusa_protocol::{
-    Frame, INLINE_BYTES_MAX, Lease, Message, Pen, Report, Yield, guest_env, signed_bytes,
+    Frame, INLINE_BYTES_MAX, Lease, Message, Part, Pen, Report, Yield, guest_env, signed_bytes,
 };
 use medusa_sandbox::{Purpose, Slots, Task, WorkerError};
 use medusa_types::{Fuel, Outcome, Sha256Hash};
@@ -34,11 +34,17 @@ const HASH_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct Fault {
     words: Arc<str>,
     outcome: Outcome,
+    /// The chunk is more than this machine lends: another one may have it.
+    is_too_much: bool,
 }
 
 impl Fault {
     pub(crate) fn new(why: impl Into<Arc<str>>) -> Self {
-        Self { words: why.into(), outcome: Outcome::AgentFault }
+        Self { words: why.into(), outcome: Outcome::AgentFault, is_too_much: false }
+    }
+
+    fn too_much(why: impl Into<Arc<str>>) -> Self {
+        Self { is_too_much: true, ..Self::new(why) }
     }
 
     /// The same, which is not this machine's fault either.
@@ -60,7 +66,9 @@ impl Fault {
 
 impl From<FetchError> for Fault {
     fn from(error: FetchError) -> Self {
-        Self::new(error.to_string())
+        let why = error.to_string();
+        let is_too_much = matches!(error, FetchError::Large { .. });
+        if is_too_much { Self::too_much(why) } else { Self::new(why) }
     }
 }
 
@@ -92,6 +100,7 @@ impl Workshop {
         (slots, memory_bytes): (u32, u64),
         reports: mpsc::Sender<Frame>,
     ) -> Self {
+        programs.modules().lend(memory_bytes);
         let memory_mib = u32::try_from(mib_floor(memory_bytes)).unwrap_or(u32::MAX);
         Self {
             board,
@@ -105,6 +114,7 @@ impl Workshop {
     }
 
     /// Runs a lease and hands in its report. Past the deadline nobody wants it, and there is none.
+    /// What is more than this machine lends is handed back.
     pub(crate) async fn run(
         &self,
         server: &Server,
@@ -115,6 +125,11 @@ impl Workshop {
         let work = async {
             let ended = match self.compute(server, lease, payload).await {
                 Ok(ended) => ended,
+                Err(fault) if fault.is_too_much => {
+                    tracing::warn!(lease = lease.lease, %fault, "a chunk is handed back");
+                    self.give_back(lease.lease.clone()).await;
+                    return None;
+                }
                 Err(fault) => failed(lease, &fault),
             };
             self.board.phase(&lease.lease, Phase::Reporting);
@@ -161,10 +176,12 @@ impl Workshop {
         let needed = self.memory_needed(lease)?;
         let program = self.programs.get(server, &self.blobs, &lease.program, lease.strict);
         let task = async {
+            // What is loaded lies in memory too.
+            let memory = self.memory.take(needed).await.map_err(closed)?;
             let _turn = self.fetches.acquire().await.map_err(closed)?;
-            self.task(server, lease, payload).await
+            Ok((memory, self.task(server, lease, payload).await?))
         };
-        let (program, task) = tokio::try_join!(program, task)?;
+        let (program, (_memory, task)) = tokio::try_join!(program, task)?;
         self.board.phase(&lease.lease, Phase::Waiting);
         let purpose = Purpose {
             job: lease.job.clone(),
@@ -173,7 +190,6 @@ impl Workshop {
         };
         let slot = self.slots.take(&purpose).await;
         let mut slot = slot.ok_or_else(|| Fault::new("the agent is stopping"))?;
-        let _memory = self.memory.take(needed).await.map_err(closed)?;
         self.board.phase(&lease.lease, Phase::Running(Instant::now()));
         let ran = slot.run(self.programs.modules(), &program, purpose, task).await;
         let report = ran.map_err(|error| {
@@ -191,14 +207,20 @@ impl Workshop {
         })
     }
 
-    /// MiB to set aside. More than the machine lends would wait forever.
+    /// MiB to set aside: the guest's memory and the inputs that are loaded for it. More than the
+    /// machine lends would wait forever.
     fn memory_needed(&self, lease: &Lease) -> Result<u32, Fault> {
         let needed = mib_floor(lease.limits.memory_bytes.saturating_add(MIB - 1));
         let lent = self.memory.lent();
-        let fits = u32::try_from(needed).ok().filter(|needed| *needed <= lent);
-        fits.ok_or_else(|| {
+        let fits = |mib: u64| u32::try_from(mib).ok().filter(|mib| *mib <= lent);
+        let guest = fits(needed).ok_or_else(|| {
             Fault::new(format!("the chunk may need {needed} MiB, and this machine lends {lent}"))
-        })
+        })?;
+        let inputs = loaded_bytes(lease).div_ceil(MIB);
+        let inputs = fits(inputs).ok_or_else(|| {
+            Fault::too_much(format!("the inputs have {inputs} MiB, and this machine lends {lent}"))
+        })?;
+        Ok(guest.saturating_add(inputs).min(lent))
     }
 
     /// The lease as the sandbox takes it, with all input in memory. Inline parts are taken from
@@ -230,6 +252,16 @@ impl Workshop {
             limits: lease.limits,
         })
     }
+}
+
+/// Bytes of input that a lease names and does not bring along.
+fn loaded_bytes(lease: &Lease) -> u64 {
+    let files = lease.files.iter().map(|file| &file.part);
+    let bytes = lease.stdin.iter().chain(files).map(|part| match part {
+        Part::Inline(_) => 0,
+        Part::Range { len, .. } | Part::Headed { len, .. } => *len,
+    });
+    bytes.fold(0, u64::saturating_add)
 }
 
 fn failed(lease: &Lease, fault: &Fault) -> Ended {

@@ -51,9 +51,9 @@ async fn the_website_pauses_and_lowers_and_the_page_says_so() {
     pulse(&mut link, |pulse| pulse.phases == computing).await;
     ask(&mut link, Settings { paused: true, ..Settings::default() }).await;
     until(&agent, "a pause", |view| view.scope() == Scope::Freeze).await;
-    assert_eq!(words(&agent), "paused: paused from the website; 1 chunk stands still");
+    assert_eq!(words(&agent), "paused: stopped from the website; 1 chunk stands still");
     let told = pulse(&mut link, |pulse| pulse.paused).await;
-    assert_eq!(told.why.as_deref(), Some("paused from the website"));
+    assert_eq!(told.why.as_deref(), Some("stopped from the website"));
     // Limits of the machine itself are not raised.
     ask(&mut link, Settings { slots: Some(200), ..Settings::default() }).await;
     let told = pulse(&mut link, |pulse| !pulse.paused).await;

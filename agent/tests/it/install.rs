@@ -111,6 +111,25 @@ fn uninstall_leaves_nothing() {
 }
 
 #[test]
+fn files_of_others_are_left_alone() {
+    let user = User::new();
+    let code = user.data().join("code");
+    fs::create_dir_all(&code).unwrap();
+    for file in [code.join("main.rs"), user.data().join("thesis.part")] {
+        fs::write(file, "mine").unwrap();
+    }
+    let before = tree(&user.home);
+    let refused = user.agent(&["uninstall", "--purge"]);
+    assert!(!refused.status.success() && said(&refused).contains("not an agent's"));
+    assert!(tree(&user.home) == before, "nothing says that an agent was here");
+    fs::write(user.data().join("lock"), "").unwrap();
+    fs::write(code.join(format!("{}.cwasm", "a".repeat(64))), "compiled").unwrap();
+    let done = user.agent(&["uninstall", "--purge"]);
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(tree(&user.home) == before, "only what an agent makes is removed");
+}
+
+#[test]
 fn without_purge_the_machine_stays_who_it_is() {
     let user = User::new();
     assert!(user.agent(&["install", "--server", "http://127.0.0.1:9"]).status.success());

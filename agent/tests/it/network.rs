@@ -200,7 +200,7 @@ async fn story(fault: Fault, when: When) {
     let mut first = lease("lse_1", &program);
     let input = vec![b'x'; if when == When::Uploading { 300 * 1024 } else { 5_000 }];
     let input = scene.server.blob(&input);
-    scene.server.answer("/uploads/lse_1", 201, "");
+    scene.server.answer("/v1/agent/outputs/lse_1", 201, "");
     first.stdin = Some(Part::Range { len: input.size, offset: 0, blob: input.clone() });
     let began = Instant::now();
     match when {
@@ -248,7 +248,7 @@ async fn story(fault: Fault, when: When) {
             continue;
         }
         let output = match when {
-            When::Uploading => Bytes::from(scene.server.body("/uploads/lse_1").unwrap()),
+            When::Uploading => Bytes::from(scene.server.body("/v1/agent/outputs/lse_1").unwrap()),
             _ => output.clone(),
         };
         let expected = if when == When::Computing { 0 } else { input.size + 1 };
@@ -364,7 +364,7 @@ async fn over_a_slow_line() {
     let program = scene.server.blob(&wasm(ECHO));
     let input: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
     let input = scene.server.blob(&input);
-    scene.server.answer("/uploads/lse_1", 201, "");
+    scene.server.answer("/v1/agent/outputs/lse_1", 201, "");
     let mut echo = lease("lse_1", &program);
     echo.stdin = Some(Part::Range { len: input.size, offset: 0, blob: input.clone() });
     echo.deadline_ms = 600_000;
@@ -379,7 +379,7 @@ async fn over_a_slow_line() {
     assert!(took < Duration::from_secs(65), "{took:?}");
     assert_eq!(scene.reports[0].0.outcome, Outcome::Done, "{}", scene.reports[0].0.stderr);
     assert_eq!(scene.server.asked(&input.path), 1);
-    assert_eq!(scene.server.asked("/uploads/lse_1"), 1);
+    assert_eq!(scene.server.asked("/v1/agent/outputs/lse_1"), 1);
 }
 
 /// Both wait for most of a minute, so they do it together.

@@ -113,7 +113,7 @@ impl FakeServer {
     /// Offers a blob under its hash.
     pub(crate) fn blob(&self, content: &[u8]) -> Blob {
         let sha256 = Sha256Hash::of(content);
-        let path = format!("/blobs/{sha256}?ticket=1");
+        let path = format!("/v1/agent/blobs/{sha256}?ticket=1");
         self.answer(&path, 200, content);
         Blob { sha256: sha256.0, size: content.len().try_into().unwrap(), path }
     }
@@ -282,7 +282,7 @@ async fn answer(
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    if path.starts_with("/blobs/") {
+    if path.starts_with("/v1/agent/blobs/") {
         open.wait_for(|open| *open).await.unwrap();
     }
     let (mut status, mut content) = {
@@ -396,7 +396,7 @@ pub(crate) fn lease(name: &str, program: &Blob) -> Lease {
         files: Vec::new(),
         strict: false,
         deadline_ms: 120_000,
-        upload_path: format!("/uploads/{name}"),
+        upload_path: format!("/v1/agent/outputs/{name}"),
         env: Vec::new(),
         fuel_estimate: None,
     }

@@ -15,7 +15,7 @@ async fn downloads_and_uploads_keep_within_the_limit() {
     let home = Home::new();
     std::fs::write(home.path().join("settings.json"), r#"{"down_mb_s":1,"up_mb_s":1}"#).unwrap();
     let (server, agent, mut link) = linked(&home).await;
-    server.answer("/uploads/lse_1", 204, "");
+    server.answer("/v1/agent/outputs/lse_1", 204, "");
     // The limit is set with the first look at the machine.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let input: Vec<u8> = (0..LARGE).map(|n| u8::try_from(n % 251).unwrap()).collect();
@@ -27,7 +27,7 @@ async fn downloads_and_uploads_keep_within_the_limit() {
     let (report, _) = link.report().await;
     let took = began.elapsed();
     assert_eq!((report.outcome, report.uploaded), (Outcome::Done, true));
-    let uploaded = server.body("/uploads/lse_1").unwrap();
+    let uploaded = server.body("/v1/agent/outputs/lse_1").unwrap();
     assert!(Bundle::decode(&uploaded).unwrap().stdout()[..LARGE] == input, "all of it came");
     assert!(took >= Duration::from_millis(3_400), "two MB each way: {took:?}");
     agent.stop().await;

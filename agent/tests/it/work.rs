@@ -2,7 +2,7 @@
 
 use crate::support::{FakeServer, Home, inline, lease, linked, soon, until};
 use medusa_agent::{Connection, Phase};
-use medusa_protocol::{Cancel, FilePart, Message, Part};
+use medusa_protocol::{Blob, Cancel, FilePart, Lease, Message, Part};
 use medusa_types::{Bundle, METER, Outcome, Sha256Hash};
 
 pub(crate) const NOOP: &str = r#"(module (func (export "_start")))"#;
@@ -59,8 +59,8 @@ async fn a_lease_is_run_and_its_output_reported() {
 async fn a_large_output_is_uploaded_before_it_is_reported() {
     let home = Home::new();
     let (server, _agent, mut link) = linked(&home).await;
-    server.answer("/uploads/lse_1", 503, "");
-    server.answer("/uploads/lse_1", 204, "");
+    server.answer("/v1/agent/outputs/lse_1", 503, "");
+    server.answer("/v1/agent/outputs/lse_1", 204, "");
     let input = vec![b'x'; 300 * 1024];
     let mut echo = lease("lse_1", &server.blob(&wasm(ECHO)));
     let input = server.blob(&input);
@@ -68,11 +68,11 @@ async fn a_large_output_is_uploaded_before_it_is_reported() {
     link.lease(&echo, "").await;
     let (report, inline) = link.report().await;
     assert_eq!((report.outcome, report.uploaded, inline.len()), (Outcome::Done, true, 0));
-    let uploaded = server.body("/uploads/lse_1").unwrap();
+    let uploaded = server.body("/v1/agent/outputs/lse_1").unwrap();
     assert_eq!(report.output, Sha256Hash::of(&uploaded).0);
     assert_eq!(usize::try_from(report.output_bytes), Ok(uploaded.len()));
     assert_eq!(Bundle::decode(&uploaded).unwrap().stdout().len(), 300 * 1024 + 1);
-    assert_eq!(server.asked("/uploads/lse_1"), 2, "the first try failed");
+    assert_eq!(server.asked("/v1/agent/outputs/lse_1"), 2, "the first try failed");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn an_altered_program_is_this_machines_fault_and_is_loaded_again() {
     let home = Home::new();
     let (server, _agent, mut link) = linked(&home).await;
     let mut program = server.blob(&wasm(NOOP));
-    program.path = "/blobs/altered".into();
+    program.path = "/v1/agent/blobs/altered".into();
     let altered = vec![7; usize::try_from(program.size).unwrap()];
     server.answer(&program.path, 200, altered);
     server.answer(&program.path, 200, wasm(NOOP));
@@ -194,6 +194,46 @@ async fn a_refused_program_and_too_much_memory_are_said() {
     let (report, _) = link.report().await;
     assert_eq!(report.outcome, Outcome::AgentFault);
     assert!(report.stderr.contains("513 MiB"), "{}", report.stderr);
+}
+
+#[tokio::test]
+async fn inputs_that_do_not_fit_are_handed_back_and_no_other_machine_is_asked() {
+    let home = Home::new();
+    let (server, _agent, mut link) = linked(&home).await;
+    let program = server.blob(&wasm(ECHO));
+    let large = Blob { size: 1 << 40, ..server.blob(b"not so large") };
+    let part = Part::Range { blob: large.clone(), offset: 0, len: 513 << 20 };
+    let whole = Part::Range { blob: large.clone(), offset: 0, len: 1 << 40 };
+    for (name, stdin) in [("lse_1", part), ("lse_2", whole)] {
+        link.lease(&Lease { stdin: Some(stdin), ..lease(name, &program) }, "").await;
+        let back = async {
+            loop {
+                match link.frame().await.message {
+                    Message::Yield(back) => return back.lease,
+                    Message::Report(report) => panic!("it was not handed back: {report:?}"),
+                    _ => {}
+                }
+            }
+        };
+        assert_eq!(soon("a lease back", back).await, name);
+    }
+    assert_eq!(server.asked(&large.path), 0);
+
+    let other = FakeServer::start().await;
+    let secret = other.blob(b"secret");
+    let host = other.url.strip_prefix("http://").unwrap();
+    for (n, path) in [format!("@{host}{}", secret.path), format!("//{host}{}", secret.path)]
+        .into_iter()
+        .enumerate()
+    {
+        let blob = Blob { path, ..secret.clone() };
+        let stdin = Some(Part::Range { blob, offset: 0, len: 3 });
+        link.lease(&Lease { stdin, ..lease(&format!("lse_o{n}"), &program) }, "").await;
+        let (report, _) = link.report().await;
+        assert_eq!(report.outcome, Outcome::AgentFault);
+        assert!(report.stderr.contains("not one of its own"), "{}", report.stderr);
+    }
+    assert_eq!(other.asked(&secret.path), 0);
 }
 
 #[tokio::test]

@@ -119,20 +119,28 @@ mod tests {
         assert_eq!(format!("{pen:?}"), "Pen");
     }
 
+    /// The outcome after this one: a new one does not compile here until it has its place.
+    fn after(outcome: Outcome) -> Option<Outcome> {
+        match outcome {
+            Outcome::Done => Some(Outcome::Exit(3)),
+            Outcome::Exit(_) => Some(Outcome::Trap),
+            Outcome::Trap => Some(Outcome::FuelOut),
+            Outcome::FuelOut => Some(Outcome::MemoryOut),
+            Outcome::MemoryOut => Some(Outcome::OutputOut),
+            Outcome::OutputOut => Some(Outcome::WallOut),
+            Outcome::WallOut => Some(Outcome::StackOut),
+            Outcome::StackOut => Some(Outcome::AgentFault),
+            Outcome::AgentFault => Some(Outcome::CompileOut),
+            Outcome::CompileOut => None,
+        }
+    }
+
     /// The number is the one that the codec writes.
     #[test]
     fn the_number_is_that_of_the_wire() {
-        for outcome in [
-            Outcome::Done,
-            Outcome::Exit(3),
-            Outcome::Trap,
-            Outcome::FuelOut,
-            Outcome::MemoryOut,
-            Outcome::OutputOut,
-            Outcome::WallOut,
-            Outcome::StackOut,
-            Outcome::AgentFault,
-        ] {
+        let all: Vec<_> = std::iter::successors(Some(Outcome::Done), |now| after(*now)).collect();
+        assert_eq!(all.len(), 10);
+        for outcome in all {
             let written = minicbor::to_vec(outcome).unwrap();
             assert_eq!(written.get(1), Some(&outcome_code(outcome).0), "{outcome:?}");
         }

@@ -22,7 +22,7 @@ use crate::brake::Lever;
 use crate::child::{ANSWER_MAX, Bounds, Child, ChildError, Launch, TEXT_BYTES_MAX, absolute};
 use crate::gate::{Refusal, inspect};
 use crate::task::{Reply, Request};
-use crate::walls::Walls;
+use crate::walls::{COMPILE_BYTES_MAX, COMPILE_BYTES_MIN, Walls};
 
 /// How long a compilation may take. Real modules of the largest accepted size take 80 seconds; in a
 /// build without optimisation the compiler is ten times slower.
@@ -45,6 +45,8 @@ pub struct Modules {
     walls: OnceLock<Walls>,
     /// What all compiled files together may take, in bytes.
     room: AtomicU64,
+    /// What a compilation may take, in bytes.
+    memory: AtomicU64,
 }
 
 /// A program that is ready to run on this machine.
@@ -114,6 +116,7 @@ impl Modules {
             pause,
             walls: OnceLock::new(),
             room: AtomicU64::new(CACHE_BYTES_MAX),
+            memory: AtomicU64::new(COMPILE_BYTES_MAX),
         }
     }
 
@@ -135,6 +138,13 @@ impl Modules {
             return Ok(());
         }
         make_room(&self.folder, room).await
+    }
+
+    /// From now on a compilation takes no more memory than this, and never more than 4 GiB; up to
+    /// 1 GiB it may always take. One that needs more fails with [`CompileError::Compiler`].
+    pub fn lend(&self, memory_bytes: u64) {
+        let memory = memory_bytes.clamp(COMPILE_BYTES_MIN, COMPILE_BYTES_MAX);
+        self.memory.store(memory, Ordering::Relaxed);
     }
 
     /// What stands around guests on this machine, once a worker was started for one.
@@ -226,13 +236,11 @@ impl Modules {
 
     async fn compile(&self, strict: bool, wasm: Bytes) -> Result<Vec<u8>, CompileError> {
         let mut child = self.start().await?;
-        let request = Request::Compile(strict, wasm.to_vec());
+        let memory = self.memory.load(Ordering::Relaxed);
+        let request = Request::Compile(strict, wasm.to_vec(), memory);
         let brake = &mut self.pause.brake();
-        let bounds = Bounds {
-            reply_bytes: COMPILED_BYTES_MAX,
-            within: COMPILE_MAX,
-            resident_bytes: u64::MAX,
-        };
+        let bounds =
+            Bounds { reply_bytes: COMPILED_BYTES_MAX, within: COMPILE_MAX, resident_bytes: memory };
         let answer = child.ask_braked(&request, &bounds, brake).await;
         child.kill().await;
         match answer {
@@ -364,6 +372,19 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_compilation_may_take_what_is_lent_within_bounds() {
+        let modules = Modules::new("code".into(), "worker".into(), Vec::new());
+        let lent = |bytes| {
+            modules.lend(bytes);
+            modules.memory.load(Ordering::Relaxed)
+        };
+        assert_eq!(modules.memory.load(Ordering::Relaxed), COMPILE_BYTES_MAX);
+        assert_eq!(lent(0), COMPILE_BYTES_MIN);
+        assert_eq!(lent(3 << 30), 3 << 30);
+        assert_eq!(lent(u64::MAX), COMPILE_BYTES_MAX);
+    }
 
     #[tokio::test]
     async fn what_was_not_used_for_longest_goes_first() {

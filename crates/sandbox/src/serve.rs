@@ -54,8 +54,8 @@ fn answer(loaded: &mut Loaded, request: Request) -> Result<Reply, String> {
             let fingerprint = engine::fingerprint(strict).map_err(in_words)?;
             Ok(Reply::Text(fingerprint.to_string()))
         }
-        Request::Compile(strict, wasm) => {
-            walls::raise_for_compiling();
+        Request::Compile(strict, wasm, memory_bytes) => {
+            walls::raise_for_compiling(memory_bytes);
             walls::close_doors(false);
             let metered = meter::rewrite(&wasm).map_err(|error| error.to_string())?;
             drop(wasm);

@@ -81,9 +81,9 @@ pub(crate) enum Request {
     /// Which compiled files this engine on this machine can load: [`Reply::Text`].
     #[n(0)]
     Fingerprint(#[n(0)] bool),
-    /// Compile a module, strict or not: [`Reply::Compiled`].
+    /// Compile a module, strict or not, in so much address space: [`Reply::Compiled`].
     #[n(1)]
-    Compile(#[n(0)] bool, #[cbor(n(1), with = "minicbor::bytes")] Vec<u8>),
+    Compile(#[n(0)] bool, #[cbor(n(1), with = "minicbor::bytes")] Vec<u8>, #[n(2)] u64),
     /// Load the compiled file at this path: [`Reply::Loaded`]. A live guest's worker also opens
     /// the memory that it shares with its parent, if it can.
     #[n(2)]

@@ -10,8 +10,10 @@ use minicbor::{Decode, Encode};
 use crate::frames::Area;
 use crate::os;
 
-/// The address space of a worker that compiles. The largest real modules need about 2 GiB.
-const COMPILE_BYTES_MAX: u64 = 4 << 30;
+/// The address space of a worker that compiles. The largest real modules need about 2 GiB; below
+/// the least, which is more reserved than used, no compiler starts.
+pub(crate) const COMPILE_BYTES_MAX: u64 = 4 << 30;
+pub(crate) const COMPILE_BYTES_MIN: u64 = 1 << 30;
 /// CPU seconds that a run may have beyond its wall limit before the system ends it.
 const GRACE_S: u64 = 10;
 
@@ -97,9 +99,9 @@ pub(crate) fn raise() {
     os::raise(Area::file_bytes());
 }
 
-/// The wall of a worker that compiles.
-pub(crate) fn raise_for_compiling() {
-    os::limit_memory(COMPILE_BYTES_MAX);
+/// The wall of a worker that compiles: its address space.
+pub(crate) fn raise_for_compiling(bytes: u64) {
+    os::limit_memory(bytes.min(COMPILE_BYTES_MAX));
 }
 
 /// From here on the process can open, connect and start nothing. Call it when everything that it

@@ -95,6 +95,10 @@ impl Agents for Plugs {
     fn remove(&self, _: UserId, _: AgentId) -> BoxFuture<'_, Result<bool, ApiError>> {
         Box::pin(async { Ok(false) })
     }
+
+    fn set_key<'a>(&'a self, _: AgentId, _: &'a str) -> BoxFuture<'a, Result<(), ApiError>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// Believes `ann` and `eve`.

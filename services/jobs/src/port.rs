@@ -86,6 +86,9 @@ pub trait Agents: Send + Sync {
     /// Removes a person's machine: its key is worth nothing from now on. Whether there is, or was,
     /// one with this id.
     fn remove(&self, owner: UserId, agent: AgentId) -> Answer<'_, bool>;
+    /// Keeps the key that a machine signs its results with, 64 hexadecimal digits. It can be said
+    /// once; the same again changes nothing.
+    fn set_key<'a>(&'a self, agent: AgentId, public_key: &'a str) -> Answer<'a, ()>;
     /// What ties this person's account to others: its payout identity, and the set of linked
     /// accounts that it belongs to, each by a stable name. Two people who share a name never check
     /// each other's results. None where accounts know of none.

@@ -43,17 +43,22 @@ impl ScriptedAgent {
 
     /// Connects with this key and this greeting, and is welcomed.
     pub(crate) async fn greet(house: &House, token: &DeviceToken, hello: Hello) -> Self {
+        let mut agent = Self::open(house, token).await;
+        agent.send(Frame::of(Message::Hello(hello))).await;
+        let first = agent.frame().await;
+        assert!(matches!(first.message, Message::Welcome(_)), "{first:?}");
+        agent
+    }
+
+    /// Connects with this key, and has not said anything yet.
+    pub(crate) async fn open(house: &House, token: &DeviceToken) -> Self {
         let url = format!("ws://{}/v1/agent/link", house.address());
         let mut request = url.into_client_request().unwrap();
         let bearer = format!("Bearer {}", token.agent_key);
         request.headers_mut().insert("authorization", bearer.parse().unwrap());
         request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
         let (socket, _) = connect_async(request).await.unwrap();
-        let mut agent = Self { socket };
-        agent.send(Frame::of(Message::Hello(hello))).await;
-        let first = agent.frame().await;
-        assert!(matches!(first.message, Message::Welcome(_)), "{first:?}");
-        agent
+        Self { socket }
     }
 
     /// Sends a frame.

@@ -88,7 +88,7 @@ pub(super) fn state_word(state: &AgentState) -> &'static str {
 
 /// Why a machine computes less than it could: in its own words, or as its owner asked.
 pub(super) fn why(agent: &Agent) -> Option<&str> {
-    let asked = agent.remote.paused.then_some("paused from the website");
+    let asked = agent.remote.paused.then_some("stopped from the website");
     agent.now.as_ref().and_then(|now| now.why.as_deref()).or(asked)
 }
 

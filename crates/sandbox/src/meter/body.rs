@@ -5,7 +5,10 @@
 //! is a negative number that rises; from 0 on the limit is reached. It is looked at where a run can
 //! go on for long: at each entry and each round of a loop, and before an operator over a length
 //! that is not written right before it as a small constant. The places are those of the engine's
-//! own metering, so that both count alike to the last unit, traps included.
+//! own metering, so that both count a run alike, to the last unit, unless it traps.
+//!
+//! Wherever it is looked at it is also written to the counter, so that a trap loses no more than
+//! what was added since: the code of one function from there on, each instruction at most once.
 
 use wasm_encoder::{BlockType, Encode, InstructionSink};
 use wasmparser::{BinaryReaderError, FunctionBody, MemArg, Operator};
@@ -96,7 +99,6 @@ impl Writer<'_> {
     fn open(&mut self, results: BlockType) {
         self.sink().block(BlockType::Empty).block(results);
         self.load();
-        self.add();
         self.look();
     }
 
@@ -174,7 +176,6 @@ impl Writer<'_> {
             if cost <= SMALL {
                 return;
             }
-            self.add();
         } else {
             self.add();
             let (fuel, length) = (self.fuel, self.length);
@@ -215,8 +216,10 @@ impl Writer<'_> {
         self.sink().global_get(counter).local_set(fuel);
     }
 
-    /// Leaves the function, and with it the run, when the limit is reached.
+    /// Saves, for a trap may come before the next time, and leaves the function, and with it the
+    /// run, when the limit is reached.
     fn look(&mut self) {
+        self.save();
         let (fuel, out) = (self.fuel, self.depth.saturating_add(1));
         self.sink().local_get(fuel).i64_const(0).i64_ge_s().br_if(out);
     }

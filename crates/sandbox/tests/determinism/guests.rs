@@ -286,6 +286,16 @@ pub(crate) const GUESTS: &[(&str, &str)] = &[
         "(call $p32 (i32.div_s (i32.const 0x80000000) (i32.sub (i32.load (i32.const 9))
             (i32.const 1))))",
     ),
+    (
+        "trap-after-a-loop",
+        "(local i32) (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1)))
+            (i32.const 10000)))) (drop (i32.div_u (local.get 0) (i32.load (i32.const 9))))",
+    ),
+    (
+        "trap-in-a-loop",
+        "(local i32) (loop (drop (i32.load (local.tee 0 (i32.add (local.get 0) (i32.const 1)))))
+            (br 0))",
+    ),
     ("trap-memory", "(call $p32 (i32.load (i32.const 65533)))"),
     ("trap-far-memory", "(i32.store offset=4294967295 (i32.const -1) (i32.const 1))"),
     ("trap-table", "(call_indirect (i32.const 1))) (table 1 funcref) (func"),

@@ -1,6 +1,7 @@
 //! What an owner does with a machine from afar: rename it, hold it back, remove it; and the key
 //! that a machine signs its results with, which is set once.
 
+use ed25519_dalek::VerifyingKey;
 use medusa_api::{AgentCaps, AgentChange, AgentLimits};
 use medusa_eventlog::NewEvent;
 use medusa_events::Fact;
@@ -19,7 +20,15 @@ const MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// A public key in hexadecimal.
 pub(super) fn public_key(text: &str) -> Result<[u8; 32], AccountsError> {
     // 32 bytes are written as a digest is.
-    text.parse::<Sha256Hash>().map(|key| key.0).map_err(|_| AccountsError::AgentKeyRefused)
+    let key = text.parse::<Sha256Hash>().map_err(|_| AccountsError::AgentKeyRefused)?.0;
+    if is_usable(&key) { Ok(key) } else { Err(AccountsError::AgentKeyRefused) }
+}
+
+/// Whether signatures of this key can be checked: a point of the curve in its only encoding, and
+/// not one of the few that fit signatures which anybody can make up.
+fn is_usable(key: &[u8; 32]) -> bool {
+    VerifyingKey::from_bytes(key)
+        .is_ok_and(|point| !point.is_weak() && point.to_edwards().compress().as_bytes() == key)
 }
 
 /// What is asked of the machine after this change.
@@ -49,7 +58,8 @@ impl Accounts {
     }
 
     /// Changes a person's machine, and says so in the log; the last position of it, 0 if everything
-    /// was as it is asked for. Nothing when there is no such machine.
+    /// was as it is asked for. Nothing when there is no such machine. Changes of one machine follow
+    /// one another: none takes back what another has written meanwhile.
     ///
     /// # Errors
     /// [`AccountsError::NameInvalid`], [`AccountsError::AgentSlots`] and
@@ -60,7 +70,9 @@ impl Accounts {
         agent: AgentId,
         change: &AgentChange,
     ) -> Result<Option<(AgentRow, i64)>, AccountsError> {
-        let Some(row) = self.machine(agent).await?.filter(|row| row.owner == owner) else {
+        let mut tx = self.0.pool.begin().await?;
+        let found = agents::get_locked(&mut tx, agent).await?;
+        let Some((row, _)) = found.filter(|(row, is_there)| *is_there && row.owner == owner) else {
             return Ok(None);
         };
         let name = change.name.as_deref().map(machine_name).transpose()?;
@@ -77,7 +89,8 @@ impl Accounts {
             let fact = Fact::AgentLimited { agent, wish, slots, memory_bytes };
             position = self.tell(owner, agent, fact).await?;
         }
-        agents::change(&mut *self.0.pool.acquire().await?, &changed).await?;
+        agents::change(&mut tx, &changed).await?;
+        tx.commit().await?;
         // The name is in what is kept of the key.
         self.0.agents.clear();
         Ok(Some((changed, position)))

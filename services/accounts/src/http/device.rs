@@ -2,14 +2,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Data, Json};
+use actix_web::web::{Data, Json};
 use medusa_api::{
-    Agent, AgentKey, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Problem,
+    Agent, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Problem,
 };
-use medusa_platform::{AgentPrincipal, ApiError, Principal};
+use medusa_platform::{ApiError, Principal};
 
 use super::routes::private;
-use crate::{Accounts, AccountsError};
+use crate::Accounts;
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -54,21 +54,4 @@ pub(super) async fn approve(
 )]
 pub(super) async fn poll(accounts: Data<Accounts>, form: Json<DevicePoll>) -> Answer {
     Ok(private(StatusCode::OK, &accounts.device_poll(&form).await?))
-}
-
-/// A machine says which key it signs its results with, with its agent key. It can be said once.
-#[utoipa::path(put, path = "/v1/agent/key", tag = "agents", request_body = AgentKey,
-    responses(
-        (status = 204, description = "its results are checked against this key from its next link on"),
-        (status = 401, description = "platform.unauthenticated", body = Problem),
-        (status = 409, description = "accounts.agent_key_set", body = Problem),
-        (status = 422, description = "accounts.agent_key_refused", body = Problem),
-    )
-)]
-pub(super) async fn set_key(accounts: Data<Accounts>, who: AgentPrincipal, form: Bytes) -> Answer {
-    // Read here, so that who is not known is told so and nothing else.
-    let form: AgentKey =
-        serde_json::from_slice(&form).map_err(|_| AccountsError::AgentKeyRefused)?;
-    accounts.set_machine_key(who.agent, &form.public_key).await?;
-    Ok(HttpResponse::NoContent().finish())
 }

@@ -19,7 +19,6 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .route("/v1/device", post().to(device::request))
         .route("/v1/device/approve", post().to(device::approve))
         .route("/v1/device/token", post().to(device::poll))
-        .route("/v1/agent/key", put().to(device::set_key))
         .route("/v1/notices", get().to(notices::list))
         .route("/v1/notices/mail", put().to(notices::mail))
         .route("/v1/webhooks", post().to(notices::add))
@@ -43,7 +42,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     device::request,
     device::approve,
     device::poll,
-    device::set_key,
     notices::list,
     notices::mail,
     notices::add,

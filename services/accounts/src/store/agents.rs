@@ -72,6 +72,12 @@ struct Row {
 }
 
 impl Row {
+    /// The agent, and whether it was not removed.
+    fn known(self) -> (AgentRow, bool) {
+        let is_there = self.revoked_at.is_none();
+        (self.agent(), is_there)
+    }
+
     fn agent(self) -> AgentRow {
         AgentRow {
             agent: AgentId(self.agent_id),
@@ -102,10 +108,24 @@ pub(crate) async fn get(
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| {
-        let is_there = row.revoked_at.is_none();
-        (row.agent(), is_there)
-    }))
+    Ok(row.map(Row::known))
+}
+
+/// The same, which nobody else changes until the transaction ends.
+pub(crate) async fn get_locked(
+    db: &mut PgConnection,
+    agent: AgentId,
+) -> sqlx::Result<Option<(AgentRow, bool)>> {
+    let row = sqlx::query_as!(
+        Row,
+        "select agent_id, owner_id, name, enrolled_at, revoked_at, paused, slots_max,
+                memory_bytes_max, public_key
+         from agent where agent_id = $1 for update",
+        agent.0,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Row::known))
 }
 
 /// The machines of a person, the newest first.

@@ -7,6 +7,7 @@ use medusa_types::{AgentId, UserId};
 use super::world::{World, code};
 
 const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+const OTHER_KEY: &str = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
 
 async fn enrolled(world: &World, owner: &Principal, key: Option<&str>) -> (AgentId, String) {
     let form = DeviceRequest { name: "study".into(), public_key: key.map(str::to_owned) };
@@ -71,6 +72,24 @@ async fn a_machine_is_changed_by_its_owner_and_the_log_says_what_without_the_nam
 }
 
 #[actix_web::test]
+async fn of_two_changes_at_once_neither_is_lost() {
+    let world = World::new().await;
+    let owner = world.principal("ada@example.org").await;
+    let (agent, _) = enrolled(&world, &owner, None).await;
+    for round in 0..20 {
+        let is_paused = round % 2 == 0;
+        let pause = AgentChange { paused: Some(is_paused), ..AgentChange::default() };
+        let (name, slots) = (renamed(&format!("loft {round}")), capped(Some(round + 1), None));
+        let change = |change| world.accounts.change_machine(owner.user, agent, change);
+        let (one, two, three) = tokio::join!(change(&pause), change(&name), change(&slots));
+        assert!([one, two, three].iter().all(|done| matches!(done, Ok(Some(_)))));
+        let row = world.accounts.machine(agent).await.unwrap().unwrap();
+        let asked = (row.limits.paused, row.name, row.limits.slots);
+        assert_eq!(asked, (is_paused, format!("loft {round}"), Some(round + 1)));
+    }
+}
+
+#[actix_web::test]
 async fn a_removed_machine_is_unknown_at_once() {
     let world = World::new().await;
     let owner = world.principal("ada@example.org").await;
@@ -105,11 +124,16 @@ async fn a_machine_has_one_key_for_ever() {
         let events = world.events(&format!("agent-{agent}")).await;
         assert_eq!(events, ["accounts.agent_enrolled", "accounts.agent_key_set"]);
     }
-    let other = KEY.replace('d', "e");
-    let refused = world.accounts.set_machine_key(with, &other).await;
+    let refused = world.accounts.set_machine_key(with, OTHER_KEY).await;
     assert_eq!(code(refused), "accounts.agent_key_set");
-    for bad in ["", "d75a", &KEY.to_uppercase()] {
-        let refused = world.accounts.set_machine_key(with, bad).await;
+    let weak = "00".repeat(32);
+    let neutral = format!("01{}", "00".repeat(31));
+    // 2 is no point's coordinate; p + 3 is the number 3 in another writing.
+    let (no_point, twofold) =
+        (format!("02{}", "00".repeat(31)), format!("f0{}7f", "ff".repeat(30)));
+    let unusable = ["", "d75a", &KEY.to_uppercase(), &weak, &neutral, &no_point, &twofold];
+    for bad in unusable {
+        let refused = world.accounts.set_machine_key(without, bad).await;
         assert_eq!(code(refused), "accounts.agent_key_refused");
         let form = DeviceRequest { name: "study".into(), public_key: Some(bad.to_owned()) };
         let refused = world.accounts.device_request(form).await;

@@ -49,6 +49,9 @@ impl Handler<NextLease> for JobActor {
 
     fn handle(&mut self, msg: NextLease, ctx: &mut Self::Context) -> Self::Result {
         self.fleet = msg.fleet;
+        if !msg.drawn && !self.job.begins(msg.worker, &self.fleet) {
+            return Box::pin(fut::ready(Answered::Begun));
+        }
         let now = self.context.clock.now();
         let id = LeaseId(self.context.random.id());
         // Not made of the lease's id, which the agent knows: it must not know if it is checked.
@@ -63,14 +66,14 @@ impl Handler<NextLease> for JobActor {
                 Answered::Nothing
             }));
         };
-        let at_risk = self.job.at_risk(id);
+        let (at_risk, begun) = (self.job.at_risk(id), self.job.has_begun());
         self.record(facts, None, ctx);
         let (orders, below) = (Arc::clone(&self.orders), self.job.below(chunk.0));
         let agent = msg.worker.agent;
         let fuel = (fuel_limit, self.fuel_estimate());
         let order = async move { orders.lease(id, (chunk.0, &below), fuel, agent, now).await };
         Box::pin(order.into_actor(self).map(move |frame, act, ctx| match frame {
-            Ok(frame) => Answered::Lease(Box::new(Granted { lease: id, frame, at_risk })),
+            Ok(frame) => Answered::Lease(Box::new(Granted { lease: id, frame, at_risk, begun })),
             Err(error) => {
                 tracing::error!(%error, "a chunk's input could not be read");
                 act.lose(&[id], "refused", ctx);

@@ -18,6 +18,8 @@ pub(crate) enum Answered {
     Lease(Box<Granted>),
     /// It has chunks, but none for this agent's owner.
     NotForThis,
+    /// It has one for it that others began: whom that is for has to be drawn.
+    Begun,
     /// It has nothing to give; it says when that changes.
     Nothing,
 }
@@ -27,6 +29,8 @@ pub(crate) enum Answered {
 #[rtype(result = "Answered")]
 pub(crate) struct NextLease {
     pub(crate) worker: Worker,
+    /// It was drawn from all who have room.
+    pub(crate) drawn: bool,
     pub(crate) fleet: Arc<Fleet>,
 }
 
@@ -36,6 +40,8 @@ pub(crate) struct Granted {
     pub(crate) frame: Frame,
     /// What the agent could gain by lying, because nobody else is meant to run the chunk.
     pub(crate) at_risk: Credits,
+    /// Whether the job has more chunks that others have begun.
+    pub(crate) begun: bool,
 }
 
 /// An agent's report, its output stored.

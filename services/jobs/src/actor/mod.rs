@@ -2,6 +2,7 @@
 //! between them. All of it can be rebuilt from the log: killing an actor loses nothing.
 
 mod control;
+mod held;
 mod job;
 mod lease;
 mod message;
@@ -18,7 +19,7 @@ pub(crate) use message::{Control, ControlJob, FuelLimit, Phases, WhyWaiting};
 pub(crate) use scheduler::{Drain, Scheduler, SchedulerHandle, Standings};
 pub(crate) use seen::SeenOf;
 pub(crate) use signed::{Keeper, Signature, Signed};
-pub(crate) use steer::{Dismiss, Steer};
+pub(crate) use steer::{Dismiss, Signs, Steer};
 pub(crate) use summary::{FleetSummary, Summary};
 pub(crate) use worker::{Inbound, Outbound, Replaced as Hangup, WorkerActor, WorkerConfig};
 

@@ -16,9 +16,9 @@ use super::MAILBOX_MAX;
 use super::job::JobActor;
 use super::message::{Answered, JobEvent, NextLease, Reported};
 use super::seen::About;
-use super::steer::{Ahead, Dismiss};
+use super::steer::{Ahead, Dismiss, Steer};
 use super::worker::{Assign, Replaced, Revoke, WorkerActor};
-use crate::domain::{Answer, Ask, Fleet, Hall, Offer, Standing, Tie, TrustRules, Worker};
+use crate::domain::{Answer, Ask, Ending, Fleet, Hall, Offer, Standing, Tie, TrustRules, Worker};
 
 /// The address that everybody uses.
 pub(crate) type SchedulerHandle = Addr<Scheduler>;
@@ -33,6 +33,8 @@ pub(crate) struct WorkerUp {
     pub(crate) about: About,
     /// What its owner asked for.
     pub(crate) remote: AgentLimits,
+    /// Its reports are checked against a key.
+    pub(crate) signs: bool,
     /// What it has compiled.
     pub(crate) cached: Vec<Sha256Hash>,
     pub(crate) addr: Addr<WorkerActor>,
@@ -69,8 +71,7 @@ pub(crate) struct WorkerPulse {
 pub(crate) struct Freed {
     pub(crate) agent: AgentId,
     pub(crate) lease: LeaseId,
-    /// It did not break down over it.
-    pub(crate) well: bool,
+    pub(crate) ending: Ending,
 }
 
 /// A report whose lease was granted over an earlier connection.
@@ -121,6 +122,10 @@ pub(crate) struct Scheduler {
     pub(super) missed: BTreeMap<AgentId, UserId>,
     /// Machines that their owners removed since the start: one may be connecting just then.
     pub(super) removed: BTreeSet<AgentId>,
+    /// What owners asked for last since the start, for the same reason.
+    pub(super) steered: BTreeMap<AgentId, Steer>,
+    /// Machines that got a key since the start, likewise.
+    pub(super) signing: BTreeSet<AgentId>,
     /// Agents of before a restart may still be on their way.
     gathering: bool,
     /// Records of all agents that ever had one.
@@ -143,6 +148,7 @@ pub(super) struct Link {
     pub(super) addr: Addr<WorkerActor>,
     pub(super) about: About,
     pub(super) remote: AgentLimits,
+    pub(super) signs: bool,
     /// Programs that it was told of.
     ahead: Vec<Offer>,
     /// It has said what it is working on since it came.
@@ -150,13 +156,15 @@ pub(super) struct Link {
 }
 
 impl Scheduler {
-    pub(crate) fn new(clock: Clock, grace: Duration, rules: TrustRules) -> Self {
+    pub(crate) fn new(clock: Clock, grace: Duration, rules: TrustRules, seed: [u8; 32]) -> Self {
         Self {
-            hall: Hall::new(rules),
+            hall: Hall::new(rules).seeded(seed),
             workers: HashMap::new(),
             jobs: BTreeMap::new(),
             missed: BTreeMap::new(),
             removed: BTreeSet::new(),
+            steered: BTreeMap::new(),
+            signing: BTreeSet::new(),
             gathering: true,
             standings: BTreeMap::new(),
             ties: Arc::default(),
@@ -238,7 +246,8 @@ impl Scheduler {
                 self.hall.withdraw(ask.job);
                 continue;
             };
-            let next = NextLease { worker: ask.worker, fleet: Arc::clone(&self.fleet) };
+            let (worker, drawn) = (ask.worker, ask.drawn);
+            let next = NextLease { worker, drawn, fleet: Arc::clone(&self.fleet) };
             let answer = job.send(next).into_actor(self);
             ctx.spawn(answer.map(move |answer, act, ctx| {
                 act.answered(&ask, job, answer.unwrap_or(Answered::Nothing));
@@ -252,9 +261,13 @@ impl Scheduler {
         let answer = match &answered {
             Answered::Lease(granted) => Answer::Lease(granted.lease, granted.at_risk),
             Answered::NotForThis => Answer::NotForThis,
+            Answered::Begun => Answer::Begun,
             Answered::Nothing => Answer::Nothing,
         };
         self.hall.answer(ask, answer, self.clock.now());
+        if let Answered::Lease(granted) = &answered {
+            self.hall.begun(ask.job, granted.begun);
+        }
         // An agent that went away meanwhile leaves a lease that ends with its grace.
         if let (Answered::Lease(granted), Some(link)) = (answered, self.workers.get(&agent))
             && link.addr.try_send(Assign { job, granted }).is_err()
@@ -300,18 +313,30 @@ impl Handler<WorkerUp> for Scheduler {
             }
             return;
         }
+        if !msg.signs && self.signing.contains(&agent) {
+            if msg.addr.try_send(Replaced).is_err() {
+                tracing::debug!(%agent, "an agent that signs from now on is gone already");
+            }
+            return;
+        }
         let standing = self.standings.get(&agent).copied().unwrap_or_default();
         let known = self.ties.get(&lender);
         if known.is_none_or(|known| !msg.ties.is_subset(known)) {
             Arc::make_mut(&mut self.ties).entry(lender).or_default().extend(msg.ties);
         }
-        let (paused, slots, memory_bytes) = msg.about.within(&msg.remote);
+        let remote = self.steered.get(&agent).map_or(msg.remote, |steer| steer.limits);
+        if let Some(steer) = self.steered.get(&agent)
+            && msg.addr.try_send(steer.clone()).is_err()
+        {
+            tracing::debug!(%agent, "an agent is gone already");
+        }
+        let (paused, slots, memory_bytes) = msg.about.within(&remote);
         let worker = Worker { standing, memory_bytes, ..msg.worker };
         let now = self.clock.now();
         self.hall.enter(worker, slots, paused, now);
         self.hall.cached(agent, &msg.cached, now);
-        let (about, remote, ahead) = (msg.about, msg.remote, Vec::new());
-        let link = Link { addr: msg.addr, about, remote, ahead, told: false };
+        let (about, signs, ahead) = (msg.about, msg.signs, Vec::new());
+        let link = Link { addr: msg.addr, about, remote, signs, ahead, told: false };
         if let Some(old) = self.workers.insert(agent, link)
             && old.addr.try_send(Replaced).is_err()
         {
@@ -391,9 +416,10 @@ impl Handler<Freed> for Scheduler {
 
     fn handle(&mut self, msg: Freed, ctx: &mut Self::Context) {
         let now = self.clock.now();
-        self.hall.free(msg.agent, msg.lease, now);
-        self.hall.ended(msg.agent, msg.well, now);
-        self.ask_all(ctx);
+        if self.hall.free(msg.agent, msg.lease, now) {
+            self.hall.ended(msg.agent, msg.ending, now);
+            self.ask_all(ctx);
+        }
     }
 }
 

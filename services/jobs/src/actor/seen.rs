@@ -34,9 +34,9 @@ impl About {
     pub(super) fn of(hello: &Hello) -> Self {
         let slots = hello.slots.clamp(1, SLOTS_MAX);
         Self {
-            software: name(&hello.software),
-            engine: hello.engine.as_deref().map(name),
-            system: name(&format!("{} {}", hello.os, hello.arch)),
+            software: plain_line(&hello.software, NAME_CHARS_MAX),
+            engine: hello.engine.as_deref().map(|name| plain_line(name, NAME_CHARS_MAX)),
+            system: plain_line(&format!("{} {}", hello.os, hello.arch), NAME_CHARS_MAX),
             speed: hello.speed.map(|speed| (speed.one, speed.all)),
             offered: (slots, hello.memory_bytes),
             slots,
@@ -75,9 +75,21 @@ impl About {
     }
 }
 
-/// A name without what could steer a reader's terminal.
-fn name(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
+/// What an agent says of itself, on one line and without what could steer a reader's terminal or
+/// show other words than are there.
+pub(super) fn plain_line(text: &str, chars_max: usize) -> String {
+    text.chars().filter(|c| !c.is_control() && !is_format(*c)).take(chars_max).collect()
+}
+
+/// Whether a character is not seen, but changes how others are: Unicode's separators of lines and
+/// paragraphs, and its format characters (category Cf).
+const fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// What these agents say of themselves, as far as they are connected.
@@ -115,5 +127,13 @@ mod tests {
         about.lends(None, None);
         assert_eq!(about.within(&remote), (true, 2, 80));
         assert_eq!(About::of(&Hello::default()).within(&free).1, 1);
+    }
+
+    #[test]
+    fn what_an_agent_says_is_shown_as_it_is_written() {
+        let said =
+            "in\u{202e}use\u{2066} \u{200b}by\n\u{1b}[31m\u{2028} caf\u{e9}\u{feff}\u{e0041}";
+        assert_eq!(plain_line(said, 100), "inuse by[31m caf\u{e9}");
+        assert_eq!(plain_line("abcdef", 3), "abc");
     }
 }

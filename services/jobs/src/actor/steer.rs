@@ -7,7 +7,8 @@ use medusa_types::{AgentId, LeaseId};
 use super::job::JobActor;
 use super::message::JobEvent;
 use super::scheduler::{Scheduler, tell_job};
-use crate::domain::Offer;
+use super::worker::Replaced;
+use crate::domain::{Ending, Offer};
 
 /// What an owner asks of a machine from now on.
 #[derive(Clone, Debug, Message)]
@@ -17,6 +18,12 @@ pub(crate) struct Steer {
     pub(crate) name: String,
     pub(crate) limits: AgentLimits,
 }
+
+/// A machine signs its reports from now on. A link that does not know the key is closed: the next
+/// one does.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Signs(pub(crate) AgentId);
 
 /// An owner removed a machine.
 #[derive(Clone, Copy, Debug, Message)]
@@ -42,6 +49,8 @@ impl Handler<Steer> for Scheduler {
 
     fn handle(&mut self, msg: Steer, ctx: &mut Self::Context) {
         let agent = msg.agent;
+        // A link that is being opened may have read what was asked before.
+        self.steered.insert(agent, msg.clone());
         let Some(link) = self.workers.get_mut(&agent) else { return };
         link.remote = msg.limits;
         if link.addr.try_send(msg).is_err() {
@@ -51,11 +60,24 @@ impl Handler<Steer> for Scheduler {
     }
 }
 
+impl Handler<Signs> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, Signs(agent): Signs, _: &mut Self::Context) {
+        self.signing.insert(agent);
+        let link = self.workers.get(&agent).filter(|link| !link.signs);
+        if link.is_some_and(|link| link.addr.try_send(Replaced).is_err()) {
+            tracing::debug!(%agent, "an agent that signs from now on is gone already");
+        }
+    }
+}
+
 impl Handler<Dismiss> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: Dismiss, ctx: &mut Self::Context) {
         let Dismiss(agent) = msg;
+        self.steered.remove(&agent);
         self.removed.insert(agent);
         self.missed.remove(&agent);
         self.hall.leave(agent);
@@ -82,7 +104,7 @@ impl Handler<Ceded> for Scheduler {
         }
         let now = self.clock.now();
         self.hall.free(agent, lease, now);
-        self.hall.yielded(agent, now);
+        self.hall.ended(agent, Ending::Back, now);
         self.ask_all(ctx);
     }
 }

@@ -1,7 +1,7 @@
 //! One connected agent. It turns frames into messages and back, and stores what comes inline. Its
 //! outbox is bounded: an agent that does not read is disconnected.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +19,14 @@ use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timesta
 use tokio::sync::mpsc;
 
 use super::MAILBOX_MAX;
+use super::held::{Claim, Held};
 use super::job::JobActor;
 use super::message::{Granted, JobEvent, Reported};
 use super::scheduler::{Freed, Orphan, SchedulerHandle, WorkerDown, WorkerPulse, WorkerUp};
-use super::seen::About;
+use super::seen::{About, plain_line};
 use super::signed::Signed;
 use super::steer::{Ahead, Ceded, Dismiss, Steer};
-use crate::domain::{Offer, Standing, Tie, Worker};
+use crate::domain::{Ending, Offer, Standing, Tie, Worker};
 use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX, TICKET_MS, ticketed};
 
 /// Reports of one agent whose outputs are stored at the same time.
@@ -43,6 +44,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) ties: BTreeSet<Tie>,
     /// What its owner asked for on the website.
     pub(crate) remote: AgentLimits,
+    /// Its reports are checked against a key.
+    pub(crate) signs: bool,
     pub(crate) outbox: mpsc::Sender<Outbound>,
     pub(crate) scheduler: SchedulerHandle,
     pub(crate) blobs: BlobStore,
@@ -93,7 +96,7 @@ pub(crate) struct WorkerActor {
     greeted: bool,
     /// What it understands.
     features: Features,
-    leases: HashMap<LeaseId, Addr<JobActor>>,
+    leases: Held<Addr<JobActor>>,
     /// Reports whose output is being stored.
     delivering: HashSet<LeaseId>,
     /// Jobs that it may be asked for next.
@@ -109,7 +112,7 @@ impl WorkerActor {
             heard_at: now,
             greeted: false,
             features: Features::default(),
-            leases: HashMap::new(),
+            leases: Held::new(),
             delivering: HashSet::new(),
             ahead: Vec::new(),
         }
@@ -179,6 +182,7 @@ impl WorkerActor {
             ties: self.config.ties.clone(),
             about: About::of(hello),
             remote: self.config.remote,
+            signs: self.config.signs,
             cached: digests(&hello.cached),
             addr: ctx.address(),
         };
@@ -202,19 +206,19 @@ impl WorkerActor {
             ctx.stop();
             return;
         }
+        let Some(job) = self.take(lease, ctx) else { return };
         self.delivering.insert(lease);
-        let job = self.leases.remove(&lease);
         let (agent, blobs) = (self.config.agent, self.config.blobs.clone());
         let scheduler = self.config.scheduler.clone();
         let deliver = async move {
             let reported = store_report(&blobs, (agent, lease), report, (payload, signed)).await;
-            let well = reported.outcome != Outcome::AgentFault;
+            let ending = Ending::of(reported.outcome);
             match job {
                 Some(job) => hand_over(&job, JobEvent::Reported(Box::new(reported))).await,
                 None => hand_over(&scheduler, Orphan(reported)).await,
             }
             // The job hears of the report before it is asked for the next lease.
-            hand_over(&scheduler, Freed { agent, lease, well }).await;
+            hand_over(&scheduler, Freed { agent, lease, ending }).await;
         };
         ctx.spawn(deliver.into_actor(self).map(move |(), act, _| {
             act.delivering.remove(&lease);
@@ -227,16 +231,33 @@ impl WorkerActor {
             ctx.stop();
             return;
         };
-        let job = self.leases.remove(&lease);
+        let Some(job) = self.take(lease, ctx) else { return };
         let ceded = Ceded { agent: self.config.agent, lease, job };
         if self.config.scheduler.try_send(ceded).is_err() {
             tracing::warn!("the scheduler did not hear of a lease that was handed back");
         }
     }
 
-    fn pulse(&self, pulse: &medusa_protocol::Pulse) {
+    /// Takes a lease out of its hands: the job if it was given over this connection. What it says
+    /// of a lease that it does not hold is nothing.
+    fn take(&mut self, lease: LeaseId, ctx: &mut Context<Self>) -> Option<Option<Addr<JobActor>>> {
+        match self.leases.take(lease) {
+            Claim::Here(job) => Some(Some(job)),
+            Claim::Before => Some(None),
+            Claim::Not => None,
+            Claim::Flood => {
+                let agent = self.config.agent;
+                tracing::info!(%agent, "an agent speaks of leases that are not its; disconnected");
+                ctx.stop();
+                None
+            }
+        }
+    }
+
+    fn pulse(&mut self, pulse: &medusa_protocol::Pulse) {
         // A report that is on its way to its job is as good as a lease that is worked on.
         let running = pulse.running.iter().take(LEASES_TOLD_MAX).filter_map(|id| id.parse().ok());
+        let running = self.leases.pulse(running.collect());
         let phases = pulse.running.iter().zip(&pulse.phases).take(LEASES_TOLD_MAX);
         let early = phases.filter_map(|(id, phase)| Some((id.parse().ok()?, Phase::of(*phase)?)));
         let msg = WorkerPulse {
@@ -244,9 +265,9 @@ impl WorkerActor {
             paused: pulse.paused,
             slots: pulse.slots,
             memory_bytes: pulse.memory_bytes,
-            why: pulse.why.as_deref().map(plain_line),
+            why: pulse.why.as_deref().map(|why| plain_line(why, WHY_CHARS_MAX)),
             cached: pulse.cached.as_deref().map(digests),
-            running: running.chain(self.delivering.iter().copied()).collect(),
+            running: running.into_iter().chain(self.delivering.iter().copied()).collect(),
             early: early.filter(|(_, phase)| *phase < Phase::Computing).collect(),
             connected_at: self.connected_at,
         };
@@ -259,11 +280,6 @@ impl WorkerActor {
 /// The hashes of programs that an agent names.
 fn digests(named: &[ByteArray<32>]) -> Vec<Sha256Hash> {
     named.iter().take(CACHED_MAX).map(|digest| Sha256Hash(**digest)).collect()
-}
-
-/// A reason as an agent gives it, on one line and without what could steer a reader's terminal.
-fn plain_line(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(WHY_CHARS_MAX).collect()
 }
 
 /// Puts a message into a mailbox; waits while that is full. Who has ended does not need it.
@@ -379,7 +395,7 @@ impl Handler<Assign> for WorkerActor {
     type Result = ();
 
     fn handle(&mut self, msg: Assign, ctx: &mut Self::Context) {
-        self.leases.insert(msg.granted.lease, msg.job);
+        self.leases.give(msg.granted.lease, msg.job);
         self.send(&msg.granted.frame, ctx);
     }
 }
@@ -388,7 +404,7 @@ impl Handler<Revoke> for WorkerActor {
     type Result = ();
 
     fn handle(&mut self, Revoke(lease): Revoke, ctx: &mut Self::Context) {
-        self.leases.remove(&lease);
+        self.leases.withdraw(lease);
         let cancel = Cancel { lease: lease.to_string() };
         self.send(&Frame::of(Says::Cancel(cancel)), ctx);
     }
@@ -398,9 +414,10 @@ impl Handler<Steer> for WorkerActor {
     type Result = ();
 
     fn handle(&mut self, msg: Steer, ctx: &mut Self::Context) {
+        let is_same = self.config.remote == msg.limits && self.config.name == msg.name;
         self.config.remote = msg.limits;
         self.config.name = msg.name;
-        if self.greeted {
+        if self.greeted && !is_same {
             self.tell_settings(ctx);
         }
     }

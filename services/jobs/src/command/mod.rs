@@ -88,6 +88,8 @@ pub struct Jobs {
     pub(crate) leaving: CancellationToken,
     /// People whose sample chunk is running.
     sampling: Arc<std::sync::Mutex<std::collections::HashSet<UserId>>>,
+    /// Held by who changes a machine, until the machine was told.
+    steering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Jobs {
@@ -100,14 +102,16 @@ impl Jobs {
         let parts = Arc::new(parts);
         let arbiter = actix::Arbiter::new().handle();
         let (clock, grace) = (parts.clock.clone(), parts.config.agent_grace);
-        let rules = parts.config.trust;
-        let scheduler =
-            actix::Actor::start_in_arbiter(&arbiter, move |_| Scheduler::new(clock, grace, rules));
+        let (rules, seed) = (parts.config.trust, parts.random.secret());
+        let scheduler = actix::Actor::start_in_arbiter(&arbiter, move |_| {
+            Scheduler::new(clock, grace, rules, seed)
+        });
         let pool = parts.log.pool().clone();
         let keeper = actix::Actor::start_in_arbiter(&arbiter, move |_| Keeper::new(pool));
-        let (registry, sampling) = Default::default();
+        let (registry, sampling, steering) = Default::default();
         let leaving = CancellationToken::new();
-        let jobs = Self { parts, scheduler, keeper, registry, arbiter, leaving, sampling };
+        let jobs =
+            Self { parts, scheduler, keeper, registry, arbiter, leaving, sampling, steering };
         // The read model must know every job that the log knows.
         jobs.parts.progress.reached(jobs.parts.log.head()).await;
         let mut db = jobs.parts.log.pool().acquire().await?;

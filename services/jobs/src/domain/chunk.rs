@@ -39,6 +39,8 @@ pub(super) struct Chunk {
     pub(super) leases: u32,
     /// Leases that do not count against it any more.
     pub(super) pardoned: u32,
+    /// How often each owner's agents handed it back.
+    pub(super) backs: BTreeMap<UserId, u32>,
     /// One of its copies takes long: one more may go out.
     pub(super) late: bool,
 }
@@ -53,6 +55,7 @@ impl Chunk {
         attempts: Vec::new(),
         leases: 0,
         pardoned: 0,
+        backs: BTreeMap::new(),
         late: false,
     };
 
@@ -108,6 +111,12 @@ impl Wanting {
     pub(super) fn find(&self, fits: impl Fn(&Barred) -> bool) -> Option<u32> {
         let group = self.groups.iter().find(|(barred, _)| fits(barred));
         group.and_then(|(_, chunks)| chunks.first().copied())
+    }
+
+    /// Whether a chunk is among them that somebody has a copy of.
+    pub(super) fn has_begun(&self) -> bool {
+        // Those that nobody has come first.
+        self.groups.last_key_value().is_some_and(|(barred, _)| !barred.has.is_empty())
     }
 
     pub(super) fn is_empty(&self) -> bool {

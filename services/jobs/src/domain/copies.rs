@@ -94,6 +94,19 @@ impl Job {
         self.wanting.find(fits).or_else(next)
     }
 
+    /// Whether nobody else has a copy of the chunk that this worker would be given next.
+    #[must_use]
+    pub fn begins(&self, worker: Worker, fleet: &Fleet) -> bool {
+        let next = self.next(worker, fleet).and_then(|index| self.chunk(index));
+        next.is_none_or(Chunk::is_fresh)
+    }
+
+    /// Whether a chunk wants a copy that somebody else has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.wanting.has_begun()
+    }
+
     /// Whether a chunk may be wanted by somebody: it need not be asked for, otherwise.
     #[must_use]
     pub fn has_work(&self) -> bool {

@@ -10,6 +10,9 @@ use super::lease::{Attempt, Lease};
 use super::submitted::MergeTree;
 use super::trust::Copies;
 
+/// How often an owner may hand a chunk back before it counts as a try that was lost.
+const PARDONS_MAX: u32 = 3;
+
 impl Job {
     /// Folds a fact. Facts of other streams are ignored.
     pub fn apply(&mut self, fact: &Fact) {
@@ -36,8 +39,7 @@ impl Job {
             Fact::LeaseEnded { chunk, lease, why, .. } => {
                 match why.as_str() {
                     "not_needed" => {}
-                    // Nobody failed: the chunk has as many tries left as before.
-                    "yielded" | "revoked" => self.pardon_one(chunk.0),
+                    "yielded" | "revoked" => self.handed_back(chunk.0, *lease),
                     _ => self.mark_faulted(chunk.0, *lease),
                 }
                 self.drop_lease(chunk.0, *lease);
@@ -150,9 +152,17 @@ impl Job {
         }
     }
 
-    fn pardon_one(&mut self, chunk: u32) {
-        if let Some(chunk) = self.touched.get_mut(&chunk) {
+    /// Nobody failed: the chunk has as many tries left as before, and the owner may have it again,
+    /// a few times.
+    fn handed_back(&mut self, index: u32, lease: LeaseId) {
+        let Some(lender) = self.leases.get(&lease).map(|l| l.lender) else { return };
+        let Some(chunk) = self.touched.get_mut(&index) else { return };
+        let backs = chunk.backs.entry(lender).or_default();
+        *backs = backs.saturating_add(1);
+        if *backs <= PARDONS_MAX {
             chunk.pardoned = chunk.pardoned.saturating_add(1);
+        } else {
+            chunk.faulted.insert(lender);
         }
     }
 
@@ -179,3 +189,7 @@ impl Job {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "back_tests.rs"]
+mod tests;

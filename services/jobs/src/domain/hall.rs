@@ -4,14 +4,16 @@
 //! Guarantees: consumers share what is computed at the same moment, whatever the size of their
 //! jobs, in proportion to the weight of these; no agent holds more leases than its slots, its
 //! prefetch and its record allow, questions under way included; a job that has nothing to give is
-//! not asked again before it says so, and a lender whom it has refused not before it changes.
+//! not asked again before it says so, and a lender whom it has refused not before it changes; a
+//! copy of what others have begun goes to a lender at random, whatever agents say of themselves.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use medusa_types::{AgentId, Credits, JobId, LeaseId, Sha256Hash, Timestamp, UserId};
 
-use super::idle::Idle;
+use super::idle::{Idle, Lots};
 use super::lease::Worker;
+use super::rest::{Ending, Rest};
 use super::trust::{Standing, TrustRules};
 pub use crowd::{Presence, Rivals};
 
@@ -19,10 +21,6 @@ pub use crowd::{Presence, Rivals};
 const LEASES_OF_SLOT: u32 = 2;
 /// Questions to one job that are under way at the same time.
 const ASKS_MAX: u32 = 16;
-/// How long an agent rests that handed a lease back.
-const YIELD_REST_MS: i64 = 5_000;
-/// Doublings of the rest of an agent that fails again and again.
-const REST_DOUBLINGS_MAX: u32 = 9;
 /// What one lease of a job of weight 1 adds to its consumer's load.
 const LOAD: u64 = 1 << 20;
 
@@ -52,6 +50,8 @@ pub enum Answer {
     Lease(LeaseId, Credits),
     /// It has chunks, but none for this lender.
     NotForThis,
+    /// What it has for this lender was begun by others: whom it is for has to be drawn.
+    Begun,
     /// It has nothing to give until it offers again.
     Nothing,
 }
@@ -63,6 +63,8 @@ pub struct Ask {
     pub job: JobId,
     /// For whom.
     pub worker: Worker,
+    /// The lender was drawn from all who have room: it may have what others began.
+    pub drawn: bool,
     /// How often the job had offered then: what it says does not hold for a later offer.
     offer: u64,
 }
@@ -79,10 +81,7 @@ struct Seat {
     /// Programs that it has compiled: as it said, and those that it was given since. The latest
     /// last.
     warm: VecDeque<Sha256Hash>,
-    /// Leases in a row that it broke down over.
-    faults: u32,
-    /// It gets nothing before this.
-    rests_until: Option<Timestamp>,
+    rest: Rest,
     /// It is among the idle ones.
     placed: bool,
 }
@@ -96,8 +95,7 @@ impl Seat {
         let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
         let slots = self.slots.saturating_mul(LEASES_OF_SLOT);
         let most = slots.min(self.worker.standing.leases_max(now));
-        let rested = self.rests_until.is_none_or(|until| until <= now);
-        rested && self.works(rules, now) && held.saturating_add(self.asking) < most
+        self.rest.is_over(now) && self.works(rules, now) && held.saturating_add(self.asking) < most
     }
 }
 
@@ -106,6 +104,8 @@ struct Stall {
     offer: Offer,
     /// It has chunks to give, as far as is known.
     open: bool,
+    /// It has chunks that others have begun.
+    begun: bool,
     /// Lenders whom it has refused since it last changed.
     refused: BTreeSet<UserId>,
     asked: u32,
@@ -140,6 +140,11 @@ pub struct Hall {
     /// The lender after whom the next one is looked for.
     last: Option<UserId>,
     served: u64,
+    /// Agents that rested when they went: who comes again rests on.
+    away: BTreeMap<AgentId, Rest>,
+    /// What lots are drawn with, and questions so far.
+    seed: [u8; 32],
+    asks: u64,
 }
 
 impl Hall {
@@ -147,6 +152,12 @@ impl Hall {
     #[must_use]
     pub fn new(rules: TrustRules) -> Self {
         Self { rules, ..Self::default() }
+    }
+
+    /// The same with lots that nobody foresees who does not know this.
+    #[must_use]
+    pub fn seeded(self, seed: [u8; 32]) -> Self {
+        Self { seed, ..self }
     }
 
     /// An agent comes, or comes again: what it held over an earlier connection is not counted.
@@ -160,8 +171,7 @@ impl Hall {
             leases: BTreeMap::new(),
             asking: 0,
             warm: VecDeque::new(),
-            faults: 0,
-            rests_until: None,
+            rest: self.away.remove(&agent).unwrap_or_default(),
             placed: false,
         };
         self.seats.insert(agent, seat);
@@ -172,6 +182,9 @@ impl Hall {
     pub fn leave(&mut self, agent: AgentId) -> Option<UserId> {
         self.unplace(agent);
         let seat = self.seats.remove(&agent)?;
+        if seat.rest != Rest::default() {
+            self.away.insert(agent, seat.rest);
+        }
         for (job, _) in seat.leases.into_values() {
             self.unload(job);
         }
@@ -197,6 +210,7 @@ impl Hall {
 
     /// Places everybody anew: quarantines end by themselves.
     pub fn replace(&mut self, now: Timestamp) {
+        self.away.retain(|_, rest| !rest.is_forgotten(now));
         let agents: Vec<AgentId> = self.seats.keys().copied().collect();
         agents.into_iter().for_each(|agent| self.place(agent, now));
     }
@@ -207,6 +221,7 @@ impl Hall {
         let stall = self.stalls.entry(job).or_insert_with(|| Stall {
             offer,
             open: false,
+            begun: false,
             refused: BTreeSet::new(),
             asked: 0,
             offers: 0,
@@ -252,9 +267,10 @@ impl Hall {
     /// The next question, if an agent has room for what a job may have.
     pub fn next_ask(&mut self, now: Timestamp) -> Option<Ask> {
         let (job, agent) = self.next_pair()?;
+        self.asks = self.asks.saturating_add(1);
         let stall = self.stalls.get_mut(&job)?;
         stall.asked = stall.asked.saturating_add(1);
-        let offer = stall.offers;
+        let (offer, drawn) = (stall.offers, stall.begun);
         let seat = self.seats.get_mut(&agent)?;
         seat.asking = seat.asking.saturating_add(1);
         let risks = seat.leases.values().map(|(_, risk)| *risk);
@@ -262,7 +278,7 @@ impl Hall {
         let worker = Worker { exposed, ..seat.worker };
         self.last = Some(worker.lender);
         self.place(agent, now);
-        Some(Ask { job, worker, offer })
+        Some(Ask { job, worker, drawn, offer })
     }
 
     fn next_pair(&self) -> Option<(JobId, AgentId)> {
@@ -272,19 +288,40 @@ impl Hall {
         let shares = self.order.iter().filter_map(|(_, _, consumer)| self.shares.get(consumer));
         let jobs = shares.flat_map(|share| share.open.iter());
         let mut open = jobs.filter_map(|job| self.stalls.get(job));
+        let mut lots = Lots::of(self.seed, self.asks);
         open.find_map(|stall| {
             let full = stall.asked >= ASKS_MAX;
-            let agent = if full { None } else { self.agent_for(stall) };
+            let agent = match stall.begun {
+                _ if full => None,
+                true => self.draw_for(stall, &mut lots),
+                false => self.agent_for(stall),
+            };
             agent.map(|agent| (stall.offer.job, agent))
         })
     }
 
-    /// An agent for a job: one that has its program, or one of the next lender in turn.
+    fn fits(&self, agent: &AgentId, stall: &Stall) -> bool {
+        let seat = self.seats.get(agent);
+        seat.is_some_and(|seat| seat.worker.memory_bytes >= stall.offer.memory_bytes)
+    }
+
+    /// An agent for a chunk that others may have begun: of any lender who may be given it, each as
+    /// likely. What agents say that they have compiled matters only between those of one lender.
+    fn draw_for(&self, stall: &Stall, lots: &mut Lots) -> Option<AgentId> {
+        let fits = |agent: &AgentId| self.fits(agent, stall);
+        let warm = self.warm.get(&stall.offer.program);
+        self.idle.draw(lots, |lender| {
+            if stall.refused.contains(&lender) {
+                return None;
+            }
+            let warm = warm.and_then(|idle| idle.of(lender, fits));
+            warm.or_else(|| self.idle.of(lender, fits))
+        })
+    }
+
+    /// An agent for a fresh chunk: one that has its program, or one of the next lender in turn.
     fn agent_for(&self, stall: &Stall) -> Option<AgentId> {
-        let fits = |agent: &AgentId| {
-            let seat = self.seats.get(agent);
-            seat.is_some_and(|seat| seat.worker.memory_bytes >= stall.offer.memory_bytes)
-        };
+        let fits = |agent: &AgentId| self.fits(agent, stall);
         let next = |idle: &Idle| idle.next(self.last, &stall.refused, fits);
         let warm = self.warm.get(&stall.offer.program).and_then(next);
         warm.or_else(|| next(&self.idle))
@@ -307,9 +344,17 @@ impl Hall {
         match answer {
             Answer::Lease(lease, risk) => self.lease(agent, ask.job, lease, risk),
             Answer::Nothing if current => self.close(ask.job),
+            Answer::Begun => self.begun(ask.job, true),
             Answer::Nothing | Answer::NotForThis => {}
         }
         self.place(agent, now);
+    }
+
+    /// Whether a job has chunks that others have begun.
+    pub fn begun(&mut self, job: JobId, begun: bool) {
+        if let Some(stall) = self.stalls.get_mut(&job) {
+            stall.begun = begun;
+        }
     }
 
     fn lease(&mut self, agent: AgentId, job: JobId, lease: LeaseId, risk: Credits) {
@@ -342,24 +387,10 @@ impl Hall {
         held.is_some()
     }
 
-    /// How an agent's lease ended: after a failure it rests, longer with each one in a row.
-    pub fn ended(&mut self, agent: AgentId, well: bool, now: Timestamp) {
+    /// How a lease ended that an agent held: after some endings it rests.
+    pub fn ended(&mut self, agent: AgentId, ending: Ending, now: Timestamp) {
         let Some(seat) = self.seats.get_mut(&agent) else { return };
-        if well {
-            (seat.faults, seat.rests_until) = (0, None);
-        } else {
-            seat.faults = seat.faults.saturating_add(1);
-            let seconds = 1_i64.checked_shl(seat.faults.min(REST_DOUBLINGS_MAX)).unwrap_or(1);
-            seat.rests_until = Some(now.plus_ms(seconds.saturating_mul(1_000)));
-        }
-        self.place(agent, now);
-    }
-
-    /// It handed a lease back: it rests for a moment, so that it does not take it again at once.
-    pub fn yielded(&mut self, agent: AgentId, now: Timestamp) {
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        let until = now.plus_ms(YIELD_REST_MS);
-        seat.rests_until = Some(seat.rests_until.map_or(until, |at| at.max(until)));
+        seat.rest.after(ending, now);
         self.place(agent, now);
     }
 

@@ -160,7 +160,7 @@ fn an_agent_that_fails_rests_longer_each_time() {
     hall.offer(offer(1, 1, 1));
     let agent = worker(1, 1).agent;
     for seconds in [2, 4, 8] {
-        hall.ended(agent, false, NOW);
+        hall.ended(agent, Ending::Fault, NOW);
         assert_eq!(hall.next_ask(NOW), None);
         hall.replace(NOW.plus_ms(seconds * 1_000 - 1));
         assert_eq!(hall.next_ask(NOW), None, "{seconds}");
@@ -169,7 +169,7 @@ fn an_agent_that_fails_rests_longer_each_time() {
         hall.answer(&ask, Answer::NotForThis, NOW);
         hall.offer(offer(1, 1, 1));
     }
-    hall.ended(agent, true, NOW);
+    hall.ended(agent, Ending::Well, NOW);
     assert!(hall.next_ask(NOW).is_some());
 }
 
@@ -276,7 +276,7 @@ fn check(hall: &Hall) {
             let stall = &hall.stalls[job];
             *loads.entry(stall.offer.consumer).or_default() += unit(&stall.offer);
         }
-        let placed = hall.idle.0.get(&seat.worker.lender);
+        let placed = hall.idle.agents.get(&seat.worker.lender);
         let placed = placed.is_some_and(|agents| agents.contains(&seat.worker.agent));
         assert_eq!(placed, seat.room(&hall.rules, NOW));
     }
@@ -285,7 +285,7 @@ fn check(hall: &Hall) {
     for (program, idle) in &hall.warm {
         let warm = hall.seats.iter().filter(|(_, s)| s.placed && s.warm.contains(program));
         let warm: BTreeSet<AgentId> = warm.map(|(agent, _)| *agent).collect();
-        assert_eq!(idle.0.values().flatten().copied().collect::<BTreeSet<_>>(), warm);
+        assert_eq!(idle.agents.values().flatten().copied().collect::<BTreeSet<_>>(), warm);
     }
     for (consumer, share) in &hall.shares {
         assert_eq!(share.load, loads.get(consumer).copied().unwrap_or_default());
@@ -344,13 +344,67 @@ fn who_hands_a_lease_back_rests_and_is_no_failure() {
     hall.offer(offer(1, 1, 1));
     hand_out(&mut hall, 1);
     let agent = worker(1, 1).agent;
-    hall.free(agent, lease_id(0), NOW);
-    hall.yielded(agent, NOW);
-    let soon = NOW.plus_ms(YIELD_REST_MS);
+    assert!(hall.free(agent, lease_id(0), NOW));
+    hall.ended(agent, Ending::Back, NOW);
+    // It says that a lease went well which it does not hold any more, and then comes again.
+    assert!(!hall.free(agent, lease_id(0), NOW));
+    hall.ended(agent, Ending::Well, NOW);
+    assert_eq!(hall.next_ask(NOW), None);
+    hall.leave(agent);
+    hall.enter(worker(1, 1), 1, false, NOW);
+    let soon = NOW.plus_ms(5_000);
     hall.replace(soon.plus_ms(-1));
     assert_eq!(hall.next_ask(soon.plus_ms(-1)), None);
     hall.replace(soon);
     assert!(hall.next_ask(soon).is_some());
+    // Whose rest is long over is forgotten.
+    hall.leave(agent);
+    assert_eq!(hall.away.len(), 1);
+    hall.replace(soon.plus_ms(4_000_000));
+    assert_eq!(hall.away.len(), 0);
+}
+
+#[test]
+fn who_checks_whom_is_drawn_whatever_two_neighbours_say_that_they_have_compiled() {
+    let (mut hall, lenders) = (hall(20, 1).seeded([7; 32]), 20);
+    hall.offer(offer(1, 1, 1));
+    for lender in [1, 2] {
+        hall.cached(worker(lender, lender).agent, &[offer(1, 1, 1).program], NOW);
+    }
+    let mut second: BTreeMap<UserId, u32> = BTreeMap::new();
+    for _ in 0..3_800 {
+        let first = hall.next_ask(NOW).unwrap();
+        assert!(!first.drawn && first.worker.lender <= worker(2, 2).lender, "it is warm");
+        // Another question is on its way already: the job says that it has to be drawn.
+        let early = hall.next_ask(NOW).unwrap();
+        hall.answer(&first, Answer::Lease(lease_id(1), Credits::ZERO), NOW);
+        hall.answer(&early, Answer::Begun, NOW);
+        let drawn = loop {
+            let ask = hall.next_ask(NOW).unwrap();
+            assert!(ask.drawn);
+            if ask.worker.lender != first.worker.lender {
+                break ask;
+            }
+            hall.answer(&ask, Answer::NotForThis, NOW);
+        };
+        hall.answer(&drawn, Answer::Lease(lease_id(2), Credits::ZERO), NOW);
+        hall.begun(job_id(1), false);
+        assert!(hall.free(drawn.worker.agent, lease_id(2), NOW));
+        assert!(hall.free(first.worker.agent, lease_id(1), NOW));
+        hall.offer(offer(1, 1, 1));
+        // What the others were given is not what they say that they have.
+        for lender in 3..=lenders {
+            hall.cached(worker(lender, 0).agent, &[], NOW);
+        }
+        if first.worker.lender == worker(1, 1).lender {
+            *second.entry(drawn.worker.lender).or_default() += 1;
+        }
+    }
+    let all: u32 = second.values().sum();
+    let even = f64::from(all) / 19.0;
+    let spread = 5.0 * even.sqrt();
+    assert!(all > 1_000 && second.len() == 19, "{second:?}");
+    assert!(second.values().all(|n| (f64::from(*n) - even).abs() < spread), "{second:?}");
 }
 
 #[test]

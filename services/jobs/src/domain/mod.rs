@@ -13,6 +13,7 @@ mod marks;
 mod pace;
 mod pause;
 mod price;
+mod rest;
 #[cfg(test)]
 mod simulation;
 mod submitted;
@@ -29,6 +30,7 @@ pub use lease::{Attempt, Lease, Worker};
 pub use marks::{leases_told, marks};
 pub use pace::Pace;
 pub use price::{Priced, Prices, Resources, Work, quote_price};
+pub use rest::Ending;
 pub use submitted::{MergeTree, Submitted};
 pub use transfer::InputBytes;
 pub use tree::Tree;

@@ -230,18 +230,6 @@ fn what_was_drawn_for_an_agent_that_is_lost_does_not_count_for_the_next() {
 }
 
 #[test]
-fn leases_that_were_handed_back_use_up_no_tries_and_bar_nobody() {
-    let mut job = job(1, 2);
-    let both = fleet(&[ANN, BOB]);
-    for (n, why) in (1..40).zip(["yielded", "revoked"].into_iter().cycle()) {
-        assert_eq!(lease(&mut job, ANN, n, &both), Some(0), "try {n}");
-        let facts = job.lose(&[LeaseId(Uuid::from_u128(n))], why, &both);
-        assert_eq!(kinds(&facts), ["lease_ended"]);
-    }
-    assert_eq!(lease(&mut job, ANN, 50, &both), Some(0));
-}
-
-#[test]
 fn the_most_decide_where_the_server_cannot() {
     let mut job = job(1, 2);
     job.decide_by(TrustRules { referee_fuel_max: 1, ..TrustRules::default() }, 0, false);

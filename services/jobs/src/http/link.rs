@@ -62,6 +62,7 @@ pub(crate) async fn link(
         name: machine.name,
         ties,
         remote: machine.limits,
+        signs: machine.public_key.is_some(),
         outbox,
         scheduler: jobs.scheduler.clone(),
         blobs: jobs.parts.blobs.clone(),

@@ -61,6 +61,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(agents::own)
         .service(machines::change)
         .service(machines::remove)
+        .service(machines::set_key)
         .service(agents::earnings)
         .service(agents::tasks)
         .service(agents::reinstate)
@@ -119,6 +120,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     agents::own,
     machines::change,
     machines::remove,
+    machines::set_key,
     agents::earnings,
     agents::tasks,
     agents::reinstate,

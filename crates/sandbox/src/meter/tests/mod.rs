@@ -1,9 +1,11 @@
-//! The meter's promises: a frozen table, and a count that is the engine's own to the last unit.
+//! The meter's promises: a frozen table, a count that is the engine's own to the last unit, and
+//! traps that are not free.
 
 mod equal;
 mod examples;
 mod random;
 mod shapes;
+mod traps;
 mod tricky;
 
 use medusa_types::Sha256Hash;
