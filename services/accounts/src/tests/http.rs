@@ -136,7 +136,7 @@ async fn every_documented_route_is_there_and_every_route_is_documented() {
     let world = World::new().await;
     let document = serde_json::to_value(openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 14);
+    assert_eq!(paths.len(), 13);
     for (path, methods) in paths {
         let method = methods.as_object().unwrap().keys().next().unwrap();
         let method = method.to_uppercase().parse().unwrap();
