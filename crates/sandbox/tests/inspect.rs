@@ -13,6 +13,7 @@
     reason = "the shorthands that tests share are no tests by name"
 )]
 
+mod folder;
 #[path = "determinism/guests.rs"]
 mod guests;
 
@@ -22,10 +23,11 @@ use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary as _, Unstructured};
 use bytes::Bytes;
-use medusa_sandbox::{CompileError, Modules, Task, Worker, inspect};
+use medusa_sandbox::{CompileError, Task, Worker, inspect};
 use medusa_types::{Limits, Outcome, Sha256Hash};
 use wasm_smith::{Config, Module};
 
+use folder::Folder;
 use guests::{GUESTS, module};
 
 /// Modules of each kind, unless the environment says otherwise.
@@ -54,28 +56,6 @@ impl Dice {
 
     fn byte(&mut self) -> u8 {
         u8::try_from(self.below(256)).expect("8 bits")
-    }
-}
-
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("medusa-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn modules(&self) -> Modules {
-        let exe = env!("CARGO_BIN_EXE_medusa-sandbox-worker");
-        Modules::new(self.0.clone(), exe.into(), Vec::new())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).expect("the folder is ours");
     }
 }
 
@@ -206,12 +186,12 @@ async fn changed_modules_pass_the_gate_or_are_refused() {
     let mut dice = Dice(0x006d_6564_7573_6131);
     let passed = pass("changed guests", (0..count).map(|_| changed(&mut dice, &small)));
     assert!(passed.len() > 20, "only {} pass", passed.len());
-    bear(&Folder::new("changed-guests"), &passed, compiled).await;
+    bear(&Folder::new(), &passed, compiled).await;
 
     let large = examples();
     let passed = pass("changed examples", (0..count / 10).map(|_| changed(&mut dice, &large)));
     // They take seconds to compile.
-    bear(&Folder::new("changed-examples"), &passed, compiled / 12).await;
+    bear(&Folder::new(), &passed, compiled / 12).await;
 }
 
 #[tokio::test]
@@ -243,7 +223,7 @@ async fn made_up_modules_pass_the_gate_or_are_refused() {
     });
     let passed = pass("made up", made);
     assert!(passed.len() > 20, "only {} pass", passed.len());
-    bear(&Folder::new("made-up"), &passed, compiled).await;
+    bear(&Folder::new(), &passed, compiled).await;
 }
 
 #[test]
@@ -261,7 +241,7 @@ fn noise_is_no_module() {
 
 #[tokio::test]
 async fn compiled_code_that_changed_is_never_loaded() {
-    let folder = Folder::new("flips");
+    let folder = Folder::new();
     let modules = folder.modules();
     let wasm = module(GUESTS[0].1);
     let program = Sha256Hash::of(&wasm);

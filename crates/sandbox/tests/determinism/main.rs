@@ -5,47 +5,24 @@
 #![expect(clippy::expect_used, reason = "the shorthands that tests share are no tests by name")]
 #![expect(clippy::panic, reason = "the shorthands that tests share are no tests by name")]
 
+#[path = "../folder/mod.rs"]
+mod folder;
 mod guests;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use medusa_sandbox::{Compiled, Modules, Purpose, Report, Slots, Task, Worker};
 use medusa_types::{Limits, Outcome, Sha256Hash};
 
+use folder::Folder;
 use guests::{GUESTS, module};
 
 const GOLDEN: &str = include_str!("golden.txt");
 /// The tricky guests are run by two tests at the same time.
 const HALF: usize = 23;
-
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("medusa-determinism-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn modules(&self) -> Modules {
-        let exe = env!("CARGO_BIN_EXE_medusa-sandbox-worker");
-        Modules::new(self.0.clone(), exe.into(), Vec::new())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).expect("the folder is ours");
-    }
-}
 
 /// A program with a task for it.
 struct Case {

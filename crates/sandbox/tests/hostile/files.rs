@@ -116,7 +116,7 @@ pub(crate) const FAMILIES: &[Listed] = &[
             "../../../../etc/passwd",
             "proc/self/environ",
             "a/../../../etc/shadow",
-            "./../../root/.ssh/id_rsa",
+            "./../../etc/ssh/ssh_host_rsa_key",
             "....//....//etc/passwd",
         ]);
         path(d, name)

@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, reason = "the shorthands that tests share are no tests by name")]
 
 mod files;
+#[path = "../folder/mod.rs"]
+mod folder;
 mod gate;
 mod host;
 mod live;

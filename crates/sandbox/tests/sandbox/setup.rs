@@ -1,54 +1,24 @@
 //! A cache folder of its own for each test, and shorthands to run a module once.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use bytes::Bytes;
 use medusa_sandbox::{Compiled, Modules, Report, Task, Worker};
 use medusa_types::{Bundle, Limits, Sha256Hash};
 
-static NEXT: AtomicU32 = AtomicU32::new(0);
-
-/// A folder that goes away with the test.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("medusa-sandbox-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).expect("the folder is ours");
-    }
-}
+pub(crate) use crate::folder::Folder;
 
 pub(crate) fn modules(folder: &Folder) -> Modules {
-    let exe = env!("CARGO_BIN_EXE_medusa-sandbox-worker");
-    Modules::new(folder.0.clone(), exe.into(), Vec::new())
+    folder.modules()
 }
 
 pub(crate) fn task() -> Task {
-    Task {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        files: Vec::new(),
-        seed: 7,
-        clock_ms: 1_700_000_000_000,
-        limits: Limits {
-            fuel: 100_000_000,
-            memory_bytes: 16 << 20,
-            output_bytes: 1 << 20,
-            stderr_bytes: 4 << 10,
-            wall_ms: 60_000,
-        },
-    }
+    let limits = Limits {
+        fuel: 100_000_000,
+        memory_bytes: 16 << 20,
+        output_bytes: 1 << 20,
+        stderr_bytes: 4 << 10,
+        wall_ms: 60_000,
+    };
+    Task { seed: 7, clock_ms: 1_700_000_000_000, ..Task::empty(limits) }
 }
 
 /// A module with the whole host imported, one page of memory and this body.

@@ -110,19 +110,12 @@ fn has_lengths(wasm: &[u8]) -> bool {
 }
 
 pub(super) fn task(fuel: u64) -> Task {
-    Task {
-        args: Vec::new(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        files: Vec::new(),
-        seed: 7,
-        clock_ms: 1_700_000_000_000,
-        limits: Limits {
-            fuel,
-            memory_bytes: 16 << 20,
-            output_bytes: 1 << 20,
-            stderr_bytes: 4 << 10,
-            wall_ms: 60_000,
-        },
-    }
+    let limits = Limits {
+        fuel,
+        memory_bytes: 16 << 20,
+        output_bytes: 1 << 20,
+        stderr_bytes: 4 << 10,
+        wall_ms: 60_000,
+    };
+    Task { seed: 7, clock_ms: 1_700_000_000_000, ..Task::empty(limits) }
 }
