@@ -116,16 +116,10 @@ pub(crate) async fn get_locked(
     db: &mut PgConnection,
     agent: AgentId,
 ) -> sqlx::Result<Option<(AgentRow, bool)>> {
-    let row = sqlx::query_as!(
-        Row,
-        "select agent_id, owner_id, name, enrolled_at, revoked_at, paused, slots_max,
-                memory_bytes_max, public_key
-         from agent where agent_id = $1 for update",
-        agent.0,
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(Row::known))
+    sqlx::query!("select agent_id from agent where agent_id = $1 for update", agent.0)
+        .fetch_optional(&mut *db)
+        .await?;
+    get(db, agent).await
 }
 
 /// The machines of a person, the newest first.
