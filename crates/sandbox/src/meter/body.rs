@@ -7,10 +7,10 @@
 //! that is not written right before it as a small constant. The places are those of the engine's
 //! own metering, so that both count a run alike, to the last unit, unless it traps.
 //!
-//! Wherever it is looked at it is also written to the counter, so that a trap loses no more than
-//! what was added since: the code of one function from there on, each instruction at most once.
+//! A trap loses what was added since the counter was last written. That is also done where the count
+//! is looked at, whenever it grew by [`STEP`]: more often would be felt in small loops.
 
-use wasm_encoder::{BlockType, Encode, InstructionSink};
+use wasm_encoder::{BlockType, Encode, InstructionSink, ValType};
 use wasmparser::{BinaryReaderError, FunctionBody, MemArg, Operator};
 use wasmtime::OperatorCost;
 
@@ -18,6 +18,9 @@ use super::OUT;
 
 /// An operator over a constant length is looked at first when it costs more than this.
 const SMALL: i64 = 128;
+
+/// The count is written at the first look after it grew by this much: a few microseconds of work.
+const STEP: i64 = 8_192;
 
 /// What the code of one function has to know of its module.
 pub(super) struct Surroundings<'a> {
@@ -49,7 +52,8 @@ pub(super) fn metered(
         around,
         code: Vec::new(),
         fuel,
-        length: fuel.saturating_add(1),
+        mark: fuel.saturating_add(1),
+        length: fuel.saturating_add(2),
         pending: 1,
         depth: 0,
         constant: None,
@@ -64,9 +68,9 @@ pub(super) fn metered(
         at = end;
     }
     let mut content = Vec::new();
-    declared.saturating_add(2).encode(&mut content);
+    declared.saturating_add(3).encode(&mut content);
     content.extend_from_slice(wasm.get(locals_start..code_start).unwrap_or_default());
-    for ty in [wasm_encoder::ValType::I64, wasm_encoder::ValType::I32] {
+    for ty in [ValType::I64, ValType::I64, ValType::I32] {
         1_u32.encode(&mut content);
         ty.encode(&mut content);
     }
@@ -79,6 +83,8 @@ struct Writer<'a> {
     code: Vec<u8>,
     /// The local with the count.
     fuel: u32,
+    /// The local with the count from which on it is written at a look; never above 0.
+    mark: u32,
     /// A local for a length that is only known at run time.
     length: u32,
     /// What the code since the last addition costs.
@@ -99,7 +105,9 @@ impl Writer<'_> {
     fn open(&mut self, results: BlockType) {
         self.sink().block(BlockType::Empty).block(results);
         self.load();
-        self.look();
+        self.add();
+        self.leave_at_limit(1);
+        self.set_mark();
     }
 
     fn operator(&mut self, operator: &Operator<'_>, raw: &[u8]) {
@@ -216,12 +224,31 @@ impl Writer<'_> {
         self.sink().global_get(counter).local_set(fuel);
     }
 
-    /// Saves, for a trap may come before the next time, and leaves the function, and with it the
-    /// run, when the limit is reached.
+    /// Where the mark is passed, saves, for a trap may come before the next time, and leaves the
+    /// function when the limit is reached.
     fn look(&mut self) {
+        self.add();
+        let (fuel, mark) = (self.fuel, self.mark);
+        self.sink().block(BlockType::Empty).local_get(fuel).local_get(mark).i64_lt_s().br_if(0);
         self.save();
-        let (fuel, out) = (self.fuel, self.depth.saturating_add(1));
-        self.sink().local_get(fuel).i64_const(0).i64_ge_s().br_if(out);
+        self.leave_at_limit(self.depth.saturating_add(2));
+        self.set_mark();
+        self.sink().end();
+    }
+
+    /// Leaves the function, and with it the run, when the limit is reached. The outer block is that
+    /// many blocks away.
+    fn leave_at_limit(&mut self, outer: u32) {
+        let fuel = self.fuel;
+        self.sink().local_get(fuel).i64_const(0).i64_ge_s().br_if(outer);
+    }
+
+    /// The mark is a step from here, or the limit when that comes first.
+    fn set_mark(&mut self) {
+        let (fuel, mark) = (self.fuel, self.mark);
+        let mut sink = self.sink();
+        sink.local_get(fuel).i64_const(STEP).i64_add().local_tee(mark).i64_const(0);
+        sink.local_get(mark).i64_const(0).i64_lt_s().select().local_set(mark);
     }
 }
 

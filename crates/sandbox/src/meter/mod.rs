@@ -10,8 +10,8 @@
 //!
 //! The count is kept by the program itself: [`rewrite()`] puts it into the module before that is
 //! compiled, which costs a run a fraction of what the engine's own metering does. Both count alike
-//! what does not trap, and a test holds them together. A trap loses at most a straight stretch of
-//! code here, and there whole loops (`docs/adr/0020-the-meter-is-in-the-module.md`).
+//! what does not trap, and a test holds them together. A trap loses at most a few microseconds of
+//! work here, and there whole loops (`docs/adr/0020-the-meter-is-in-the-module.md`).
 
 mod body;
 mod counter;
@@ -26,7 +26,7 @@ pub(crate) use rewrite::{rewrite, unmetered};
 
 /// Names how the count is put into a module. Compiled files of another name are not loaded, so it
 /// has to change with whatever [`rewrite()`] gives.
-pub(crate) const REWRITE: &str = "in the module, 2";
+pub(crate) const REWRITE: &str = "in the module, 3";
 
 /// What a counter holds once its program was stopped at its limit. No count gets near: it is
 /// looked at before anything is charged that is not small.
