@@ -16,15 +16,17 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 differ=0
 
-for name in cells words pi chapters; do
+for path in cells words pi chapters \
+    session/digits session/digits-net session/kmeans session/pagerank session/threshold; do
+    name=${path##*/}
     built="$work/$name.wasm"
     # In two steps: in one, clang would run any wasm-opt that it finds, and the bytes would change.
-    clang-14 --target=wasm32-wasi -O3 -Wall -Wextra -Werror -c -o "$work/$name.o" "$name/$name.c"
+    clang-14 --target=wasm32-wasi -O3 -Wall -Wextra -Werror -c -o "$work/$name.o" "$path/$name.c"
     clang-14 --target=wasm32-wasi -Wl,--strip-all -o "$built" "$work/$name.o"
     if [ "${1:-}" != --check ]; then
-        cp "$built" "$name/$name.wasm"
-        chmod 644 "$name/$name.wasm"
-    elif ! cmp -s "$built" "$name/$name.wasm"; then
+        cp "$built" "$path/$name.wasm"
+        chmod 644 "$path/$name.wasm"
+    elif ! cmp -s "$built" "$path/$name.wasm"; then
         echo "build.sh: $name.wasm is not what $name.c compiles to: run examples/build.sh" >&2
         differ=1
     fi

@@ -9,6 +9,8 @@ pub const PAGE_PORT: u16 = 7847;
 const BLOB_CACHE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// A machine that was just started may get work at once.
 const MEASURE_AFTER: Duration = Duration::from_secs(20);
+/// Whoever pays does so a few times a second.
+const UNPAID_MAX: Duration = Duration::from_secs(60);
 const NAME_CHARS_MAX: usize = 60;
 const MIB: u64 = 1024 * 1024;
 
@@ -125,6 +127,8 @@ pub struct Config {
     pub config_home: Option<PathBuf>,
     /// Disk for downloaded blobs, in bytes.
     pub blob_cache_bytes: u64,
+    /// How long rounds of a session are answered before they are paid.
+    pub unpaid_max: Duration,
 }
 
 /// Why the settings cannot be used.
@@ -169,6 +173,7 @@ impl RunArgs {
             home: std::env::home_dir().filter(|home| home.is_absolute()),
             config_home: config_home(self.xdg_config_home),
             blob_cache_bytes: BLOB_CACHE_BYTES,
+            unpaid_max: UNPAID_MAX,
         })
     }
 }

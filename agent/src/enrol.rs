@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use medusa_api::DeviceCode;
+use medusa_api::{DeviceAbout, DeviceCode};
 
 use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::identity::Identity;
+use crate::os;
 use crate::server::{CallError, Server};
 use crate::state::Connection;
 use tokio::time::{Instant, sleep};
@@ -49,13 +50,7 @@ async fn one_code(
     (name, public_key): (&str, &str),
     backoff: &mut Backoff,
 ) -> Result<Identity, CallError> {
-    let code = match server.device_code(name, Some(public_key)).await {
-        // A server of before there were keys refuses what it does not know.
-        Err(error) if error.code() == "platform.json_refused" => {
-            server.device_code(name, None).await?
-        }
-        answer => answer?,
-    };
+    let code = ask(server, name, public_key).await?;
     tracing::info!(
         "to enrol this machine, type {} at {} (or open {})",
         code.user_code,
@@ -77,6 +72,30 @@ async fn one_code(
             Err(error) if error.may_pass() => sleep(backoff.next()).await,
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Asks for a code. A server of an earlier version refuses what it does not know; it is asked again
+/// with less.
+async fn ask(server: &Server, name: &str, public_key: &str) -> Result<DeviceCode, CallError> {
+    let is_older = |error: &CallError| error.code() == "platform.json_refused";
+    match server.device_code(name, Some(public_key), Some(about())).await {
+        Err(error) if is_older(&error) => {}
+        answer => return answer,
+    }
+    match server.device_code(name, Some(public_key), None).await {
+        Err(error) if is_older(&error) => server.device_code(name, None, None).await,
+        answer => answer,
+    }
+}
+
+/// What the owner sees before confirming this machine.
+fn about() -> DeviceAbout {
+    let cores = std::thread::available_parallelism().ok();
+    DeviceAbout {
+        cores: cores.and_then(|cores| u32::try_from(cores.get()).ok()),
+        memory_bytes: Some(os::memory_bytes()),
+        system: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
     }
 }
 

@@ -16,7 +16,6 @@ use crate::rules::{self, Lent, Memory, Readings, Scope};
 use crate::state::{ChunkView, Phase};
 use crate::work::{Order, Workshop};
 
-const MB: u64 = 1_000_000;
 const EACH: Duration = Duration::from_secs(1);
 /// How long a chunk may stand still.
 const FROZEN_MAX: Duration = Duration::from_secs(60);
@@ -98,9 +97,7 @@ impl Gauges {
     /// Sets how much of disk and connection may be used.
     async fn make_room(&self) {
         let limits = self.board.limits();
-        let rate = |mb_s: u32| u64::from(mb_s).saturating_mul(MB);
-        self.room.pipes.down.limit(rate(limits.down_mb_s));
-        self.room.pipes.up.limit(rate(limits.up_mb_s));
+        self.room.pipes.limit(limits.down_mb_s, limits.up_mb_s);
         let half = limits.half_of_disk();
         self.shop.blobs.limit(half.min(self.room.blob_bytes));
         if let Err(error) = self.shop.programs.modules().limit(half).await {

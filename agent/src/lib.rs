@@ -51,4 +51,4 @@ pub use os::Signals;
 pub use rules::{Readings, Reason, Scope, Unknown, Verdict};
 pub use runner::{Agent, StartError, install_crypto};
 pub use settings::Settings;
-pub use state::{Account, ChunkView, Connection, Phase, Tally, View};
+pub use state::{Account, ChunkView, Connection, Phase, SeatView, Tally, View};

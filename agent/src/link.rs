@@ -33,7 +33,7 @@ use tokio_tungstenite::{
 use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::server::Server;
-use crate::signing::Signing;
+use crate::signing::{Signing, signed};
 use crate::state::Connection;
 use crate::work::Order;
 
@@ -366,10 +366,9 @@ impl Mouth<'_> {
 
     /// Sends reports. They count as recent before it begins, so that none is lost in a cut.
     async fn write(&mut self, frames: Vec<Frame>) -> Result<(), Cut> {
-        let readable = frames.iter().filter_map(|frame| {
-            let message = self.features.put(frame.message.clone())?;
-            Some(Frame { message, payload: frame.payload.clone() })
-        });
+        let pen = self.link.board.pen();
+        let readable =
+            frames.iter().filter_map(|frame| signed(frame, &self.features, pen.as_ref()));
         let encoded = readable.map(|frame| WsMessage::Binary(frame.encode())).collect();
         self.link.recent.add(frames, Instant::now());
         self.send(encoded).await

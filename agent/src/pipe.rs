@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+const MB: u64 = 1_000_000;
 /// What may pass at once after a pause.
 const BURST: Duration = Duration::from_millis(250);
 
@@ -14,6 +15,15 @@ const BURST: Duration = Duration::from_millis(250);
 pub(crate) struct Pipes {
     pub(crate) down: Pipe,
     pub(crate) up: Pipe,
+}
+
+impl Pipes {
+    /// Sets the lender's limits, in MB a second; 0 is none.
+    pub(crate) fn limit(&self, down_mb_s: u32, up_mb_s: u32) {
+        let rate = |mb_s: u32| u64::from(mb_s).saturating_mul(MB);
+        self.down.limit(rate(down_mb_s));
+        self.up.limit(rate(up_mb_s));
+    }
 }
 
 /// One direction.

@@ -125,7 +125,7 @@ impl Agent {
             board.leave();
         } else {
             let done = update::settle(config.data.clone(), Arc::clone(&board), page.link.clone());
-            let looking = update::keep(Arc::clone(&board), config.clone(), ready);
+            let looking = update::keep(Arc::clone(&board), config.clone(), server.pipes(), ready);
             tasks.spawn(async {
                 join(done, looking).await;
                 "update"
@@ -308,5 +308,6 @@ fn workshop(
         Programs::new(modules, Arc::clone(board)),
         budget,
         reports,
+        config.unpaid_max,
     ))
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use medusa_api::{
-    AgentKey, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Earnings, EarningsQuery, Problem,
-    TaskPage, TaskQuery,
+    AgentKey, DeviceAbout, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Earnings,
+    EarningsQuery, NewUpload, Problem, TaskPage, TaskQuery, Upload,
 };
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, DATE, RANGE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
@@ -65,6 +65,8 @@ pub(crate) enum CallError {
     Silent,
     #[error("the answer is larger or smaller than it should be")]
     Length,
+    #[error("what arrived at the server is not what was sent")]
+    Altered,
     #[error("the answer is not what was asked for")]
     Content(#[from] serde_json::Error),
 }
@@ -78,7 +80,7 @@ impl CallError {
             Self::Status(status) => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Tls(_) | Self::Foreign | Self::Length | Self::Content(_) => false,
+            Self::Tls(_) | Self::Foreign | Self::Length | Self::Altered | Self::Content(_) => false,
         }
     }
 
@@ -92,6 +94,7 @@ impl CallError {
             | Self::Foreign
             | Self::Silent
             | Self::Length
+            | Self::Altered
             | Self::Content(_) => false,
         }
     }
@@ -133,6 +136,11 @@ impl Server {
         Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
+    /// The same server, within limits that others share.
+    pub(crate) fn through(self, pipes: Arc<Pipes>) -> Self {
+        Self { pipes, ..self }
+    }
+
     /// What a link to it is made with.
     pub(crate) fn tls(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.tls)
@@ -158,9 +166,10 @@ impl Server {
         &self,
         name: &str,
         public_key: Option<&str>,
+        about: Option<DeviceAbout>,
     ) -> Result<DeviceCode, CallError> {
         let public_key = public_key.map(str::to_owned);
-        let body = DeviceRequest { name: name.to_owned(), public_key };
+        let body = DeviceRequest { name: name.to_owned(), public_key, about };
         self.json(self.call(Method::POST, "/v1/device")?.json(&body)).await
     }
 
@@ -168,7 +177,7 @@ impl Server {
     pub(crate) async fn sign_with(&self, public_key: &str) -> Result<(), CallError> {
         let body = AgentKey { public_key: public_key.to_owned() };
         let request = self.call(Method::PUT, "/v1/agent/key")?.json(&body);
-        accepted(request.send().await?).await.map(drop)
+        self.accepted(request).await.map(drop)
     }
 
     /// Asks whether the owner has typed it.
@@ -199,27 +208,26 @@ impl Server {
 
     /// Whether the server answers, and what time it says it is.
     pub(crate) async fn health(&self) -> Result<Option<String>, CallError> {
-        let answer = accepted(self.call(Method::GET, "/healthz")?.send().await?).await?;
+        let answer = self.accepted(self.call(Method::GET, "/healthz")?).await?;
         let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
         Ok(date.map(str::to_owned))
     }
 
     /// Reads a small file.
     pub(crate) async fn small(&self, path: &str) -> Result<Bytes, CallError> {
-        let answer = accepted(self.call(Method::GET, path)?.send().await?).await?;
-        at_most(answer, JSON_BYTES_MAX).await
+        self.answer(self.call(Method::GET, path)?).await
     }
 
     /// Reads a file of this size.
     pub(crate) async fn file(&self, path: &str, size: u64) -> Result<Bytes, CallError> {
-        let answer = accepted(self.call(Method::GET, path)?.send().await?).await?;
+        let answer = self.accepted(self.call(Method::GET, path)?).await?;
         exactly(answer, size, &self.pipes.down).await
     }
 
     /// Reads a whole blob of this size, where a lease says it is.
     pub(crate) async fn blob(&self, path: &str, size: u64) -> Result<Bytes, CallError> {
         let request = self.with(&self.http, Method::GET, self.url(path, OF_AGENTS)?);
-        let answer = accepted(request.send().await?).await?;
+        let answer = self.accepted(request).await?;
         exactly(answer, size, &self.pipes.down).await
     }
 
@@ -234,7 +242,7 @@ impl Server {
         let last = from.saturating_add(len).saturating_sub(1);
         let request = self.with(&self.http, Method::GET, self.url(path, OF_AGENTS)?);
         let request = request.header(RANGE, format!("bytes={from}-{last}"));
-        let answer = accepted(request.send().await?).await?;
+        let answer = self.accepted(request).await?;
         // A server that ignores the header sends other bytes than were asked for.
         let told = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
         let wanted = format!("bytes {from}-{last}/");
@@ -246,15 +254,67 @@ impl Server {
         Ok(answer)
     }
 
-    /// Stores a large output.
+    /// Stores a large output in one request.
     pub(crate) async fn put(&self, path: &str, content: Bytes) -> Result<(), CallError> {
+        self.send(path, content).await.map(drop)
+    }
+
+    /// Begins to store a large output in parts, or finds what was begun.
+    pub(crate) async fn begin_output(
+        &self,
+        path: &str,
+        wish: &NewUpload,
+    ) -> Result<Upload, CallError> {
+        let url = self.url(&in_parts(path, ""), OF_AGENTS)?;
+        self.json(self.with(&self.http, Method::POST, url).json(wish)).await
+    }
+
+    /// How much of it is there.
+    pub(crate) async fn output_state(&self, path: &str) -> Result<Upload, CallError> {
+        let url = self.url(&in_parts(path, ""), OF_AGENTS)?;
+        self.json(self.with(&self.http, Method::GET, url)).await
+    }
+
+    /// Stores its part that begins at this byte.
+    pub(crate) async fn put_part(
+        &self,
+        path: &str,
+        first: u64,
+        content: Bytes,
+    ) -> Result<Upload, CallError> {
+        let answer = self.send(&in_parts(path, &format!("/{first}")), content).await?;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    /// Sends a large body; what was answered.
+    async fn send(&self, path: &str, content: Bytes) -> Result<Bytes, CallError> {
         let request = self.with(&self.uploads, Method::PUT, self.url(path, OF_AGENTS)?);
         let request = request.header(CONTENT_LENGTH, content.len());
         let (body, moving) = push::body(content, self.pipes());
-        let sent = async { accepted(request.body(body).send().await?).await.map(drop) };
+        let sent = async { self.answer(request.body(body)).await };
         tokio::select! {
             done = sent => done,
             () = moving.stops(SILENCE) => Err(CallError::Silent),
+        }
+    }
+
+    /// A small answer.
+    async fn answer(&self, request: RequestBuilder) -> Result<Bytes, CallError> {
+        let answer = self.accepted(request).await?;
+        at_most(answer, JSON_BYTES_MAX, &self.pipes.down).await
+    }
+
+    /// An answer, if it is a success.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, CallError> {
+        let answer = sent(request).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = at_most(answer, JSON_BYTES_MAX, &self.pipes.down).await.unwrap_or_default();
+        match serde_json::from_slice(&body) {
+            Ok(problem) => Err(CallError::Refused(problem)),
+            Err(_) => Err(CallError::Status(status)),
         }
     }
 
@@ -286,8 +346,7 @@ impl Server {
     }
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
-        let answer = accepted(request.send().await?).await?;
-        Ok(serde_json::from_slice(&at_most(answer, JSON_BYTES_MAX).await?)?)
+        Ok(serde_json::from_slice(&self.answer(request).await?)?)
     }
 }
 
@@ -306,42 +365,44 @@ impl Pulling {
     }
 }
 
-/// The answer, if it is a success.
-async fn accepted(answer: Response) -> Result<Response, CallError> {
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
+/// Sends a request. One that only reads is sent a second time when the connection ends before an
+/// answer: the server may have closed it just when it was taken from those that are kept open.
+async fn sent(request: RequestBuilder) -> reqwest::Result<Response> {
+    let (client, request) = request.build_split();
+    let request = request?;
+    let reads = *request.method() == Method::GET;
+    let again = request.try_clone().filter(|_| reads);
+    match (client.execute(request).await, again) {
+        (Err(error), Some(again))
+            if error.is_request() && !error.is_connect() && !error.is_timeout() =>
+        {
+            client.execute(again).await
+        }
+        (answer, _) => answer,
     }
-    let body = at_most(answer, JSON_BYTES_MAX).await.unwrap_or_default();
-    match serde_json::from_slice(&body) {
-        Ok(problem) => Err(CallError::Refused(problem)),
-        Err(_) => Err(CallError::Status(status)),
+}
+
+/// The path of an output's parts, or of one of them, with the ticket of the whole.
+fn in_parts(path: &str, part: &str) -> String {
+    match path.split_once('?') {
+        Some((path, ticket)) => format!("{path}/parts{part}?{ticket}"),
+        None => format!("{path}/parts{part}"),
     }
 }
 
 async fn exactly(answer: Response, bytes: u64, pipe: &Pipe) -> Result<Bytes, CallError> {
     let bytes = usize::try_from(bytes).map_err(|_too_large| CallError::Length)?;
-    let content = passed(answer, bytes, Some(pipe)).await?;
+    let content = at_most(answer, bytes, pipe).await?;
     if content.len() == bytes { Ok(content) } else { Err(CallError::Length) }
 }
 
-async fn at_most(answer: Response, bytes: usize) -> Result<Bytes, CallError> {
-    passed(answer, bytes, None).await
-}
-
-async fn passed(
-    mut answer: Response,
-    bytes: usize,
-    pipe: Option<&Pipe>,
-) -> Result<Bytes, CallError> {
+async fn at_most(mut answer: Response, bytes: usize, pipe: &Pipe) -> Result<Bytes, CallError> {
     let mut content = BytesMut::new();
     while let Some(piece) = answer.chunk().await? {
         if content.len().saturating_add(piece.len()) > bytes {
             return Err(CallError::Length);
         }
-        if let Some(pipe) = pipe {
-            pipe.pass(piece.len()).await;
-        }
+        pipe.pass(piece.len()).await;
         content.extend_from_slice(&piece);
     }
     Ok(content.freeze())
@@ -359,6 +420,41 @@ fn innermost(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_have_the_ticket_of_the_whole() {
+        let path = "/v1/agent/outputs/lse_1?until=7&sig=a";
+        assert_eq!(in_parts(path, ""), "/v1/agent/outputs/lse_1/parts?until=7&sig=a");
+        assert_eq!(in_parts(path, "/9"), "/v1/agent/outputs/lse_1/parts/9?until=7&sig=a");
+        assert_eq!(in_parts("/v1/agent/outputs/lse_1", "/9"), "/v1/agent/outputs/lse_1/parts/9");
+    }
+
+    #[tokio::test]
+    async fn what_only_reads_is_asked_again_when_the_connection_was_closed() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        crate::install_crypto();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server::at(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        // Each other connection is closed without an answer.
+        let answering = async {
+            for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", ""] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                assert!(stream.read(&mut [0; 4_096]).await.unwrap() > 0);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                // Its answer is read before it ends.
+                stream.shutdown().await.unwrap();
+            }
+        };
+        let asking = async {
+            assert_eq!(server.small("/x").await.unwrap(), "ok");
+            let key = "0".repeat(64);
+            assert!(
+                server.sign_with(&key).await.is_err(),
+                "what changes something is not sent again"
+            );
+        };
+        tokio::join!(answering, asking);
+    }
 
     #[test]
     fn a_lease_leads_to_its_own_server_only() {

@@ -7,14 +7,32 @@
 use std::io;
 use std::path::Path;
 
-use medusa_protocol::Pen;
-use medusa_types::{AgentId, Sha256Hash};
+use medusa_protocol::{Features, Frame, Message, Pen, Report, signed_bytes};
+use medusa_types::{AgentId, Fuel, Sha256Hash};
 use serde::{Deserialize, Serialize};
 
 use crate::server::{CallError, Server};
 use crate::{chance, disk};
 
 const FILE: &str = "signing.json";
+
+/// A frame in the words that the server knows, and a report's signature over what it says then;
+/// nothing when there are none for it.
+pub(crate) fn signed(frame: &Frame, features: &Features, pen: Option<&Pen>) -> Option<Frame> {
+    let mut message = features.put(frame.message.clone())?;
+    if let (Message::Report(report), Some(pen)) = (&mut message, pen) {
+        sign(report, pen);
+    }
+    Some(Frame { message, payload: frame.payload.clone() })
+}
+
+/// Signs what the report says. A lease whose name is not one is refused whatever it says.
+fn sign(report: &mut Report, pen: &Pen) {
+    let Ok(lease) = report.lease.parse() else { return };
+    let output = Sha256Hash(report.output);
+    let bytes = signed_bytes(lease, report.outcome, Fuel(report.fuel), output);
+    report.signature = Some(pen.sign(&bytes).into());
+}
 
 /// The content of the file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

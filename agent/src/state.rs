@@ -88,6 +88,19 @@ pub struct ChunkView {
     pub fuel_estimate: Option<u64>,
     /// SHA-256 of its program.
     pub program: [u8; 32],
+    /// It is no chunk, but a seat of a session.
+    pub seat: Option<SeatView>,
+}
+
+/// How a seat of a session does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeatView {
+    /// The shard that it has, if it has one.
+    pub shard: Option<u32>,
+    /// The last round that it answered.
+    pub round: u64,
+    /// Answers in a second.
+    pub per_s: u64,
 }
 
 /// What was done on one day.
@@ -262,10 +275,11 @@ impl View {
             1 => shown.first().map(|c| c.job_name.clone())?,
             n => format!("{n} jobs"),
         };
+        let thing = if shown.iter().all(|c| c.seat.is_some()) { "shard" } else { "chunk" };
         match shown.len() {
             0 => None,
-            1 => Some(format!("{verb} 1 chunk of {of}")),
-            n => Some(format!("{verb} {n} chunks of {of}")),
+            1 => Some(format!("{verb} 1 {thing} of {of}")),
+            n => Some(format!("{verb} {n} {thing}s of {of}")),
         }
     }
 }
@@ -312,6 +326,7 @@ mod tests {
             phase,
             fuel_estimate: None,
             program: [0; 32],
+            seat: None,
         }
     }
 

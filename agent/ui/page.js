@@ -31,7 +31,7 @@ function showChunks(chunks) {
     const row = element("li");
     row.append(
       element("span", "", chunk.job),
-      element("span", "quiet", `chunk ${chunk.number} of ${chunk.of}`),
+      element("span", "quiet", chunk.part),
       element("span", "num", chunk.phase),
     );
     if (chunk.done_pct !== null) {
@@ -148,6 +148,7 @@ async function refresh() {
     byId("state").dataset.tone = "trouble";
     setText(byId("words"), "the agent does not run any more: start it again, and open its new link");
     setText(byId("rules"), "nothing: the agent does not run.");
+    for (const id of ["on", "finish", "off"]) press(id, false);
     showChunks([]);
   }
 }
@@ -167,6 +168,27 @@ async function send(event) {
   }
   await refresh();
   if (refused) setText(byId("words"), refused);
+}
+
+// Limits and hours: what was typed stays until it is kept, also when the agent is away.
+async function keep(event) {
+  event.preventDefault();
+  const form = event.target;
+  let refused;
+  try {
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", headers: { "X-Medusa": "1" }, body });
+    if (answer.ok) {
+      history.replaceState(null, "", `/#${form.closest("section").getAttribute("aria-labelledby")}`);
+      return location.reload();
+    }
+    refused = answer.status === 401 ? "not kept: open the agent's new link first" : await answer.text();
+  } catch {
+    refused = "not kept: the agent does not run any more. Start it again, and open its new link";
+  }
+  const words = form.querySelector("[role=alert]") ?? form.appendChild(element("p", "warn"));
+  words.setAttribute("role", "alert");
+  setText(words, refused);
 }
 
 // The names of days and hours turn a whole row or column; arrows go from square to square.
@@ -204,6 +226,9 @@ function follow() {
   byId("log").scrollTop = byId("log").scrollHeight;
   for (const form of document.querySelectorAll("form[data-live]")) {
     form.addEventListener("submit", send);
+  }
+  for (const form of document.querySelectorAll("form[data-keep]")) {
+    form.addEventListener("submit", keep);
   }
   const filter = byId("filter");
   filter.querySelector("button").hidden = true;

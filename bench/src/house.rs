@@ -122,8 +122,9 @@ impl House {
         slots: Option<u32>,
     ) -> Result<()> {
         let machine = Client::new(&self.url, None)?;
-        let code =
-            machine.device(&DeviceRequest { name: lender.to_owned(), public_key: None }).await?;
+        let code = machine
+            .device(&DeviceRequest { name: lender.to_owned(), public_key: None, about: None })
+            .await?;
         let approval = DeviceApproval { user_code: code.user_code, name: String::new() };
         owner.approve_device(&approval).await?;
         let token = machine.poll_device(&DevicePoll { device_code: code.device_code }).await?;
@@ -174,6 +175,11 @@ impl House {
     pub(crate) fn agent_id(&self, lender: &str) -> Option<u32> {
         let agent = self.agents.iter().find(|(name, _)| name == lender);
         agent.map(|(_, process)| process.id())
+    }
+
+    /// The number of the server's process.
+    pub(crate) fn server_id(&self) -> Option<u32> {
+        self.server.as_ref().map(Process::id)
     }
 
     /// Bytes of memory that the server's process holds.

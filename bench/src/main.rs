@@ -12,6 +12,7 @@ mod ledger;
 mod pixel;
 mod process;
 mod restart;
+mod rounds;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,9 @@ struct Args {
     /// What to measure: everything, or one group of figures
     #[arg(value_enum, default_value = "main")]
     name: Name,
+    /// Play a part of the floor of `rounds`
+    #[arg(long, hide = true)]
+    floor: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,6 +65,8 @@ enum Name {
     Agent,
     /// Of these only how soon a live guest answers
     Frames,
+    /// Rounds of sessions against a bare hub
+    Rounds,
     /// The log and the ledger against raw COPY, with a log of ten million events: some minutes
     Ledger,
     /// The same without the large log
@@ -71,7 +77,10 @@ enum Name {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let name = Args::parse().name;
+    let Args { name, floor } = Args::parse();
+    if let Some(part) = floor {
+        return if rounds::part(part).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let wanted = |one| name == Name::Main || name == one;
     figure::machine();
     let of_jobs = |one| name == Name::Jobs || name == one;
@@ -111,6 +120,9 @@ async fn main() -> ExitCode {
     }
     if name == Name::Frames {
         good &= done("frames", Box::pin(agent::frames::measure()).await);
+    }
+    if name == Name::Rounds {
+        good &= done("rounds", Box::pin(rounds::measure()).await);
     }
     // Not a part of `main`: it takes as long as all the rest.
     let extent = match name {

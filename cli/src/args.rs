@@ -178,6 +178,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<crate::agents::Agents>,
     },
+    /// Send rounds to a program that stays on agents, or list such sessions.
+    #[command(alias = "task")]
+    Session {
+        #[command(subcommand)]
+        command: crate::session::Sessions,
+    },
     /// Check the log.
     Audit {
         #[command(subcommand)]

@@ -21,6 +21,9 @@ mod login;
 mod output;
 mod replay;
 mod report;
+mod session;
+mod session_run;
+mod session_step;
 mod signed;
 mod store;
 mod submit;
@@ -126,6 +129,7 @@ async fn run(cli: Cli, env: &Env, out: Out) -> anyhow::Result<Exit> {
         Command::Delete { id, yes } => jobs::delete(&app, id, yes).await,
         Command::Wallet { history, limit } => wallet::show(&app, history, limit).await,
         Command::Agents { command } => agents::run(&app, command).await,
+        Command::Session { command } => session::run(&app, command).await,
         Command::Audit { command } => audit::run(&app, command).await,
         Command::Doctor => doctor::check(&app).await,
         Command::Completions { shell } => completions::print(shell, out),

@@ -193,7 +193,7 @@ fn own_split(args: &args::Submit) -> Option<Split> {
 }
 
 /// An archive has one natural split; nothing else has.
-fn natural_split(input: &Path) -> Option<Split> {
+pub(crate) fn natural_split(input: &Path) -> Option<Split> {
     let extension = input.extension()?.to_str()?.to_lowercase();
     matches!(extension.as_str(), "zip" | "tar").then_some(Split::Files { group: 1 })
 }
@@ -269,7 +269,11 @@ async fn quote(app: &App, plan: &Plan) -> anyhow::Result<Quote> {
 }
 
 /// Uploads a module or a script and makes it a program.
-async fn add_program(app: &App, path: &Path, runtime: Option<String>) -> anyhow::Result<ProgramId> {
+pub(crate) async fn add_program(
+    app: &App,
+    path: &Path,
+    runtime: Option<String>,
+) -> anyhow::Result<ProgramId> {
     let blob = send(app, path).await?;
     app.out.say(&format!("checking {}", path.display()));
     let upload = ProgramUpload { sha256: blob.sha256, name: stem(path), runtime };
@@ -291,7 +295,7 @@ async fn runtime(app: &App, plan: &Plan, path: &Path) -> anyhow::Result<Option<S
     Ok(found.map(|runtime| runtime.name.clone()))
 }
 
-fn stem(path: &Path) -> String {
+pub(crate) fn stem(path: &Path) -> String {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| "program".to_owned())
 }

@@ -6,6 +6,8 @@
 mod agents;
 #[path = "cli/orders.rs"]
 mod orders;
+#[path = "cli/session.rs"]
+mod session;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! Settings of a server: flags before environment before defaults; secrets are files.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,14 @@ pub(crate) struct ServeArgs {
     /// differs from --listen
     #[arg(long, env = "MEDUSA_ADVERTISE", value_name = "HOST:PORT", value_parser = host_and_port)]
     pub(crate) advertise: Option<String>,
+    /// Address where the rounds of sessions are taken; port 0 is any free one, and the same again
+    /// after a restart
+    #[arg(long, env = "MEDUSA_SESSIONS_LISTEN", default_value = "127.0.0.1:0")]
+    pub(crate) sessions_listen: SocketAddr,
+    /// Address at which clients and agents reach that, like wss://sessions.example.org; needed
+    /// where it differs
+    #[arg(long, env = "MEDUSA_SESSIONS_URL", value_name = "URL")]
+    pub(crate) sessions_url: Option<String>,
     /// Address that people use
     #[arg(long, env = "MEDUSA_PUBLIC_URL", default_value = "http://127.0.0.1:7700")]
     pub(crate) public_url: String,
@@ -152,6 +160,22 @@ impl DataDir {
     /// Compiled programs.
     pub(crate) fn compiled(&self) -> PathBuf {
         self.0.join("compiled")
+    }
+
+    /// Listens at an address; where its port is 0, at the one of the last time if that is free: who
+    /// has the address finds it again after a restart.
+    pub(crate) fn listen(&self, name: &str, wanted: SocketAddr) -> Result<TcpListener> {
+        let path = self.0.join(name);
+        let last = || std::fs::read_to_string(&path).ok()?.trim().parse().ok();
+        let again = last().filter(|_| wanted.port() == 0);
+        let again = again.and_then(|port| TcpListener::bind((wanted.ip(), port)).ok());
+        let listener = match again {
+            Some(listener) => listener,
+            None => TcpListener::bind(wanted)
+                .with_context(|| format!("could not listen on {wanted}"))?,
+        };
+        std::fs::write(&path, listener.local_addr()?.port().to_string())?;
+        Ok(listener)
     }
 
     /// A secret of 32 bytes, drawn at the first start and readable by its owner only.

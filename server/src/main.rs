@@ -7,6 +7,7 @@ mod dev;
 mod drain;
 mod ends;
 mod examples;
+mod floor;
 mod forward;
 mod forwarded;
 mod http;

@@ -14,6 +14,7 @@ use medusa_jobs::projection::job::JobsProjection;
 use medusa_jobs::projection::live::KIND as JOB;
 use medusa_platform::live::{write_anew, written_to};
 use medusa_platform::postgres;
+use medusa_sessions::projection::SessionsProjection;
 use sqlx::PgPool;
 
 /// Between two lines about a rebuild that nobody watches.
@@ -45,6 +46,8 @@ enum What {
     Tiles,
     /// Jobs, chunks, leases and records of agents
     Jobs,
+    /// Sessions
+    Sessions,
     /// Whose credits each job holds
     Billing,
     /// What pages see at once, in Redis
@@ -63,6 +66,9 @@ pub(crate) async fn run(args: &RebuildArgs) -> Result<()> {
     }
     if wished(What::Jobs) {
         one(&pool, &JobsProjection).await?;
+    }
+    if wished(What::Sessions) {
+        one(&pool, &SessionsProjection).await?;
     }
     if wished(What::Billing) {
         one(&pool, &BillingProjection).await?;

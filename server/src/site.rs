@@ -6,10 +6,11 @@ use medusa_accounts::Accounts;
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
     AdjustmentPage, AdjustmentQuery, Agent, AgentChange, AsOf, AuditHead, CheckpointPage,
-    CheckpointQuery, ChunkPage, ChunkState, Comparison, Currency, DeviceApproval, EventFilter,
-    EventPage, EventSummaryPage, Example, Invariants, Job, JobPage, JobSubmit, Login, MailChoice,
-    Moved, NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections, Quote,
-    SignUp, StatementPage, Tariff, Timeline, TrialBalance, Wallet,
+    CheckpointQuery, ChunkPage, ChunkState, Comparison, Currency, DeviceApproval, DeviceWaiting,
+    Earnings, EventFilter, EventPage, EventSummaryPage, Example, Invariants, Job, JobPage,
+    JobSubmit, Lent, Login, MailChoice, Moved, NewAdjustment, NewWebhook, NewWebhookSecret,
+    Notices, Program, Projections, Quote, SignUp, StatementPage, Tariff, TaskPage, Timeline,
+    TrialBalance, Wallet,
 };
 use medusa_billing::Billing;
 use medusa_eventlog::desk::Desk as Books;
@@ -18,6 +19,7 @@ use medusa_events::Envelope;
 use medusa_jobs::Jobs;
 use medusa_ledger::Posting;
 use medusa_platform::{ApiError, Clock, Principal};
+use medusa_sessions::Sessions;
 use medusa_types::{AdjustmentId, AgentId, ChunkIndex, JobId, Role, UserId, WebhookId};
 use medusa_web::{
     Answer, Data, Decision, Desk, DeskAccess, EventDetail, JobOrder, LoggedIn, Paging, Steer, Told,
@@ -33,6 +35,8 @@ pub(crate) struct House {
     pub(crate) accounts: Accounts,
     /// Jobs.
     pub(crate) jobs: Jobs,
+    /// Sessions.
+    pub(crate) sessions: Sessions,
     /// Money.
     pub(crate) billing: Billing,
     /// The log.
@@ -276,6 +280,14 @@ impl Data for House {
         Box::pin(async move { Ok(self.accounts.browser_logout(cookie).await?) })
     }
 
+    fn waiting_device<'a>(
+        &'a self,
+        who: &'a Principal,
+        code: &'a str,
+    ) -> Answer<'a, DeviceWaiting> {
+        Box::pin(async move { Ok(self.accounts.device_waiting(who, code).await?) })
+    }
+
     fn approve_device<'a>(&'a self, who: &'a Principal, form: DeviceApproval) -> Answer<'a, Agent> {
         Box::pin(async move { Ok(self.accounts.device_approve(who, &form).await?) })
     }
@@ -355,6 +367,18 @@ impl Data for House {
 
     fn agents<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Agent>> {
         Box::pin(async move { Ok(self.jobs.agents(who.user).await?) })
+    }
+
+    fn lent<'a>(&'a self, who: &'a Principal) -> Answer<'a, Lent> {
+        Box::pin(async move { Ok(self.jobs.lent(who.user).await?) })
+    }
+
+    fn agent_earnings<'a>(
+        &'a self,
+        who: &'a Principal,
+        agent: AgentId,
+    ) -> Answer<'a, (Earnings, TaskPage)> {
+        Box::pin(async move { Ok(self.jobs.earned_by(who.user, agent).await?) })
     }
 
     fn wallet<'a>(&'a self, who: &'a Principal) -> Answer<'a, Wallet> {

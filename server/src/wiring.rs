@@ -27,6 +27,8 @@ use medusa_platform::supervise::supervise;
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{ApiError, Authenticator, BlobStore, Clock, Random};
 use medusa_sandbox::Modules;
+use medusa_sessions::projection::SessionsProjection;
+use medusa_sessions::{Sessions, SessionsConfig, SessionsParts};
 use medusa_tlog::Signer;
 use medusa_types::{AgentId, UserId};
 use medusa_web::Site;
@@ -37,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::OPERATOR_KEY;
 use crate::config::{DataDir, ServeArgs};
 use crate::ends::{End, Ends};
+use crate::floor::{JobFloor, SessionEscrows};
 use crate::forwarded::{FORWARD_KEY, Notes};
 use crate::http::Operator;
 use crate::runner::ServerRunner;
@@ -94,6 +97,10 @@ impl Agents for OwnedAgents {
             let rows = self.0.agents_of(owner).await?;
             Ok(rows.into_iter().map(enrolled).collect())
         })
+    }
+
+    fn ever_of(&self, owner: UserId) -> BoxFuture<'_, Result<(Vec<AgentId>, u64), ApiError>> {
+        Box::pin(async move { Ok(self.0.machines_ever_of(owner).await?) })
     }
 
     fn machine(&self, agent: AgentId) -> BoxFuture<'_, Result<Option<EnrolledAgent>, ApiError>> {
@@ -213,6 +220,7 @@ fn answer(
             .app_data(web::Data::from(Arc::clone(&authenticator)))
             .app_data(web::Data::new(house.accounts.clone()))
             .app_data(web::Data::new(house.jobs.clone()))
+            .app_data(web::Data::new(house.sessions.clone()))
             .app_data(web::Data::new(house.billing.clone()))
             .app_data(web::Data::new(ads.clone()))
             .app_data(web::Data::new(house.auditor.clone()))
@@ -280,6 +288,7 @@ async fn build(
     let blobs = BlobStore::files(&data.blobs())?;
     let exe = std::env::current_exe()?;
     let modules = Modules::new(data.compiled(), exe, vec!["sandbox-worker".into()]);
+    let tickets = Arc::new(Tickets::new(data.secret("tickets.key", random)?));
     let jobs = Jobs::start(JobsParts {
         config: JobsConfig {
             agent_grace: Duration::from_millis(args.agent_grace_ms),
@@ -294,7 +303,7 @@ async fn build(
         escrows: Arc::new(JobEscrows(billing.clone())),
         runner: Arc::new(ServerRunner::new(modules, blobs, stop.clone())),
         agents: Arc::new(OwnedAgents(accounts.clone())),
-        tickets: Arc::new(Tickets::new(data.secret("tickets.key", random)?)),
+        tickets: Arc::clone(&tickets),
         clock: clock.clone(),
         random: random.clone(),
         progress,
@@ -302,6 +311,8 @@ async fn build(
     .await
     .map_err(ApiError::from)?;
     medusa_jobs::revive_regularly(&jobs, stop.clone());
+    let sessions = start_sessions((args, data), log, (&billing, &jobs), (clock, &tickets), stop);
+    let sessions = sessions.await?;
     let signer = Signer::new(args.origin.clone(), &data.secret("log.key", random)?);
     let names = args.witnesses.iter().map(|witness| witness.key.name().to_owned()).collect();
     let auditor = Auditor::new(pool.clone(), signer, clock.clone()).with_witnesses(names);
@@ -309,7 +320,39 @@ async fn build(
     let kinds = [medusa_jobs::projection::live::KIND, medusa_billing::projection::live::KIND];
     let books = Desk::new(log.clone(), clock.clone()).with_live(args.redis_url.clone(), &kinds);
     let (log, clock) = (log.clone(), clock.clone());
-    Ok(House { accounts, jobs, billing, auditor, books, log, clock })
+    Ok(House { accounts, jobs, sessions, billing, auditor, books, log, clock })
+}
+
+/// The data path of sessions, and those that have not ended.
+async fn start_sessions(
+    (args, data): (&ServeArgs, &DataDir),
+    log: &EventLog,
+    (billing, jobs): (&Billing, &Jobs),
+    (clock, tickets): (&Clock, &Arc<Tickets>),
+    stop: &CancellationToken,
+) -> Result<Sessions> {
+    let progress = Progress::default();
+    let (project_log, project_to) = (log.clone(), progress.clone());
+    supervise("sessions.projection", stop.clone(), move || {
+        project(project_log.clone(), Arc::new(SessionsProjection), project_to.clone())
+    });
+    let listen = args.sessions_listen;
+    let listener = data.listen("sessions.port", listen)?;
+    let own = || format!("ws://{listen}");
+    let parts = SessionsParts {
+        config: SessionsConfig {
+            url: args.sessions_url.clone().unwrap_or_else(own),
+            ..SessionsConfig::default()
+        },
+        log: log.clone(),
+        escrows: Arc::new(SessionEscrows(billing.clone())),
+        floor: Arc::new(JobFloor(jobs.clone())),
+        tickets: Arc::clone(tickets),
+        clock: clock.clone(),
+        progress,
+    };
+    let sessions = Sessions::start(parts, listener, stop.clone()).await;
+    Ok(sessions.map_err(ApiError::from)?)
 }
 
 /// What outsiders check the log by: its tiles, signed checkpoints, and witnesses who sign them too.

@@ -95,6 +95,9 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("get", "/v1/audit/events/{position}", Person),
     ("get", "/v1/audit/proof/{position}", Person),
     ("get", "/v1/audit/receipt/{position}", Person),
+    ("post", "/v1/sessions", Person),
+    ("get", "/v1/sessions", Person),
+    ("get", "/v1/sessions/{id}", Person),
     ("post", "/v1/ads/offers", Person),
     ("post", "/v1/ads/offers/{id}/claim", Person),
     ("get", "/v1/audit/events", Auditor),
@@ -122,6 +125,9 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("get", "/v1/agent/link", Agent),
     ("get", "/v1/agent/blobs/{sha256}", Agent),
     ("put", "/v1/agent/outputs/{lease}", Agent),
+    ("post", "/v1/agent/outputs/{lease}/parts", Agent),
+    ("get", "/v1/agent/outputs/{lease}/parts", Agent),
+    ("put", "/v1/agent/outputs/{lease}/parts/{first}", Agent),
 ];
 
 /// A path with something plausible in place of its parameters.

@@ -109,7 +109,9 @@ async fn a_lease_that_is_handed_back_costs_nobody_anything() {
 
     let why = Some("on battery\n".repeat(30));
     let away = Pulse { paused: true, why, ..Pulse::default() };
-    laptop.send(Frame::of(Message::Yield(Yield { lease: lease.lease.clone() }))).await;
+    laptop
+        .send(Frame::of(Message::Yield(Yield { lease: lease.lease.clone(), too_large: false })))
+        .await;
     laptop.send(Frame::of(Message::Pulse(away))).await;
     let seen = until("a paused machine", async || {
         Some(machine(&lena, &key).await).filter(|machine| machine.state == AgentState::Paused)
@@ -137,10 +139,14 @@ async fn who_hands_a_lease_back_gets_no_other_for_words_about_leases_that_are_no
     laptop.send(Frame::of(Message::Pulse(Pulse::default()))).await;
     let job = submit(&carla, &request(&carla, echo(), range(1, 2)).await).await.unwrap();
     let (lease, _) = laptop.lease().await;
-    laptop.send(Frame::of(Message::Yield(Yield { lease: lease.lease.clone() }))).await;
+    laptop
+        .send(Frame::of(Message::Yield(Yield { lease: lease.lease.clone(), too_large: false })))
+        .await;
     let made_up = LeaseId(Uuid::from_u128(9)).to_string();
     for other in [lease.lease.clone(), made_up] {
-        laptop.send(Frame::of(Message::Yield(Yield { lease: other.clone() }))).await;
+        laptop
+            .send(Frame::of(Message::Yield(Yield { lease: other.clone(), too_large: false })))
+            .await;
         let other = Lease { lease: other, ..lease.clone() };
         laptop.say(&other, Outcome::WallOut, b"made up".to_vec(), 1).await;
         laptop.say(&other, Outcome::Done, b"made up".to_vec(), 1).await;
@@ -264,6 +270,40 @@ async fn a_removed_machine_is_cut_off_at_once_and_without_a_mark() {
     let events = events(&house, &consumer, job.id).await;
     assert!(events.contains("revoked") && !events.contains("lost"), "{events}");
     assert!(broken_invariants(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_removed_machine_earned_stays_in_the_sum() {
+    let house = House::open().await;
+    let consumer = house.person("carla").await;
+    let (lena, luis) = (house.person("lena").await, house.person("luis").await);
+    let _agents = [house.agent(&lena).await, house.agent(&luis).await];
+    let asked = request(&consumer, echo(), range(2, 2)).await;
+    let job = submit(&consumer, &asked).await.unwrap();
+    assert_eq!(ended(&consumer, job.id).await.state, JobState::Done);
+    let paid = until("pay", async || {
+        let machine = lena.client.agents().await.unwrap().remove(0);
+        (machine.chunks == 2).then_some(machine)
+    })
+    .await;
+    let stays = reqwest::redirect::Policy::none();
+    let stays = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(stays);
+    let form = format!("email={}&password={}", lena.email, lena.password.replace(' ', "+"));
+    let request = stays.build().unwrap().post(format!("{}/login", house.url)).body(form);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer = request.send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let page = async |path: String| {
+        let url = format!("{}{path}", house.url);
+        let answer = house.http().get(url).header("cookie", cookie).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, html) = page(format!("/app/lend/{}", paid.id)).await;
+    assert!(status == 200 && html.matches("/app/events/").count() == 2, "{html}");
+    lena.client.remove_agent(paid.id).await.unwrap();
+    let (_, html) = page("/app/lend".to_owned()).await;
+    let earned = format!("<b id=\"earned\">{}</b>", paid.earned);
+    assert!(html.contains(&earned) && html.contains("1 removed"), "{html}");
 }
 
 #[tokio::test]

@@ -48,15 +48,27 @@ mod money;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod outputs;
+#[cfg(test)]
 mod own_splitter;
 #[cfg(test)]
 mod python;
+#[cfg(test)]
+mod python_client;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod session_cli;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod sessions_faults;
+#[cfg(test)]
+mod sessions_habits;
 #[cfg(test)]
 mod splits;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use medusa_api::{AttemptEnd, ChunkState, JobState};
 use medusa_client::{ClientError, no_progress};
+use medusa_protocol::{Pen, signed_bytes};
 use medusa_types::{Bundle, ChunkIndex, JobId, Outcome};
 use serde_json::Value;
 
@@ -96,6 +97,52 @@ async fn a_lie_that_two_agents_agreed_on_shows_when_its_chunk_is_replayed() {
     let (status, told) = medusa(&house, &consumer, &folder, &line).await;
     assert_eq!((status, &told["same"]), (10, &Value::Bool(false)), "{told}");
     assert_eq!(told["differs"], serde_json::json!(["output", "fuel"]));
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_machines_in_the_log_fails_the_replay() {
+    let house = House::open().await;
+    let consumer = house.person("carla").await;
+    let lenders = [house.person("lena").await, house.person("luis").await];
+    let _agents = [house.agent(&lenders[0]).await, house.agent(&lenders[1]).await];
+    let job = run(&consumer, &request(&consumer, echo(), range(1, 2)).await).await;
+    let attempts = until("signatures", async || {
+        let found = consumer.client.chunk_run(job.id, ChunkIndex(0)).await.unwrap().attempts;
+        found.iter().all(|attempt| attempt.signature.is_some()).then_some(found)
+    })
+    .await;
+    let (folder, line) = (Folder::new(), format!("replay {} 0", job.id));
+    let (status, told) = medusa(&house, &consumer, &folder, &line).await;
+    assert_eq!((status, &told["signed"]), (0, &2.into()), "{told}");
+
+    // Whoever the machines did not compute for does not find their keys, nor anything beside them.
+    let key = attempts[0].key_position.unwrap();
+    assert!(consumer.client.audit_proof(key).await.is_ok());
+    assert_eq!(refused(lenders[1].client.audit_event(key).await).0, 404);
+    let enrolled = "select min(position) from event where type = 'accounts.agent_enrolled'";
+    let enrolled: i64 = sqlx::query_scalar(enrolled).fetch_one(&house.db.pool).await.unwrap();
+    assert_eq!(refused(consumer.client.audit_event(enrolled).await).0, 404);
+
+    // The server names another key, and signs with it what the machine might have said.
+    let (pen, one) = (Pen::of(&[9; 32]), &attempts[0]);
+    let said = (one.outcome.unwrap(), one.fuel.unwrap(), one.output.unwrap());
+    let signature = pen.sign(&signed_bytes(one.lease, said.0, said.1, said.2));
+    let forge = "update attempt_signature set public_key = $2, signature = $3 where lease_id = $1";
+    let forged = sqlx::query(forge)
+        .bind(one.lease.0)
+        .bind(pen.public_key().to_vec())
+        .bind(signature.to_vec())
+        .execute(&house.db.pool);
+    assert_eq!(forged.await.unwrap().rows_affected(), 1);
+    let (status, told) = medusa(&house, &consumer, &folder, &line).await;
+    assert_eq!((status, &told["same"]), (10, &Value::Bool(true)), "{told}");
+    assert_eq!((&told["signed"], &told["signed_by_others"]), (&1.into(), &1.into()));
+
+    let removed =
+        sqlx::query("delete from attempt_signature where lease_id = $1").bind(one.lease.0);
+    removed.execute(&house.db.pool).await.unwrap();
+    let (status, told) = medusa(&house, &consumer, &folder, &line).await;
+    assert_eq!((status, &told["unsigned_despite_key"]), (0, &1.into()), "{told}");
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use std::net::IpAddr;
 use medusa_api::{
     AccountPage, AccountQuery, AccountStatement, AccountStatementQuery, AccountSummary, Adjustment,
     AdjustmentPage, AdjustmentQuery, Agent, AgentChange, AsOf, AuditHead, CheckpointPage,
-    CheckpointQuery, ChunkPage, ChunkState, Comparison, DeviceApproval, EventEntry, EventFilter,
-    EventPage, EventSummaryPage, Example, InclusionProof, Invariants, Job, JobPage, Login,
-    MailChoice, Moved, NewAdjustment, NewWebhook, NewWebhookSecret, Notices, Program, Projections,
-    Quote, SignUp, StatementPage, Tariff, Timeline, TrialBalance, Wallet,
+    CheckpointQuery, ChunkPage, ChunkState, Comparison, DeviceApproval, DeviceWaiting, Earnings,
+    EventEntry, EventFilter, EventPage, EventSummaryPage, Example, InclusionProof, Invariants, Job,
+    JobPage, Lent, Login, MailChoice, Moved, NewAdjustment, NewWebhook, NewWebhookSecret, Notices,
+    Program, Projections, Quote, SignUp, StatementPage, Tariff, TaskPage, Timeline, TrialBalance,
+    Wallet,
 };
 use medusa_platform::auth::BoxFuture;
 use medusa_platform::{ApiError, Principal};
@@ -219,6 +220,9 @@ pub trait Data: Desk + Told + Steer {
     fn log_in(&self, form: Login, from: IpAddr) -> Answer<'_, LoggedIn>;
     /// Ends the login of this cookie.
     fn log_out<'a>(&'a self, cookie: &'a str) -> Answer<'a, ()>;
+    /// The machine that shows this code, before it is confirmed.
+    fn waiting_device<'a>(&'a self, who: &'a Principal, code: &'a str)
+    -> Answer<'a, DeviceWaiting>;
     /// Enrols the machine that shows this code.
     fn approve_device<'a>(&'a self, who: &'a Principal, form: DeviceApproval) -> Answer<'a, Agent>;
     /// Renames a machine, pauses it, or lowers what it may use.
@@ -265,6 +269,14 @@ pub trait Data: Desk + Told + Steer {
     fn programs<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Program>>;
     /// Own machines.
     fn agents<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Agent>>;
+    /// What all machines of a person earned, removed ones too.
+    fn lent<'a>(&'a self, who: &'a Principal) -> Answer<'a, Lent>;
+    /// What one of the own machines earned on the last 30 days in UTC, and its latest tasks.
+    fn agent_earnings<'a>(
+        &'a self,
+        who: &'a Principal,
+        agent: AgentId,
+    ) -> Answer<'a, (Earnings, TaskPage)>;
 
     /// Own balances.
     fn wallet<'a>(&'a self, who: &'a Principal) -> Answer<'a, Wallet>;

@@ -14,7 +14,7 @@ const VERDICTS = {
 const OUTCOMES = {
   done: 'finished', trap: 'crashed (trap)', fuel_out: 'used all its fuel', memory_out: 'asked for too much memory',
   output_out: 'wrote too much', wall_out: 'ran too long', stack_out: 'overflowed its stack',
-  compile_out: 'took too long to compile',
+  compile_out: 'took too long to compile', table_out: 'asked for too large a table', files_out: 'had too many files',
   agent_fault: 'the agent could not run it',
 };
 const MARKS = { leased: 'computing' };

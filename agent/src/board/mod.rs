@@ -14,7 +14,7 @@ use crate::earnings::Worked;
 use crate::measure::Speed;
 use crate::rules::{Readings, Remote, Scope, Verdict};
 use crate::settings::Settings;
-use crate::state::{Account, ChunkView, Connection, Phase, Tally, View};
+use crate::state::{Account, ChunkView, Connection, Phase, SeatView, Tally, View};
 use crate::{chance, disk};
 
 mod told;
@@ -268,6 +268,7 @@ impl Board {
             phase: Phase::Fetching,
             fuel_estimate: lease.fuel_estimate,
             program: lease.program.sha256,
+            seat: lease.home.as_ref().map(|_| SeatView::default()),
         };
         self.view.send_modify(|view| {
             let mut chunk = chunk;
@@ -287,6 +288,14 @@ impl Board {
             if let Some(chunk) = view.chunks.get_mut(lease) {
                 chunk.phase = phase;
             }
+        });
+    }
+
+    /// A seat does so.
+    pub(crate) fn seat(&self, lease: &str, seat: SeatView) {
+        self.view.send_if_modified(|view| match view.chunks.get_mut(lease) {
+            Some(chunk) => chunk.seat.replace(seat) != Some(seat),
+            None => false,
         });
     }
 
@@ -331,7 +340,8 @@ impl Tally {
     }
 
     fn with(mut self, outcome: Outcome) -> Self {
-        let count = if outcome == Outcome::Done { &mut self.done } else { &mut self.failed };
+        // A program that fails here fails everywhere, and that is a result that is paid for.
+        let count = if outcome.is_verdict() { &mut self.done } else { &mut self.failed };
         *count = count.saturating_add(1);
         self
     }
@@ -339,6 +349,11 @@ impl Tally {
 
 fn file(data: &Path) -> PathBuf {
     data.join("state.json")
+}
+
+/// Whether the switch is on with this data directory, as it was kept last.
+pub(crate) fn is_on(data: &Path) -> bool {
+    load(&file(data)).started
 }
 
 /// What was kept. A damaged file is like none: then the agent starts paused.
@@ -433,11 +448,16 @@ mod tests {
         let scratch = Scratch::new();
         let board = open(&scratch, false);
         board.ended("a", Some(Outcome::Done));
-        board.ended("b", Some(Outcome::Exit(3)));
-        board.ended("c", None);
+        board.ended("b", Some(Outcome::Trap));
+        board.ended("c", Some(Outcome::AgentFault));
+        board.ended("d", None);
         board.keep();
         let tally = open(&scratch, false).view().tally;
-        assert_eq!((tally.done, tally.failed), (1, 1));
+        assert_eq!(
+            (tally.done, tally.failed),
+            (2, 1),
+            "a program's trap is not the lender's failure"
+        );
         assert_eq!(tally.on(tally.day + 1).done, 0);
     }
 

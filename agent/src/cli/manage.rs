@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use super::{Command, Switch, lend, say};
+use super::{Command, Switch, lend, page, say};
 use crate::config::Config;
 use crate::doctor::{self, Mark};
 use crate::identity::Identity;
-use crate::install::{self, Places, autostart};
+use crate::install::{self, InstallError, Places, autostart};
 use crate::runner::install_crypto;
 use crate::server::Server;
 use crate::update::{self, Source};
@@ -16,15 +15,12 @@ use crate::update::{self, Source};
 /// There is a newer version: `update --check` ends with this.
 const NEWER: u8 = 10;
 
-/// How long a page is waited for.
-const PAGE_EACH: Duration = Duration::from_millis(200);
-const PAGE_TRIES: u32 = 25;
-
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     lend::start_logs();
     install_crypto();
     match command {
         Command::Doctor { of, json } => doctor(&of.config()?, json),
+        Command::Page { of, open } => page::run(&of.config()?, open),
         Command::Install { of, now } => install(&of.config()?, now),
         Command::Uninstall { of, purge } => uninstall(&of.config()?, purge),
         Command::Autostart { what, of } => autostart(&of.config()?, what),
@@ -62,9 +58,9 @@ fn install(config: &Config, now: bool) -> anyhow::Result<ExitCode> {
         say("          to start with the machine instead: loginctl enable-linger")?;
     }
     match done.started {
-        Some(true) => match first_page(config) {
+        Some(true) => match page::link(&config.data) {
             Some(page) => say(&format!("started   its page, by a link that works once: {page}"))?,
-            None => say("started   its page: see page.url in its data directory")?,
+            None => say("started   its page: `medusa-agent page` tells its link")?,
         },
         Some(false) => {
             let program = done.program.display();
@@ -75,19 +71,6 @@ fn install(config: &Config, now: bool) -> anyhow::Result<ExitCode> {
         None => {}
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The link to the page of an agent that was just started.
-fn first_page(config: &Config) -> Option<String> {
-    let file = config.data.join("page.url");
-    for _ in 0..PAGE_TRIES {
-        std::thread::sleep(PAGE_EACH);
-        let link = std::fs::read_to_string(&file).unwrap_or_default();
-        if !link.is_empty() {
-            return Some(link.trim().to_owned());
-        }
-    }
-    None
 }
 
 fn uninstall(config: &Config, purge: bool) -> anyhow::Result<ExitCode> {
@@ -111,6 +94,9 @@ fn uninstall(config: &Config, purge: bool) -> anyhow::Result<ExitCode> {
 
 fn autostart(config: &Config, what: Switch) -> anyhow::Result<ExitCode> {
     let places = Places::of(config)?;
+    if what == Switch::On && !autostart::would_work(&places) {
+        return Err(InstallError::NoServer.into());
+    }
     if what != Switch::Status {
         autostart::set(&places, what == Switch::On)?;
     }

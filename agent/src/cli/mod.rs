@@ -2,6 +2,7 @@
 
 mod lend;
 mod manage;
+mod page;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -33,6 +34,14 @@ enum Command {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
+    },
+    /// Print the link to the agent's page, which works once
+    Page {
+        #[command(flatten)]
+        of: Box<Of>,
+        /// Open it in the browser, too
+        #[arg(long)]
+        open: bool,
     },
     /// Let the agent stay on this machine and start with its user
     Install {

@@ -9,6 +9,9 @@ use std::time::UNIX_EPOCH;
 use super::load::Cpu;
 use super::{Quick, Slow, said};
 
+/// Opens a link.
+pub(super) const OPENER: (&str, &[&str]) = ("xdg-open", &[]);
+
 /// What a sensor may plausibly say, in thousandths of a degree Celsius; others are broken.
 const PLAUSIBLE: std::ops::Range<i32> = -40_000..150_000;
 

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::{Quick, Slow, said};
 
+/// Opens a link.
+pub(super) const OPENER: (&str, &[&str]) = ("open", &[]);
+
 pub(super) fn quick(_root: &Path, _now: u64) -> Quick {
     Quick::default()
 }

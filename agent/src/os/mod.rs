@@ -98,6 +98,14 @@ fn zoned(unix: u64) -> jiff::Zoned {
     stamp.to_zoned(jiff::tz::TimeZone::system())
 }
 
+/// Opens a link in the browser of whoever uses the machine. What runs then opens it, or is it.
+pub(crate) fn open_link(link: &str) -> std::io::Result<std::process::Child> {
+    let (program, args) = here::OPENER;
+    let mut command = std::process::Command::new(program);
+    command.args(args).arg(link);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
 /// What a command prints, if it is there, succeeds and is quick.
 #[cfg_attr(windows, expect(dead_code, reason = "no reading of Windows needs a command"))]
 async fn said(program: &Path, args: &[&str]) -> Option<String> {

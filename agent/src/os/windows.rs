@@ -10,6 +10,9 @@ use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
 use super::{Quick, Slow};
 
+/// Opens a link.
+pub(super) const OPENER: (&str, &[&str]) = ("rundll32", &["url.dll,FileProtocolHandler"]);
+
 /// Makes a directory and its parents. Below a profile only its owner can enter it.
 pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).create(dir)

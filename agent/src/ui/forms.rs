@@ -1,5 +1,5 @@
-//! The limits as forms: how they are shown, and what comes back. Ranges are checked where limits
-//! are kept, for all who set them.
+//! The limits as forms: how they are shown, and what comes back. A number out of its range is
+//! refused here in words; a file that was edited is brought into the ranges where it is read.
 
 use serde::Deserialize;
 
@@ -72,6 +72,33 @@ impl LimitsForm {
             down_mb_s: settings.down_mb_s,
             up_mb_s: settings.up_mb_s,
         }
+    }
+
+    /// Why this is not kept, in words: the first number that is out of its range.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let ranges = [
+            ("cores while somebody uses the machine", self.cores_in_use_pct, 0, 100),
+            ("cores while nobody uses it", self.cores_idle_pct, 0, 100),
+            ("memory while somebody uses the machine", self.memory_in_use_pct, 5, 100),
+            ("memory while nobody uses it", self.memory_idle_pct, 5, 100),
+            ("minutes until nobody uses it", self.idle_min, 1, 240),
+            ("what other programs may take", self.load_pct, 5, 100),
+            ("minutes of quiet", self.quiet_min, 1, 240),
+            ("degrees", self.heat_c, 40, 110),
+            ("disk in GB", self.disk_gb, 1, 10_000),
+            ("free disk in GB", self.disk_free_gb, 0, 10_000),
+            ("the first hour of dear electricity", self.dear_from, 0, HOURS - 1),
+            ("the hour after dear electricity", self.dear_to, 0, HOURS),
+            ("cents of a kilowatt hour", self.kwh_cents, 0, 100_000),
+            ("watts", self.watts, 0, 10_000),
+            ("cents of a credit", self.credit_cents, 0, 100_000),
+            ("MB a second of downloads", self.down_mb_s, 0, 10_000),
+            ("MB a second of uploads", self.up_mb_s, 0, 10_000),
+        ];
+        let out = ranges.into_iter().find(|(_, value, least, most)| value < least || value > most);
+        out.map(|(what, value, least, most)| {
+            format!("{what}: {value} is not from {least} to {most}; nothing was changed")
+        })
     }
 
     /// Puts what came back into the limits.
@@ -186,6 +213,27 @@ mod tests {
         assert!(form.load && form.dear && !form.heat);
         assert!(Query::<LimitsForm>::from_query("idle_min=5").is_err(), "half a form");
         assert!(Query::<LimitsForm>::from_query(&numbers.replace("=14", "=-14")).is_err());
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_refused_and_named() {
+        let usual = || LimitsForm::of(&Settings::default());
+        assert_eq!(usual().refusal(), None);
+        let words = LimitsForm { idle_min: 0, ..usual() }.refusal().unwrap();
+        assert_eq!(
+            words,
+            "minutes until nobody uses it: 0 is not from 1 to 240; nothing was changed"
+        );
+        for form in [
+            LimitsForm { cores_idle_pct: 101, ..usual() },
+            LimitsForm { dear_from: 24, ..usual() },
+            LimitsForm { up_mb_s: 10_001, ..usual() },
+        ] {
+            assert!(form.refusal().is_some());
+        }
+        // What is kept is never out of the ranges that are asked for.
+        let wild = Settings { idle_min: 0, disk_gb: 0, watts: u32::MAX, ..Settings::default() };
+        assert_eq!(LimitsForm::of(&wild.in_range()).refusal(), None);
     }
 
     #[test]

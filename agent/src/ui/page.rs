@@ -15,7 +15,7 @@ use crate::logs::Line;
 use crate::measure::Speed;
 use crate::rules::{Scope, clock::Local};
 use crate::settings::Settings;
-use crate::state::{ChunkView, Connection, Phase, View};
+use crate::state::{ChunkView, Connection, Phase, SeatView, View};
 use crate::{chance, os, update};
 
 /// The page for its owner.
@@ -138,9 +138,8 @@ pub(crate) struct Enrol {
 #[derive(Debug, Serialize)]
 pub(crate) struct ChunkRow {
     pub(crate) job: String,
-    /// From 1.
-    pub(crate) number: u64,
-    pub(crate) of: u32,
+    /// Which part of it.
+    pub(crate) part: String,
     pub(crate) phase: String,
     /// How far it is by now, in percent, if that can be told.
     pub(crate) done_pct: Option<u64>,
@@ -233,9 +232,26 @@ fn row(chunk: &ChunkView, speed: Option<&Speed>, now: Instant) -> ChunkRow {
         }
         Phase::Reporting => "sending".into(),
     };
+    if let Some(seat) = &chunk.seat {
+        return seat_row(chunk, seat, phase);
+    }
     let number = u64::from(chunk.chunk).saturating_add(1);
     let done_pct = speed.and_then(|speed| done_pct(chunk, speed, now));
-    ChunkRow { job: chunk.job_name.clone(), number, of: chunk.chunks, phase, done_pct }
+    let part = format!("chunk {number} of {}", chunk.chunks);
+    ChunkRow { job: chunk.job_name.clone(), part, phase, done_pct }
+}
+
+/// A seat of a session, which is never known to be half done.
+fn seat_row(chunk: &ChunkView, seat: &SeatView, phase: String) -> ChunkRow {
+    let part = match seat.shard {
+        Some(shard) => format!("shard {shard}"),
+        None => "waits for a shard".into(),
+    };
+    let phase = match chunk.phase {
+        Phase::Running(_) => format!("round {}, {} answers/s", seat.round, seat.per_s),
+        _ => phase,
+    };
+    ChunkRow { job: format!("session {}", chunk.job_name), part, phase, done_pct: None }
 }
 
 /// How far a chunk is, by what it may take and how fast this machine is. It is never told to be
@@ -265,6 +281,7 @@ mod tests {
             phase: Phase::Running(now - Duration::from_secs(2)),
             fuel_estimate: Some(8_000),
             program: [0; 32],
+            seat: None,
         };
         let speed = Speed { engine: String::new(), one: 1_000, all: 2_000, cores: 2, at: 0 };
         assert_eq!(done_pct(&chunk, &speed, now), Some(25));
@@ -276,6 +293,24 @@ mod tests {
         }
         (chunk.fuel_estimate, chunk.phase) = (Some(8_000), Phase::Waiting);
         assert_eq!(done_pct(&chunk, &speed, now), None);
+    }
+
+    #[test]
+    fn a_seat_shows_its_shard_and_rounds() {
+        let now = Instant::now();
+        let chunk = ChunkView {
+            job: "a".into(),
+            job_name: "Digits".into(),
+            chunk: 0,
+            chunks: 2,
+            phase: Phase::Running(now),
+            fuel_estimate: None,
+            program: [0; 32],
+            seat: Some(SeatView { shard: Some(1), round: 204, per_s: 98 }),
+        };
+        let row = row(&chunk, None, now);
+        assert_eq!((row.job.as_str(), row.part.as_str()), ("session Digits", "shard 1"));
+        assert_eq!((row.phase.as_str(), row.done_pct), ("round 204, 98 answers/s", None));
     }
 
     #[test]

@@ -209,6 +209,9 @@ async fn limits(shown: web::Data<Shown>, change: Change) -> HttpResponse {
         Ok(form) if form.dear && form.dear_from == form.dear_to => HttpResponse::BadRequest()
             .body("dear electricity needs two different hours: nothing was changed"),
         Ok(form) => {
+            if let Some(words) = form.refusal() {
+                return HttpResponse::UnprocessableEntity().body(words);
+            }
             shown.board.set(|settings| form.into_inner().apply(settings));
             done(&change, "/#limits")
         }

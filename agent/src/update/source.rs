@@ -15,7 +15,9 @@ use super::{Fresh, UpdateError, fetch, folder, is_automatic, probation};
 use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::config::{Config, UpdateArgs, server_address};
+use crate::pipe::Pipes;
 use crate::server::{CallError, Server};
+use crate::settings::Settings;
 use crate::{chance, disk};
 
 /// The key and the place that a release is built with.
@@ -40,7 +42,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// What this build trusts, and where it looks.
+    /// What this build trusts, and where it looks. What it loads keeps within the limit that the
+    /// lender has set.
     ///
     /// # Errors
     /// [`UpdateError`] when it trusts nobody, or does not know where to look.
@@ -50,7 +53,14 @@ impl Source {
         let address = args.update_from.as_deref().or(ADDRESS).ok_or(UpdateError::NoAddress)?;
         let address = server_address(address).map_err(|error| UpdateError::Call(error.to_string()));
         let server = Server::trusting(&address?, config.ca.as_deref())?;
+        let limits = Settings::load(&config.data);
+        server.pipes().limit(limits.down_mb_s, limits.up_mb_s);
         Ok(Self { server, key, own: Version::own() })
+    }
+
+    /// The same, within the limits of an agent that runs, together with its other transfers.
+    fn through(self, pipes: Arc<Pipes>) -> Self {
+        Self { server: self.server.through(pipes), ..self }
     }
 
     /// What is offered, if it is newer.
@@ -146,7 +156,12 @@ pub(crate) fn ask(data: &Path) -> std::io::Result<()> {
 }
 
 /// Looks when it is time and the switch is on, and when the owner asks. What is ready is sent once.
-pub(crate) async fn keep(board: Arc<Board>, config: Config, ready: mpsc::Sender<Asked>) {
+pub(crate) async fn keep(
+    board: Arc<Board>,
+    config: Config,
+    pipes: Arc<Pipes>,
+    ready: mpsc::Sender<Asked>,
+) {
     let mut last = Instant::now();
     let mut wait = each(&config.updates);
     loop {
@@ -154,7 +169,7 @@ pub(crate) async fn keep(board: Arc<Board>, config: Config, ready: mpsc::Sender<
         let is_time = last.elapsed() >= wait && is_automatic(&config.data);
         if is_asked || is_time {
             (last, wait) = (Instant::now(), each(&config.updates));
-            match find(&config, is_asked).await {
+            match find(&config, Arc::clone(&pipes), is_asked).await {
                 Ok(Some(fresh)) => {
                     tracing::info!("version {} will be put in place", fresh.version());
                     let is_linked = board.is_connected();
@@ -169,8 +184,12 @@ pub(crate) async fn keep(board: Arc<Board>, config: Config, ready: mpsc::Sender<
     }
 }
 
-async fn find(config: &Config, is_asked: bool) -> Result<Option<Fresh>, UpdateError> {
-    let source = Source::new(config)?;
+async fn find(
+    config: &Config,
+    pipes: Arc<Pipes>,
+    is_asked: bool,
+) -> Result<Option<Fresh>, UpdateError> {
+    let source = Source::new(config)?.through(pipes);
     let release = source.release().await?;
     let refused = release.filter(|release| probation::is_refused(&config.data, release.sha256));
     match refused {

@@ -92,6 +92,7 @@ impl Programs {
                 let fault = Fault::because("the program was not made ready", &error);
                 let fault = match error {
                     CompileError::TooLong => fault.told_as(Outcome::CompileOut),
+                    CompileError::Memory { .. } => Fault::too_much(error.to_string()),
                     _ => fault,
                 };
                 if error.is_refusal() { Ok(Err(fault)) } else { Err(fault) }

@@ -4,20 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use medusa_protocol::{
-    Frame, INLINE_BYTES_MAX, Lease, Message, Part, Pen, Report, Yield, guest_env, signed_bytes,
-};
-use medusa_sandbox::{Purpose, Slots, Task, WorkerError};
-use medusa_types::{Fuel, Outcome, Sha256Hash};
+use medusa_protocol::{Frame, INLINE_BYTES_MAX, Lease, Message, Part, Report, Yield, guest_env};
+use medusa_sandbox::{Compiled, Purpose, Slots, Task, WorkerError};
+use medusa_types::{Outcome, STDERR_CUT, Sha256Hash};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::memory::Memory;
 use super::programs::Programs;
-use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::fetch::{Blobs, FetchError};
-use crate::server::{CallError, Server};
+use crate::push;
+use crate::server::Server;
 use crate::state::Phase;
 
 const MIB: u64 = 1024 * 1024;
@@ -33,7 +31,7 @@ const HASH_BYTES_MAX: usize = 256 * 1024;
 #[error("{words}")]
 pub(crate) struct Fault {
     words: Arc<str>,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// The chunk is more than this machine lends: another one may have it.
     is_too_much: bool,
 }
@@ -43,7 +41,8 @@ impl Fault {
         Self { words: why.into(), outcome: Outcome::AgentFault, is_too_much: false }
     }
 
-    fn too_much(why: impl Into<Arc<str>>) -> Self {
+    /// It needs more than this machine lends: nobody's fault.
+    pub(crate) fn too_much(why: impl Into<Arc<str>>) -> Self {
         Self { is_too_much: true, ..Self::new(why) }
     }
 
@@ -81,15 +80,17 @@ pub(crate) struct Workshop {
     pub(crate) memory: Memory,
     fetches: Semaphore,
     reports: mpsc::Sender<Frame>,
+    /// How long a session's rounds are answered without pay.
+    pub(super) unpaid_max: Duration,
 }
 
 /// How a run ended, before it is told.
-struct Ended {
-    outcome: Outcome,
-    output: Bytes,
-    fuel: u64,
-    stderr: String,
-    cpu_ms: u64,
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) output: Bytes,
+    pub(super) fuel: u64,
+    pub(super) stderr: String,
+    pub(super) cpu_ms: u64,
 }
 
 impl Workshop {
@@ -99,6 +100,7 @@ impl Workshop {
         programs: Programs,
         (slots, memory_bytes): (u32, u64),
         reports: mpsc::Sender<Frame>,
+        unpaid_max: Duration,
     ) -> Self {
         programs.modules().lend(memory_bytes);
         let memory_mib = u32::try_from(mib_floor(memory_bytes)).unwrap_or(u32::MAX);
@@ -110,6 +112,7 @@ impl Workshop {
             memory: Memory::new(memory_mib),
             fetches: Semaphore::new(FETCHES_MAX),
             reports,
+            unpaid_max,
         }
     }
 
@@ -123,25 +126,49 @@ impl Workshop {
     ) -> Option<Outcome> {
         let deadline = Duration::from_millis(lease.deadline_ms);
         let work = async {
-            let ended = match self.compute(server, lease, payload).await {
-                Ok(ended) => ended,
-                Err(fault) if fault.is_too_much => {
-                    tracing::warn!(lease = lease.lease, %fault, "a chunk is handed back");
-                    self.give_back(lease.lease.clone()).await;
-                    return None;
-                }
-                Err(fault) => failed(lease, &fault),
+            let ended = match &lease.home {
+                None => self.compute(server, lease, payload).await,
+                // Most leases are none, and need no room for it.
+                Some(home) => match Box::pin(self.sit(server, lease, home)).await.transpose() {
+                    Some(ended) => ended,
+                    None => {
+                        self.give_back(lease.lease.clone()).await;
+                        return None;
+                    }
+                },
             };
-            self.board.phase(&lease.lease, Phase::Reporting);
-            let outcome = ended.outcome;
-            let frame = match report(server, lease, ended).await {
-                Ok(frame) => frame,
-                Err(fault) => report(server, lease, failed(lease, &fault)).await.ok()?,
-            };
-            self.hand_in(frame).await;
-            Some(outcome)
+            self.tell(server, lease, ended).await
         };
         tokio::time::timeout(deadline, work).await.ok().flatten()
+    }
+
+    /// Tells the server how a lease ended, and the floor what was told.
+    async fn tell(
+        &self,
+        server: &Server,
+        lease: &Lease,
+        ended: Result<Ended, Fault>,
+    ) -> Option<Outcome> {
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(fault) if fault.is_too_much => {
+                tracing::warn!(
+                    lease = lease.lease, %fault,
+                    "a chunk is handed back without a mark; an agent that lends more may have it"
+                );
+                self.hand_back(Yield { lease: lease.lease.clone(), too_large: true }).await;
+                return None;
+            }
+            Err(fault) => failed(lease, &fault),
+        };
+        self.board.phase(&lease.lease, Phase::Reporting);
+        let outcome = ended.outcome;
+        let frame = match report(server, lease, ended).await {
+            Ok(frame) => frame,
+            Err(fault) => report(server, lease, failed(lease, &fault)).await.ok()?,
+        };
+        self.hand_in(frame).await;
+        Some(outcome)
     }
 
     /// Tells the server that this machine failed, when the task of the lease is no more.
@@ -150,17 +177,18 @@ impl Workshop {
         self.hand_in(Frame::of(message)).await;
     }
 
-    /// Tells the server that a lease is handed back without a fault.
+    /// Tells the server that a lease is handed back, because nothing computes here for a while.
     pub(crate) async fn give_back(&self, lease: String) {
-        self.board.phase(&lease, Phase::Reporting);
-        self.hand_in(Frame::of(Message::Yield(Yield { lease }))).await;
+        self.hand_back(Yield { lease, too_large: false }).await;
+    }
+
+    async fn hand_back(&self, back: Yield) {
+        self.board.phase(&back.lease, Phase::Reporting);
+        self.hand_in(Frame::of(Message::Yield(back))).await;
     }
 
     /// Ends when the link has taken it; it is closed only when the agent stops.
-    async fn hand_in(&self, mut frame: Frame) {
-        if let (Message::Report(report), Some(pen)) = (&mut frame.message, self.board.pen()) {
-            sign(report, &pen);
-        }
+    async fn hand_in(&self, frame: Frame) {
         if self.reports.send(frame).await.is_err() {
             tracing::debug!("a report came after the end of the link");
         }
@@ -192,12 +220,7 @@ impl Workshop {
         let mut slot = slot.ok_or_else(|| Fault::new("the agent is stopping"))?;
         self.board.phase(&lease.lease, Phase::Running(Instant::now()));
         let ran = slot.run(self.programs.modules(), &program, purpose, task).await;
-        let report = ran.map_err(|error| {
-            if matches!(error, WorkerError::Load(_)) {
-                self.programs.forget(&program);
-            }
-            Fault::because("the worker failed", &error)
-        })?;
+        let report = ran.map_err(|error| self.worker_failed(&program, &error))?;
         Ok(Ended {
             outcome: report.outcome,
             output: report.output.into(),
@@ -207,30 +230,43 @@ impl Workshop {
         })
     }
 
+    pub(super) fn worker_failed(&self, program: &Compiled, error: &WorkerError) -> Fault {
+        if matches!(error, WorkerError::Load(_)) {
+            self.programs.forget(program);
+        }
+        Fault::because("the worker failed", error)
+    }
+
     /// MiB to set aside: the guest's memory and the inputs that are loaded for it. More than the
     /// machine lends would wait forever.
-    fn memory_needed(&self, lease: &Lease) -> Result<u32, Fault> {
+    pub(super) fn memory_needed(&self, lease: &Lease) -> Result<u32, Fault> {
         let needed = mib_floor(lease.limits.memory_bytes.saturating_add(MIB - 1));
         let lent = self.memory.lent();
         let fits = |mib: u64| u32::try_from(mib).ok().filter(|mib| *mib <= lent);
         let guest = fits(needed).ok_or_else(|| {
-            Fault::new(format!("the chunk may need {needed} MiB, and this machine lends {lent}"))
+            Fault::too_much(format!(
+                "the chunk may need {needed} MiB of memory, and this machine lends {lent}"
+            ))
         })?;
         let inputs = loaded_bytes(lease).div_ceil(MIB);
         let inputs = fits(inputs).ok_or_else(|| {
-            Fault::too_much(format!("the inputs have {inputs} MiB, and this machine lends {lent}"))
+            Fault::too_much(format!(
+                "the inputs have {inputs} MiB, and this machine lends {lent} MiB of memory"
+            ))
         })?;
         Ok(guest.saturating_add(inputs).min(lent))
     }
 
     /// The lease as the sandbox takes it, with all input in memory. Inline parts are taken from
     /// the payload in their order: standard input, then the files.
-    async fn task(
+    pub(super) async fn task(
         &self,
         server: &Server,
         lease: &Lease,
         mut payload: Bytes,
     ) -> Result<Task, Fault> {
+        // What came in the frame counts as well: it holds up what follows.
+        server.pipes().down.pass(payload.len()).await;
         let stdin = match &lease.stdin {
             Some(part) => self.blobs.part(server, part, &mut payload).await?.into(),
             None => Vec::new(),
@@ -279,9 +315,10 @@ async fn report(server: &Server, lease: &Lease, ended: Ended) -> Result<Frame, F
     let hash = digest(&ended.output).await?;
     let mut report = message(&lease.lease, &ended, hash);
     if ended.output.len() <= INLINE_BYTES_MAX {
+        server.pipes().up.pass(ended.output.len()).await;
         return Ok(Frame { message: Message::Report(report), payload: ended.output });
     }
-    upload(server, &lease.upload_path, &ended.output)
+    push::output(server, &lease.upload_path, (&ended.output, hash))
         .await
         .map_err(|error| Fault::new(format!("could not upload the output: {error}")))?;
     report.uploaded = true;
@@ -296,18 +333,10 @@ fn message(lease: &str, ended: &Ended, output: Sha256Hash) -> Report {
         output: *output.as_bytes(),
         output_bytes: u64::try_from(ended.output.len()).unwrap_or(u64::MAX),
         uploaded: false,
-        stderr: end_of(&ended.stderr, STDERR_BYTES_MAX).to_owned(),
+        stderr: end_of(&ended.stderr, STDERR_BYTES_MAX),
         cpu_ms: ended.cpu_ms,
         signature: None,
     }
-}
-
-/// Signs what the report says. A lease whose name is not one is refused whatever it says.
-fn sign(report: &mut Report, pen: &Pen) {
-    let Ok(lease) = report.lease.parse() else { return };
-    let output = Sha256Hash(report.output);
-    let bytes = signed_bytes(lease, report.outcome, Fuel(report.fuel), output);
-    report.signature = Some(pen.sign(&bytes).into());
 }
 
 async fn digest(output: &Bytes) -> Result<Sha256Hash, Fault> {
@@ -320,24 +349,11 @@ async fn digest(output: &Bytes) -> Result<Sha256Hash, Fault> {
         .map_err(|panic| Fault::new(format!("hashing the output failed: {panic}")))
 }
 
-/// Tries until it is done or refused: the result is paid work. The deadline ends it from outside.
-async fn upload(server: &Server, path: &str, output: &Bytes) -> Result<(), CallError> {
-    let mut backoff = Backoff::default();
-    loop {
-        match server.put(path, output.clone()).await {
-            Err(error) if error.may_pass() => {
-                tracing::debug!(%error, "uploading an output failed, trying again");
-                tokio::time::sleep(backoff.next()).await;
-            }
-            done => return done,
-        }
-    }
-}
-
-/// The last so many bytes, from a character's beginning on.
-fn end_of(text: &str, bytes: usize) -> &str {
+/// The last so many bytes, from a character's beginning on. What was dropped is told.
+fn end_of(text: &str, bytes: usize) -> String {
     let from = text.ceil_char_boundary(text.len().saturating_sub(bytes));
-    text.get(from..).unwrap_or_default()
+    let note = if from > 0 { STDERR_CUT } else { "" };
+    format!("{note}{}", text.get(from..).unwrap_or_default())
 }
 
 fn mib_floor(bytes: u64) -> u64 {
@@ -351,8 +367,8 @@ mod tests {
     #[test]
     fn the_end_of_standard_error_is_kept_whole() {
         assert_eq!(end_of("abc", 5), "abc");
-        assert_eq!(end_of("abc", 2), "bc");
-        assert_eq!(end_of("a\u{20ac}c", 3), "c");
+        assert_eq!(end_of("abc", 2), format!("{STDERR_CUT}bc"));
+        assert_eq!(end_of("a\u{20ac}c", 3), format!("{STDERR_CUT}c"));
         assert_eq!(end_of("", 0), "");
     }
 }

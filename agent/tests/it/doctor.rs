@@ -46,7 +46,8 @@ async fn a_machine_that_can_lend_is_told_so() {
         assert_eq!(checks[what]["mark"], "ok", "{}", checks[what]);
     }
     assert_ne!(checks["walls"]["mark"], "fail", "{}", checks["walls"]);
-    assert_eq!((checks.len(), code), (11, 0), "{checks:?}");
+    assert_eq!(checks["lending"]["remedy"], "start it, and switch it on: medusa-agent run --start");
+    assert_eq!((checks.len(), code), (12, 0), "{checks:?}");
 }
 
 #[tokio::test]
@@ -82,5 +83,6 @@ async fn an_agent_that_runs_can_be_examined() {
     let (_server, agent, _link) = linked(&home).await;
     let (checks, _) = examined(&home).await;
     assert_eq!(checks["page"]["words"], "an agent runs, and its page answers");
+    assert_eq!(checks["lending"]["mark"], "warn", "{}", checks["lending"]);
     agent.stop().await;
 }

@@ -161,13 +161,19 @@ fn autostart_is_a_switch() {
     let user = User::new();
     let status = || said(&user.agent(&["autostart", "status"]));
     assert_eq!(status(), "off\n");
-    assert_eq!(said(&user.agent(&["autostart", "on"])), "on\n");
+    let refused = user.agent(&["autostart", "on"]);
+    assert!(!refused.status.success() && said(&refused).contains("--server"), "it would not start");
+    let server = ["autostart", "on", "--server", "http://127.0.0.1:9"];
+    assert_eq!(said(&user.agent(&server)), "on\n");
     assert_eq!(status(), "on\n");
     let link = user.unit().with_file_name("default.target.wants").join("medusa-agent.service");
     assert_eq!(fs::canonicalize(link).unwrap(), fs::canonicalize(user.unit()).unwrap());
     assert_eq!(said(&user.agent(&["autostart", "off"])), "off\n");
     assert_eq!(status(), "off\n");
     assert!(user.unit().exists(), "it can still be started by hand");
+    assert_eq!(said(&user.agent(&["autostart", "on"])), "on\n");
+    let unit = fs::read_to_string(user.unit()).unwrap();
+    assert!(unit.contains("--server http://127.0.0.1:9"), "what it knew stays: {unit}");
 }
 
 #[test]

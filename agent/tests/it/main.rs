@@ -20,6 +20,8 @@ mod process;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod seat;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tls;

@@ -196,6 +196,8 @@ async fn everything_works_without_a_script() {
     assert_eq!(plain.send("/limits", limits).await, (303, "/#limits".into()));
     assert_eq!(plain.send("/hours", "h0=9&h0=10&h6=23").await, (303, "/#hours".into()));
     assert_eq!(plain.send("/limits", "idle_min=7").await.0, 400, "half a form");
+    let wild = limits.replace("idle_min=7", "idle_min=241");
+    assert_eq!(plain.send("/limits", &wild).await.0, 422, "it is not made to fit in silence");
     let html = plain.html("/").await;
     assert!(html.contains(r#"name="idle_min" value="7""#) && !html.contains("<b>\n"), "{html}");
     assert!(html.contains("costs 3.00 cents of electricity"), "{html}");

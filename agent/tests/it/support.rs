@@ -399,6 +399,7 @@ pub(crate) fn lease(name: &str, program: &Blob) -> Lease {
         upload_path: format!("/v1/agent/outputs/{name}"),
         env: Vec::new(),
         fuel_estimate: None,
+        home: None,
     }
 }
 

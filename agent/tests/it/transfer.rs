@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Home, lease, linked, soon};
+use crate::support::{Home, inline, lease, linked, soon};
 use crate::work::{ECHO, wasm};
 use medusa_protocol::Part;
 use medusa_types::{Bundle, Outcome};
@@ -31,6 +31,37 @@ async fn downloads_and_uploads_keep_within_the_limit() {
     assert!(Bundle::decode(&uploaded).unwrap().stdout()[..LARGE] == input, "all of it came");
     assert!(took >= Duration::from_millis(3_400), "two MB each way: {took:?}");
     agent.stop().await;
+}
+
+/// Echoes two MB in frames with these settings; how long it took.
+async fn echoes(settings: &str) -> Duration {
+    let home = Home::new();
+    std::fs::write(home.path().join("settings.json"), settings).unwrap();
+    let (server, agent, mut link) = linked(&home).await;
+    // The limit is set with the first look at the machine.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let program = server.blob(&wasm(ECHO));
+    let input = vec![b'x'; 250_000];
+    let began = Instant::now();
+    for number in 0..8 {
+        let mut echo = lease(&format!("lse_{number}"), &program);
+        echo.stdin = Some(inline(&input));
+        link.lease(&echo, input.clone()).await;
+        let (report, output) = link.report().await;
+        assert_eq!((report.outcome, report.uploaded), (Outcome::Done, false));
+        assert!(output.len() > input.len());
+    }
+    let took = began.elapsed();
+    agent.stop().await;
+    took
+}
+
+#[tokio::test]
+async fn what_travels_in_frames_keeps_within_the_limit() {
+    let (down, up) = tokio::join!(echoes(r#"{"down_mb_s":1}"#), echoes(r#"{"up_mb_s":1}"#));
+    // Two MB, of which a quarter may pass at once.
+    let least = Duration::from_millis(1_700);
+    assert!(down >= least && up >= least, "{down:?} down, {up:?} up");
 }
 
 #[tokio::test]

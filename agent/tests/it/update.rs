@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ed25519_dalek::{Signer, SigningKey};
 use medusa_testkit::{Proxy, Side, Way};
@@ -207,6 +207,31 @@ async fn a_download_that_is_cut_is_tried_again_and_changes_nothing() {
     assert!(machine.is_old() && machine.beside() == ["medusa-agent", "real"]);
     proxy.set(Side::Down, Way::default());
     assert!(machine.update(&[]).await.status.success() && !machine.is_old());
+}
+
+/// How long a download of three MB took, from its request until it lay beside the program.
+async fn download(machine: &Machine) -> Duration {
+    until("a download", || machine.server.asked("/medusa-agent-9.9.9") > 0).await;
+    let began = Instant::now();
+    until("its end", || machine.beside().contains(&"medusa-agent.new".to_owned())).await;
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn downloads_of_updates_keep_within_the_limit() {
+    let padding = format!("# {}", "x".repeat(3_000_000));
+    // Once by the command alone, and once by an agent that runs.
+    for runs in [false, true] {
+        let mut machine = Machine::new().await;
+        machine.offer(NEW, &machine.made(NEW, &padding), &machine.key);
+        let settings = machine.home.path().join("settings.json");
+        fs::write(settings, r#"{"down_mb_s":1}"#).unwrap();
+        let agent = if runs { Some(machine.start(&[]).await) } else { None };
+        let (took, done) = tokio::join!(download(&machine), machine.update(&[]));
+        assert!(done.status.success(), "{}", said(&done));
+        assert!(took >= Duration::from_millis(2_500), "three MB at one a second: {took:?}");
+        drop(agent);
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,12 @@
 //! says beyond this version is skipped. One that shares no version is told apart from a broken one.
 
 use medusa_agent::{Agent, Connection, Logs};
-use medusa_protocol::{Frame, HEADER_BYTES, Message, Settings, Welcome};
-use medusa_types::Outcome;
+use medusa_api::AgentKey;
+use medusa_protocol::{
+    FILES_OUT, Features, Frame, HEADER_BYTES, Message, Settings, TABLE_OUT, Welcome, signed_bytes,
+    verify,
+};
+use medusa_types::{Fuel, LeaseId, Outcome, Sha256Hash, Uuid};
 
 use crate::support::{FakeServer, Home, Link, agent_id, inline, lease, soon, until};
 use crate::work::{ECHO, NOOP, wasm};
@@ -112,6 +116,65 @@ async fn what_a_new_server_says_beyond_this_version_is_skipped() {
     let (report, _) = link.report().await;
     assert_eq!((report.lease.as_str(), report.outcome), ("lse_1", Outcome::Done));
     until(&agent, "an idle floor", |view| view.chunks.is_empty()).await;
+}
+
+/// Is refused one more element of a table, or one more file, and gives up.
+fn gives_up(code: &str) -> Vec<u8> {
+    wasm(&format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "path_create_directory"
+                (func $mkdir (param i32 i32 i32) (result i32)))
+            (memory (export "memory") 1) (table $t 0 funcref)
+            (func (export "_start") (local $i i32) {code}))"#
+    ))
+}
+
+#[tokio::test]
+async fn outcomes_of_this_version_are_told_in_words_that_the_server_knows_and_signed_so() {
+    let table = gives_up("(drop (table.grow $t (ref.null func) (i32.const 100001))) unreachable");
+    let files = gives_up(
+        "(loop
+            (i32.store (i32.const 0) (i32.add (i32.const 0x61616161) (i32.or
+                (i32.and (local.get $i) (i32.const 15))
+                (i32.or (i32.shl (i32.and (local.get $i) (i32.const 0xf0)) (i32.const 4))
+                (i32.shl (i32.and (local.get $i) (i32.const 0xff00)) (i32.const 8))))))
+            (drop (call $mkdir (i32.const 5) (i32.const 0) (i32.const 4)))
+            (local.set $i (i32.add (local.get $i) (i32.const 1))) (br 0))",
+    );
+    let only = |words: &[&str]| {
+        let features = words.iter().map(|word| (*word).to_owned()).collect();
+        let (agent, name) = (agent_id().to_string(), "desk".into());
+        Frame::of(Message::Welcome(Welcome { agent, name, heartbeat_ms: 400, features }))
+            .encode()
+            .to_vec()
+    };
+    let (first, all) = ([Outcome::Trap, Outcome::OutputOut], Features::own());
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    for (welcome, outcomes) in [
+        (first_welcome(), first),
+        (only(&[TABLE_OUT]), [Outcome::TableOut, Outcome::OutputOut]),
+        (only(&[FILES_OUT]), [Outcome::Trap, Outcome::FilesOut]),
+        (only(&all), [Outcome::TableOut, Outcome::FilesOut]),
+    ] {
+        let (home, mut server) = (Home::new(), FakeServer::start().await);
+        server.greet(welcome);
+        server.answer("/v1/agent/key", 204, "");
+        home.enrol(&server.url);
+        let _agent = Agent::start(home.config(), Logs::default()).unwrap();
+        let mut link = server.link().await;
+        let told: AgentKey =
+            serde_json::from_slice(&server.body("/v1/agent/key").unwrap()).unwrap();
+        let public: Sha256Hash = told.public_key.parse().unwrap();
+        for (module, outcome) in [&table, &files].into_iter().zip(outcomes) {
+            let id = LeaseId(Uuid::from_u128(5));
+            link.lease(&lease(&id.to_string(), &server.blob(module)), "").await;
+            let (report, output) = link.report().await;
+            assert_eq!((report.outcome, output.len()), (outcome, 0), "{}", report.stderr);
+            let fuel = Fuel(report.fuel);
+            let bytes = signed_bytes(id, outcome, fuel, Sha256Hash(report.output));
+            assert!(verify(&public.0, &bytes, &report.signature.unwrap()), "{outcome:?}");
+        }
+    }
 }
 
 /// A server of a version that this agent does not speak at all: it says so, and tries again, in

@@ -19,9 +19,10 @@ const TICKS_A_SECOND: f64 = 100.0;
 
 /// Memory and time of some processes.
 #[derive(Default)]
-struct Used {
+pub(crate) struct Used {
     resident_bytes: u64,
-    ticks: u32,
+    /// Hundredths of a second.
+    pub(crate) ticks: u32,
 }
 
 #[expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
@@ -40,7 +41,7 @@ pub(super) async fn measure() -> Result<()> {
 }
 
 /// What a process and its children use, and what those used that have ended.
-fn used(process: u32) -> Result<Used> {
+pub(crate) fn used(process: u32) -> Result<Used> {
     let mut used = Used::default();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();

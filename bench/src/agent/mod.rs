@@ -8,6 +8,8 @@ mod idle;
 mod kernels;
 mod start;
 
+pub(crate) use idle::used;
+
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -50,7 +52,7 @@ fn binary() -> Result<()> {
 }
 
 /// Runs a command that has to succeed.
-fn run(command: &mut Command) -> Result<Vec<u8>> {
+pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.output().with_context(|| format!("could not start {command:?}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed: {said}");
@@ -65,7 +67,7 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// The middle of some values: of an even number, the mean of the middle two.
 #[expect(clippy::float_arithmetic, reason = "figures for people; there is no money here")]
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let half = values.len() >> 1;
     let at = |index: usize| values.get(index).copied().unwrap_or_default();

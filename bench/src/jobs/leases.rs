@@ -81,6 +81,7 @@ fn worker(n: u32) -> Worker {
         memory_bytes: 4 << 30,
         standing: if n & 1 == 0 { seasoned } else { Standing::default() },
         exposed: Credits::ZERO,
+        stays: true,
     }
 }
 
@@ -165,6 +166,7 @@ fn offer(job: &Job) -> Offer {
         program: submitted.program,
         program_bytes: 1 << 20,
         strict: false,
+        stays: false,
         memory_bytes: 1 << 20,
     }
 }

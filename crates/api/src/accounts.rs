@@ -1,6 +1,6 @@
 //! People: sign-up, login, tokens, and the device flow that enrols agents (RFC 8628).
 
-use medusa_types::{AgentId, Role, UserId};
+use medusa_types::{AgentId, Role, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -70,6 +70,36 @@ pub struct DeviceRequest {
     /// The Ed25519 key that it will sign its results with, 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
+    /// What its owner is shown before confirming it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<DeviceAbout>,
+}
+
+/// What a machine says of itself before it is confirmed. Nobody has checked it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceAbout {
+    /// Its cores.
+    #[serde(default)]
+    pub cores: Option<u32>,
+    /// Its memory in bytes.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Its system, like `linux x86_64`; the first 60 characters count.
+    #[serde(default)]
+    pub system: Option<String>,
+}
+
+/// A machine that waits to be confirmed, as its owner sees it before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceWaiting {
+    /// The name that it proposes.
+    pub name: String,
+    /// What it says of itself.
+    pub about: DeviceAbout,
+    /// The address that it asked from.
+    pub address: Option<String>,
+    /// When it asked.
+    pub asked_at: Timestamp,
 }
 
 /// Answer to [`DeviceRequest`].

@@ -18,6 +18,17 @@ pub struct Earnings {
     pub available: Credits,
 }
 
+/// What all machines of a person earned so far, removed ones too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lent {
+    /// Chunks that were paid.
+    pub chunks: u64,
+    /// What they earned.
+    pub earned: Credits,
+    /// Machines that were removed.
+    pub removed: u64,
+}
+
 /// One day, in the time zone that was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EarningsDay {
@@ -54,7 +65,7 @@ pub struct EarningsQuery {
 /// A page of tasks, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskPage {
-    /// The tasks. A page may have few or none of them and still be followed by others.
+    /// The tasks.
     pub items: Vec<AgentTask>,
     /// What to ask for as `before` to see earlier ones; nothing when there are none.
     pub next: Option<String>,

@@ -405,7 +405,7 @@ pub struct Agent {
 pub struct AgentMark {
     /// Place of its event in the log.
     pub position: i64,
-    /// What: `wrong`, `outvoted`, `crashed`, `late`, `lost`, `forfeited` or
+    /// What: `wrong`, `outvoted`, `outdone`, `crashed`, `late`, `lost`, `forfeited` or
     /// `reinstated`.
     pub word: String,
     /// The job that it happened in.
@@ -427,6 +427,10 @@ impl AgentMark {
         match self.word.as_str() {
             "wrong" => "its result was wrong: the server ran the chunk too",
             "outvoted" => "most copies had another result",
+            "outdone" => {
+                "another machine finished what this one gave up: it took too long here, or the \
+                 stack was too deep"
+            }
             "crashed" => "the run broke down, or its output did not arrive",
             "late" => "no report and no sign of life in time",
             "lost" => "the connection was lost during a run",

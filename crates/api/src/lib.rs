@@ -20,13 +20,14 @@ mod problem;
 mod quote;
 mod record;
 mod runtime;
+mod session;
 mod size;
 mod spec;
 mod upload;
 
 pub use accounts::{
-    DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Login, Me, Refresh, SignUp,
-    Tokens,
+    DeviceAbout, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, DeviceWaiting,
+    Login, Me, Refresh, SignUp, Tokens,
 };
 pub use agents::{AgentCaps, AgentChange, AgentKey, AgentLimits, AgentNow};
 pub use audit_adjust::{
@@ -48,7 +49,8 @@ pub use billing::{
 };
 pub use control::{Cost, JobBudget, JobRetry, PauseWhy};
 pub use earnings::{
-    AgentTask, Earnings, EarningsDay, EarningsQuery, EarningsSince, TaskPage, TaskQuery, TaskState,
+    AgentTask, Earnings, EarningsDay, EarningsQuery, EarningsSince, Lent, TaskPage, TaskQuery,
+    TaskState,
 };
 pub use jobs::{
     Agent, AgentMark, AgentState, BlobInfo, Chunk, ChunkPage, ChunkState, Counts, DeletedWhy,
@@ -66,6 +68,9 @@ pub use record::{
     RunInput, Timeline, TimelineBar, TimelineRow,
 };
 pub use runtime::{Calling, NewRuntime, Runtime, Script};
+pub use session::{
+    ClientWord, HomeWord, SeatOrder, SeatWord, Session, SessionHome, SessionRequest, SessionState,
+};
 pub use size::Size;
 pub use spec::{JobSpec, MergeBy, MergeHow, MergeRule, Priority, SpecError, Split};
 pub use upload::{ByteRange, NewUpload, Upload, UploadState};

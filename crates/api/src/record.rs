@@ -103,6 +103,10 @@ pub struct Attempt {
     /// over which bytes.
     #[serde(default)]
     pub signature: Option<String>,
+    /// Log position of `accounts.agent_key_set` of this agent, if it ever named a key: who owns the
+    /// job may read that event and its proof.
+    #[serde(default)]
+    pub key_position: Option<i64>,
 }
 
 /// `GET /v1/jobs/{id}/chunks/{index}/files`.

@@ -16,6 +16,7 @@ mod operator;
 mod record;
 mod retry;
 mod routes;
+mod session;
 mod sse;
 mod upload;
 mod upload_parts;
@@ -29,6 +30,7 @@ pub use http::Client;
 pub use live::Topic;
 pub use operator::{post_as_operator, post_slowly_as_operator};
 pub use retry::operation_id;
+pub use session::{RoundAnswer, RoundError, Rounds};
 pub use upload::digest_of_file;
 
 use std::sync::Arc;

@@ -6,10 +6,10 @@
 use medusa_api::{
     Agent, AgentChange, ChunkPage, ChunkState, DeviceApproval, DeviceCode, DevicePoll,
     DeviceRequest, DeviceToken, Example, InputPreview, Job, JobBudget, JobPage, JobRetry,
-    JobSubmit, Login, Me, Program, ProgramUpload, Quote, QuoteRequest, Refresh, Runtime, SignUp,
-    StatementPage, Tariff, Tokens, Wallet,
+    JobSubmit, Login, Me, Program, ProgramUpload, Quote, QuoteRequest, Refresh, Runtime, Session,
+    SessionRequest, SignUp, StatementPage, Tariff, Tokens, Wallet,
 };
-use medusa_types::{AgentId, Credits, JobId, OperationId, Sha256Hash};
+use medusa_types::{AgentId, Credits, JobId, OperationId, SessionId, Sha256Hash};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
@@ -83,6 +83,21 @@ impl Client {
     /// `POST /v1/jobs`: accepts a quote and holds its upper bound.
     pub async fn submit_job(&self, body: &JobSubmit, key: OperationId) -> Answer<Job> {
         self.json(self.post(&["v1", "jobs"]).key(key).json(body)).await
+    }
+
+    /// `POST /v1/sessions`: opens a session and holds its budget.
+    pub async fn open_session(&self, body: &SessionRequest, key: OperationId) -> Answer<Session> {
+        self.json(self.post(&["v1", "sessions"]).key(key).json(body)).await
+    }
+
+    /// `GET /v1/sessions`: one's own sessions, newest first.
+    pub async fn sessions(&self) -> Answer<Vec<Session>> {
+        self.get(&["v1", "sessions"]).await
+    }
+
+    /// `GET /v1/sessions/{id}`.
+    pub async fn session(&self, session: SessionId) -> Answer<Session> {
+        self.get(&["v1", "sessions", &session.to_string()]).await
     }
 
     /// `GET /v1/jobs`: one's own jobs, newest first.

@@ -39,7 +39,7 @@ pub use error::{AppendError, LogError};
 pub use live::{LiveError, show};
 pub use operation::Operation;
 pub use projector::{Progress, Projection, project};
-pub use read::{StoredEvent, read_events, read_stream, stored_head};
+pub use read::{StoredEvent, first_of_kind, read_events, read_stream, stored_head};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use sequencer::{LogConfig, start, start_with};
 pub use standby::{Signs, WriterSign};

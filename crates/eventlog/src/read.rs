@@ -77,6 +77,33 @@ pub async fn read_stream(
     rows.into_iter().map(|row| decode(row.position, row.body, &row.leaf)).collect()
 }
 
+/// Where the first event of a kind stands in each of these streams, by stream; those without one
+/// are left out.
+///
+/// # Errors
+/// [`LogError::Database`].
+pub async fn first_of_kind(
+    db: impl PgExecutor<'_>,
+    streams: &[String],
+    kind: &str,
+) -> Result<Vec<(String, i64)>, LogError> {
+    let rows = sqlx::query!(
+        r#"select s.stream as "stream!", e.position as "position!"
+           from unnest($1::text[]) s(stream)
+           cross join lateral (
+               select position from event
+               where hashtextextended(event.stream, 0) = hashtextextended(s.stream, 0)
+                   and event.stream = s.stream and type = $2
+               order by version limit 1
+           ) e"#,
+        streams,
+        kind
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.stream, row.position)).collect())
+}
+
 /// The position of the last event in the database: shows that it answers.
 ///
 /// # Errors

@@ -22,5 +22,5 @@ mod tests;
 
 pub use envelope::{Envelope, FORMAT};
 pub use error::DecodeError;
-pub use fact::{AttemptShare, EndState, Fact, FileRef};
+pub use fact::{AttemptShare, EndState, Fact, FileRef, SeatShare};
 pub use history::{HISTORY, Upcaster};

@@ -23,14 +23,15 @@ macro_rules! write_object {
     }};
 }
 
-/// Declares [`crate::Fact`]. Each variant has the type that the log knows it by.
+/// Declares [`crate::Fact`] from the listings of all services. Each variant has the type that the
+/// log knows it by.
 macro_rules! facts {
-    ($(
+    ({$(
         $(#[doc = $about:literal])+
         $name:ident $kind:literal {
             $($(#[doc = $meaning:literal])+ $field:ident: $type:ty,)+
         }
-    )+) => {
+    )+}) => {
         /// One fact.
         // Its derived serialisation is what tests compare the bytes with.
         #[derive(Clone, Debug, PartialEq, Eq)]

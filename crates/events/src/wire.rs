@@ -8,7 +8,7 @@
 use medusa_ledger::{Account, Amount, Change, Posting, Subject};
 use medusa_types::{
     AdjustmentId, AgentId, CampaignId, ChunkIndex, Credits, Fuel, JobId, LeaseId, Outcome,
-    PendingId, ProgramId, Role, Sha256Hash, Timestamp, UserId, WatchId,
+    PendingId, ProgramId, Role, SessionId, Sha256Hash, Timestamp, UserId, WatchId,
 };
 use serde::Serialize;
 
@@ -50,7 +50,7 @@ macro_rules! ids {
     )*};
 }
 
-ids! { UserId JobId ProgramId AgentId LeaseId CampaignId WatchId PendingId AdjustmentId }
+ids! { UserId JobId ProgramId AgentId LeaseId CampaignId WatchId PendingId AdjustmentId SessionId }
 
 impl<T: Wire> Wire for Option<T> {
     fn write(&self, out: &mut Vec<u8>) {

@@ -1,10 +1,13 @@
-//! Tickets: paths that let one agent read or write one blob for a while, without a look-up.
-//! `…?for=<agent>&until=<seconds>&sig=<hmac>`; the signature covers verb, subject, agent and end.
+//! Tickets: addresses that let somebody do one thing for a while, without a look-up: an agent read
+//! a blob, a client drive a session. `…?until=<seconds>&sig=<hmac>`; the signature covers verb,
+//! subject, bearer and end.
+
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use medusa_types::{AgentId, Timestamp};
+use medusa_types::Timestamp;
 use sha2::Sha256;
 
 /// Signs and checks tickets with a key that all server processes share.
@@ -29,41 +32,53 @@ impl Tickets {
         Self { key }
     }
 
-    fn mac(&self, verb: &str, subject: &str, agent: AgentId, until: i64) -> Option<Hmac<Sha256>> {
+    fn mac(
+        &self,
+        verb: &str,
+        subject: &str,
+        bearer: impl fmt::Display,
+        until: i64,
+    ) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
-        mac.update(format!("{verb}\n{subject}\n{agent}\n{until}").as_bytes());
+        mac.update(format!("{verb}\n{subject}\n{bearer}\n{until}").as_bytes());
         Some(mac)
     }
 
-    /// The query that lets `agent` use `verb` on `subject` until then.
+    /// The query that lets `bearer` use `verb` on `subject` until then.
     #[must_use]
-    pub fn issue(&self, verb: &str, subject: &str, agent: AgentId, until: Timestamp) -> String {
+    pub fn issue(
+        &self,
+        verb: &str,
+        subject: &str,
+        bearer: impl fmt::Display,
+        until: Timestamp,
+    ) -> String {
         let until = until.to_utc().unix_timestamp();
-        let mac = self.mac(verb, subject, agent, until);
+        let mac = self.mac(verb, subject, bearer, until);
         let sig = mac.map(|m| URL_SAFE_NO_PAD.encode(m.finalize().into_bytes()));
         format!("until={until}&sig={}", sig.unwrap_or_default())
     }
 
-    /// Whether the query lets `agent` use `verb` on `subject` now.
+    /// Whether the query lets `bearer` use `verb` on `subject` now.
     #[must_use]
     pub fn check(
         &self,
         verb: &str,
         subject: &str,
-        agent: AgentId,
+        bearer: impl fmt::Display,
         query: &TicketQuery,
         now: Timestamp,
     ) -> bool {
         let Ok(sig) = URL_SAFE_NO_PAD.decode(&query.sig) else { return false };
         let fresh = now.to_utc().unix_timestamp() < query.until;
-        let mac = self.mac(verb, subject, agent, query.until);
+        let mac = self.mac(verb, subject, bearer, query.until);
         fresh && mac.is_some_and(|m| m.verify_slice(&sig).is_ok())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use medusa_types::Uuid;
+    use medusa_types::{AgentId, Uuid};
 
     use super::*;
 

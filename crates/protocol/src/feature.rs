@@ -13,8 +13,16 @@ pub const YIELD: &str = "yield";
 /// The agent may report [`Outcome::CompileOut`].
 pub const COMPILE_OUT: &str = "compile_out";
 
+/// The agent may report [`Outcome::TableOut`].
+pub const TABLE_OUT: &str = "table_out";
+/// The agent may report [`Outcome::FilesOut`].
+pub const FILES_OUT: &str = "files_out";
+
+/// The server may send leases with a [`crate::Lease::home`].
+pub const SESSION: &str = "session";
+
 /// What this version understands.
-pub const FEATURES: [&str; 3] = [SETTINGS, YIELD, COMPILE_OUT];
+pub const FEATURES: [&str; 6] = [SETTINGS, YIELD, COMPILE_OUT, TABLE_OUT, FILES_OUT, SESSION];
 /// Names that are looked at in one greeting.
 const FEATURES_MAX: usize = 64;
 
@@ -42,27 +50,32 @@ impl Features {
         self.0.iter().any(|name| name == feature)
     }
 
-    /// The message as this peer can read it; nothing when it has no word for it.
+    /// The message as this peer can read it; nothing when it has no word for it. A report that
+    /// says something else now is not signed any more.
     #[must_use]
     pub fn put(&self, message: Message) -> Option<Message> {
-        let needed = match &message {
+        let needed = match message {
             Message::Settings(_) => SETTINGS,
             Message::Yield(_) => YIELD,
-            Message::Report(report) if report.outcome == Outcome::CompileOut => {
-                if !self.has(COMPILE_OUT) {
-                    return Some(as_fault(report.clone()));
-                }
-                COMPILE_OUT
-            }
-            _ => return Some(message),
+            Message::Report(report) => return Some(Message::Report(self.report(report))),
+            message => return Some(message),
         };
         self.has(needed).then_some(message)
     }
-}
 
-/// The nearest word that the first version has for it. What was signed is the other one.
-fn as_fault(report: Report) -> Message {
-    Message::Report(Report { outcome: Outcome::AgentFault, signature: None, ..report })
+    /// With the nearest outcome that this peer knows.
+    fn report(&self, report: Report) -> Report {
+        let needed = match report.outcome {
+            Outcome::CompileOut => COMPILE_OUT,
+            Outcome::TableOut => TABLE_OUT,
+            Outcome::FilesOut => FILES_OUT,
+            _ => return report,
+        };
+        if self.has(needed) {
+            return report;
+        }
+        Report { outcome: report.outcome.in_first_version(), signature: None, ..report }
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +89,7 @@ mod tests {
         assert_eq!(old.put(Message::Settings(Settings::default())), None);
         let new = Features::of(&["x-rays".into(), YIELD.into()]);
         assert!(new.has(YIELD) && !new.has("x-rays") && !new.has(SETTINGS));
-        let back = Message::Yield(Yield { lease: "lse_1".into() });
+        let back = Message::Yield(Yield { lease: "lse_1".into(), too_large: true });
         assert_eq!(new.put(back.clone()), Some(back));
         let report = |outcome| {
             Message::Report(Report {
@@ -91,8 +104,16 @@ mod tests {
                 signature: None,
             })
         };
-        let slow = report(Outcome::CompileOut);
-        assert_eq!(old.put(slow.clone()), Some(report(Outcome::AgentFault)));
-        assert_eq!(Features::of(&Features::own()).put(slow.clone()), Some(slow));
+        let cases = [
+            (Outcome::CompileOut, Outcome::AgentFault),
+            (Outcome::TableOut, Outcome::Trap),
+            (Outcome::FilesOut, Outcome::OutputOut),
+        ];
+        for (outcome, first) in cases {
+            let later = report(outcome);
+            assert_eq!(old.put(later.clone()), Some(report(first)));
+            assert_eq!(Features::of(&Features::own()).put(later.clone()), Some(later));
+        }
+        assert_eq!(old.put(report(Outcome::MemoryOut)), Some(report(Outcome::MemoryOut)));
     }
 }

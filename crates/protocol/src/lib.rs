@@ -7,15 +7,22 @@
 mod feature;
 mod frame;
 mod message;
+mod session;
 mod signed;
 
-pub use feature::{COMPILE_OUT, FEATURES, Features, SETTINGS, YIELD};
+pub use feature::{
+    COMPILE_OUT, FEATURES, FILES_OUT, Features, SESSION, SETTINGS, TABLE_OUT, YIELD,
+};
 pub use frame::{Frame, FrameError, HEADER_BYTES, MAX_FRAME_BYTES};
 pub use message::{
     AHEAD_MAX, Ahead, Blob, CACHED_MAX, Cancel, FilePart, Hello, INLINE_BYTES_MAX, Lease, Message,
     Part, Phase, Pulse, Report, Settings, Speed, WHY_CHARS_MAX, Welcome, Yield, guest_env,
 };
 pub use minicbor::bytes::ByteArray;
+pub use session::{
+    MARK, MARK_LOAD, MARK_METRICS, MARK_SAVE, Number, PART_BYTES, PAYLOAD_BYTES_MAX, Parts, Reduce,
+    SESSION_HEAD_BYTES, SESSION_SUBPROTOCOL, SessionError, SessionHead, SessionKind,
+};
 pub use signed::{Pen, SIGNED_PREFIX, outcome_code, signed_bytes, verify};
 
 /// The WebSocket sub-protocol of this version.

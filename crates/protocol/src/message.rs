@@ -203,6 +203,10 @@ pub struct Lease {
     /// What the chunk may take, by the sample; for showing how far it is, never a limit.
     #[n(16)]
     pub fuel_estimate: Option<u64>,
+    /// It is a seat of a session: the program stays and answers rounds that come over a WebSocket
+    /// of its own, here. An address, or path and query on the server. Needs [`crate::SESSION`].
+    #[n(17)]
+    pub home: Option<String>,
 }
 
 /// Agent to server: how a lease ended. A small output is the frame's payload.
@@ -352,13 +356,16 @@ pub struct Ahead {
 }
 
 /// Agent to server: this lease is handed back without a fault, because nothing computes here for a
-/// while. Needs [`crate::YIELD`].
+/// while, or because it needs more than this machine lends. Needs [`crate::YIELD`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Yield {
     /// The lease.
     #[n(0)]
     pub lease: String,
+    /// It needs more memory than this machine lends.
+    #[cbor(n(1), default)]
+    pub too_large: bool,
 }
 
 /// Every message of the protocol.

@@ -83,6 +83,8 @@ pub const fn outcome_code(outcome: Outcome) -> (u8, i32) {
         Outcome::StackOut => (7, 0),
         Outcome::AgentFault => (8, 0),
         Outcome::CompileOut => (9, 0),
+        Outcome::TableOut => (10, 0),
+        Outcome::FilesOut => (11, 0),
     }
 }
 
@@ -131,7 +133,9 @@ mod tests {
             Outcome::WallOut => Some(Outcome::StackOut),
             Outcome::StackOut => Some(Outcome::AgentFault),
             Outcome::AgentFault => Some(Outcome::CompileOut),
-            Outcome::CompileOut => None,
+            Outcome::CompileOut => Some(Outcome::TableOut),
+            Outcome::TableOut => Some(Outcome::FilesOut),
+            Outcome::FilesOut => None,
         }
     }
 
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn the_number_is_that_of_the_wire() {
         let all: Vec<_> = std::iter::successors(Some(Outcome::Done), |now| after(*now)).collect();
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 12);
         for outcome in all {
             let written = minicbor::to_vec(outcome).unwrap();
             assert_eq!(written.get(1), Some(&outcome_code(outcome).0), "{outcome:?}");

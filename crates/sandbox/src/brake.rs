@@ -36,6 +36,11 @@ impl Brake {
         Self(None)
     }
 
+    /// Follows what was decided.
+    pub(crate) fn watch(&self) -> Option<watch::Receiver<bool>> {
+        self.0.clone()
+    }
+
     /// Waits until the process must stand still.
     pub(crate) async fn pulled(&mut self) {
         let is_pulled = match &mut self.0 {

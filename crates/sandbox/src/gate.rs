@@ -23,6 +23,8 @@ pub(crate) const BODY_BYTES_MAX: u64 = 512 << 10;
 pub(crate) const CODE_BYTES_MAX: u64 = 80 << 20;
 /// The most linear memory that a module may demand before it runs, in bytes.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 2 << 30;
+/// The most tables.
+pub(crate) const TABLES_MAX: usize = 100;
 /// The most elements of a table.
 pub(crate) const TABLE_ELEMENTS_MAX: u64 = 100_000;
 
@@ -80,8 +82,9 @@ pub enum Refusal {
     NotWasm(Foreign),
     /// A component instead of a core module.
     #[error(
-        "this is a WebAssembly component, and only core modules run here: compile for wasm32-wasip1 \
-         (not wasip2), or take the core module out with wasm-tools component unbundle"
+        "this is a WebAssembly component, which makes any number of instances, and only core modules \
+         run here, one instance each: compile for wasm32-wasip1 (not wasip2), or take the core \
+         module out with wasm-tools component unbundle"
     )]
     Component,
     /// Damaged, or made with a feature that is not accepted.
@@ -163,6 +166,15 @@ pub enum Refusal {
         /// What it demands.
         bytes: u64,
     },
+    /// Too many tables.
+    #[error(
+        "the module has {tables} tables, and at most {TABLES_MAX} are accepted: build it as one \
+         program, whose functions share a table"
+    )]
+    TooManyTables {
+        /// How many it has.
+        tables: u32,
+    },
     /// A table that is too large.
     #[error(
         "a table has {elements} elements, and at most {TABLE_ELEMENTS_MAX} are accepted: link only \
@@ -190,6 +202,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => "program.body_too_large",
             Self::CodeTooLarge { .. } => "program.code_too_large",
             Self::MemoryTooLarge { .. } => "program.memory_too_large",
+            Self::TooManyTables { .. } => "program.too_many_tables",
             Self::TableTooLarge { .. } => "program.table_too_large",
         }
     }
@@ -300,6 +313,10 @@ impl<'a> Seen<'a> {
                 Ok(())
             }
             Payload::TableSection(section) => {
+                let tables = section.count();
+                if usize::try_from(tables).is_ok_and(|tables| tables > TABLES_MAX) {
+                    return Err(Refusal::TooManyTables { tables });
+                }
                 for table in section.clone() {
                     let elements = table?.ty.initial;
                     if elements > TABLE_ELEMENTS_MAX {

@@ -67,7 +67,7 @@ pub struct Live<'a> {
     /// A frame that was sent half cannot be gone on with.
     can_send: bool,
     is_over: bool,
-    _slot: Option<Slot<'a>>,
+    slot: Option<Slot<'a>>,
 }
 
 /// Stops the process and lets it go on, also while nobody waits for it.
@@ -107,7 +107,7 @@ impl<'a> Live<'a> {
             keeper,
             can_send: true,
             is_over: false,
-            _slot: slot,
+            slot,
         })
     }
 
@@ -204,6 +204,12 @@ impl<'a> Live<'a> {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Ends the guest, and gives its slot back for another one.
+    #[must_use]
+    pub fn into_slot(self) -> Option<Slot<'a>> {
+        self.slot
     }
 
     /// Begins what is to be sent.

@@ -76,10 +76,16 @@ pub enum CompileError {
     /// It took too long.
     #[error("the module took longer than {} seconds to compile", COMPILE_MAX.as_secs())]
     TooLong,
+    /// It needs more memory than this machine lends to a compilation; another may have it.
+    #[error("the module needs more than the {mib} MiB of memory that are lent here to be compiled")]
+    Memory {
+        /// What it could have.
+        mib: u64,
+    },
     /// The compiler does not take it.
     #[error("the module could not be compiled: {0}")]
     Failed(String),
-    /// The compiler's process failed; too much memory is the usual reason.
+    /// The compiler's process failed.
     #[error("the compiler did not finish")]
     Compiler(#[from] ChildError),
     /// The cache's folder failed.
@@ -141,7 +147,7 @@ impl Modules {
     }
 
     /// From now on a compilation takes no more memory than this, and never more than 4 GiB; up to
-    /// 1 GiB it may always take. One that needs more fails with [`CompileError::Compiler`].
+    /// 1 GiB it may always take. One that needs more fails with [`CompileError::Memory`].
     pub fn lend(&self, memory_bytes: u64) {
         let memory = memory_bytes.clamp(COMPILE_BYTES_MIN, COMPILE_BYTES_MAX);
         self.memory.store(memory, Ordering::Relaxed);
@@ -248,6 +254,9 @@ impl Modules {
             Ok(Reply::Failed(why)) => Err(CompileError::Failed(why)),
             Ok(other) => Err(ChildError::unasked(&other).into()),
             Err(ChildError::Late { .. }) => Err(CompileError::TooLong),
+            Err(error) if is_short(&error, memory) => {
+                Err(CompileError::Memory { mib: memory >> 20 })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -280,6 +289,18 @@ impl Modules {
             other => Err(ChildError::unasked(&other).into()),
         }
     }
+}
+
+/// Whether a compiler that failed like this had too little memory, and another machine could give
+/// it more.
+fn is_short(error: &ChildError, memory: u64) -> bool {
+    let ran_out = match error {
+        ChildError::Swollen { .. } => true,
+        // What every Rust program says then.
+        ChildError::Died { last_words, .. } => last_words.contains("memory allocation of"),
+        _ => false,
+    };
+    ran_out && memory < COMPILE_BYTES_MAX
 }
 
 /// Forgets files that were not used for long until the rest fits.
@@ -384,6 +405,22 @@ mod tests {
         assert_eq!(lent(0), COMPILE_BYTES_MIN);
         assert_eq!(lent(3 << 30), 3 << 30);
         assert_eq!(lent(u64::MAX), COMPILE_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_compiler_is_short_of_memory_only_where_another_machine_could_give_it_more() {
+        let died = |words: &str| ChildError::Died {
+            status: "signal: 6 (SIGABRT)".into(),
+            last_words: words.into(),
+        };
+        let out = died("memory allocation of 67108864 bytes failed");
+        let swollen = ChildError::Swollen { mib: 1_025, mib_max: 1_024 };
+        for error in [&out, &swollen] {
+            assert!(is_short(error, COMPILE_BYTES_MIN), "{error}");
+            assert!(!is_short(error, COMPILE_BYTES_MAX), "no machine has more: {error}");
+        }
+        assert!(!is_short(&died("thread 'main' panicked"), COMPILE_BYTES_MIN));
+        assert!(!is_short(&ChildError::Stopped, COMPILE_BYTES_MIN));
     }
 
     #[tokio::test]

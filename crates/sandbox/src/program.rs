@@ -7,6 +7,7 @@ use wasmtime::{Engine, Error, Instance, InstancePre, Module, Store, Trap, TypedF
 
 use crate::engine;
 use crate::gate::Entry;
+use crate::gauge::Denied;
 use crate::meter::Counter;
 use crate::os;
 use crate::stop::Ending;
@@ -140,7 +141,7 @@ enum Failure {
 }
 
 /// How a run ended, and for a trap the reason in words.
-fn ending(result: &Result<(), Failure>, denied: bool) -> (Outcome, Option<String>) {
+fn ending(result: &Result<(), Failure>, denied: Option<Denied>) -> (Outcome, Option<String>) {
     let error = match result {
         Ok(()) => return (Outcome::Done, None),
         Err(Failure::Instantiation(error) | Failure::Run(error)) => error,
@@ -148,23 +149,23 @@ fn ending(result: &Result<(), Failure>, denied: bool) -> (Outcome, Option<String
     let outcome = if let Some(ending) = error.downcast_ref::<Ending>() {
         ending.outcome()
     } else {
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => Outcome::FuelOut,
-            Some(Trap::StackOverflow) => Outcome::StackOut,
-            Some(_) => Outcome::Trap,
+        match (error.downcast_ref::<Trap>(), denied) {
+            (Some(Trap::OutOfFuel), _) => Outcome::FuelOut,
+            (Some(Trap::StackOverflow), _) => Outcome::StackOut,
+            (Some(_), _) => Outcome::Trap,
             // The initial memory does not fit the limit.
-            None if denied => Outcome::MemoryOut,
-            None => Outcome::AgentFault,
+            (None, Some(denied)) => denied.outcome(),
+            (None, None) => Outcome::AgentFault,
         }
     };
     let reason = match outcome {
         Outcome::Done | Outcome::Exit(_) => None,
         _ => Some(error.root_cause().to_string()),
     };
-    match outcome {
-        // A program that was refused memory and gave up ran out of memory, however it says so.
-        Outcome::Exit(_) | Outcome::Trap if denied => {
-            (Outcome::MemoryOut, reason.or_else(|| Some("a growth of memory was refused".into())))
+    match (outcome, denied) {
+        // A program that was refused something and gave up ran out of it, however it says so.
+        (Outcome::Exit(_) | Outcome::Trap, Some(denied)) => {
+            (denied.outcome(), reason.or_else(|| Some(denied.in_words().into())))
         }
         _ => (outcome, reason),
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use medusa_types::Sha256Hash;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use crate::blank::Blanks;
@@ -178,6 +178,12 @@ impl State {
 impl Slot<'_> {
     pub(crate) fn brake(&self) -> Brake {
         self.brake.clone()
+    }
+
+    /// Whether what has this slot stands still, because of a pause or of a lower number of slots.
+    #[must_use]
+    pub fn stillness(&self) -> Option<watch::Receiver<bool>> {
+        self.brake.watch()
     }
 
     /// A process that saw nothing of any job yet, in place of the worker that stayed.

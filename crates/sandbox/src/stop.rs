@@ -21,6 +21,8 @@ pub(crate) enum Ending {
     Exit(i32),
     #[error("the output limit was reached")]
     OutputOut,
+    #[error("the limit of files and directories was reached")]
+    FilesOut,
     #[error("the machine had no memory left for the program")]
     HostMemory,
     #[error("nobody is there any more to talk to")]
@@ -33,6 +35,7 @@ impl Ending {
             Self::Exit(0) => Outcome::Done,
             Self::Exit(code) => Outcome::Exit(code),
             Self::OutputOut => Outcome::OutputOut,
+            Self::FilesOut => Outcome::FilesOut,
             Self::HostMemory | Self::ParentGone => Outcome::AgentFault,
         }
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -60,7 +60,24 @@ pub struct Proxy {
     addr: SocketAddr,
     weather: watch::Sender<Weather>,
     opened: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
     _tasks: JoinSet<()>,
+}
+
+/// Bytes that went through each direction.
+#[derive(Debug, Default)]
+struct Passed {
+    up: AtomicU64,
+    down: AtomicU64,
+}
+
+impl Passed {
+    fn of(&self, side: Side) -> &AtomicU64 {
+        match side {
+            Side::Up => &self.up,
+            Side::Down => &self.down,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,9 +103,11 @@ impl Proxy {
         let addr = listener.local_addr().context("the proxy has no address")?;
         let weather = watch::Sender::new(Weather::default());
         let opened = Arc::new(AtomicUsize::new(0));
+        let passed = Arc::new(Passed::default());
+        let counts = (Arc::clone(&opened), Arc::clone(&passed));
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, target, weather.clone(), Arc::clone(&opened)));
-        Ok(Self { addr, weather, opened, _tasks: tasks })
+        tasks.spawn(accept(listener, target, weather.clone(), counts));
+        Ok(Self { addr, weather, opened, passed, _tasks: tasks })
     }
 
     /// Its address, as the beginning of an URL.
@@ -101,6 +120,12 @@ impl Proxy {
     #[must_use]
     pub fn opened(&self) -> usize {
         self.opened.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes went through in this direction, in all connections.
+    #[must_use]
+    pub fn passed(&self, side: Side) -> u64 {
+        self.passed.of(side).load(Ordering::SeqCst)
     }
 
     /// From now on this direction is so, in all connections.
@@ -152,7 +177,7 @@ async fn accept(
     listener: TcpListener,
     target: SocketAddr,
     weather: watch::Sender<Weather>,
-    opened: Arc<AtomicUsize>,
+    (opened, passed): (Arc<AtomicUsize>, Arc<Passed>),
 ) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
@@ -161,7 +186,8 @@ async fn accept(
             let holds = std::mem::take(&mut weather.holds_next);
             holds && weather.held.insert(number)
         });
-        let sky = Sky { number, weather: weather.subscribe() };
+        let passed = Arc::clone(&passed);
+        let sky = Sky { number, weather: weather.subscribe(), passed };
         connections.spawn(async move { drop(connection(stream, target, sky).await) });
         while connections.try_join_next().is_some() {}
     }
@@ -172,6 +198,7 @@ async fn accept(
 struct Sky {
     number: usize,
     weather: watch::Receiver<Weather>,
+    passed: Arc<Passed>,
 }
 
 impl Sky {
@@ -260,12 +287,14 @@ async fn direction(
         let mut passed = 0_usize;
         while let Some((at, mut piece)) = due.recv().await {
             sleep_until(at).await;
+            let count = way.passed.of(side);
             let way = way.way(side);
             let room = way.cut_after.map_or(usize::MAX, |most| most.saturating_sub(passed));
             let is_cut = piece.len() >= room;
             piece.truncate(room);
             to.write_all(&piece).await?;
             passed = passed.saturating_add(piece.len());
+            count.fetch_add(u64::try_from(piece.len())?, Ordering::SeqCst);
             anyhow::ensure!(!is_cut, "cut after {passed} bytes");
             if let Some(rate) = way.bytes_per_second {
                 sleep(time_of(piece.len(), rate)).await;
@@ -335,6 +364,7 @@ mod tests {
         let (got, ended) = exchange(&mut dial(&proxy).await, 100_000).await;
         assert!(ended.is_ok());
         assert_eq!((got, proxy.opened()), (100_000, 1));
+        assert_eq!((proxy.passed(Side::Up), proxy.passed(Side::Down)), (100_000, 100_000));
     }
 
     #[tokio::test]

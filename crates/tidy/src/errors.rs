@@ -6,7 +6,7 @@ use crate::tree::{assert_none, root, sources};
 
 /// What codes begin with.
 const OWNERS: &[&str] =
-    &["accounts", "jobs", "billing", "ads", "platform", "program", "log", "blob"];
+    &["accounts", "jobs", "billing", "ads", "sessions", "platform", "program", "log", "blob"];
 /// Calls whose arguments hold a code.
 const CALLS: &[&str] = &["Problem::new(", "ApiError::new(", "ApiError::field("];
 /// Where codes come from.
@@ -20,7 +20,7 @@ const PLACES: &[&str] = &[
     "web/",
 ];
 /// Files all of whose codes count.
-const ERROR_FILES: &[&str] = &["/error.rs", "/refusal.rs", "/gate.rs"];
+const ERROR_FILES: &[&str] = &["/error.rs", "/refusal.rs", "/gate.rs", "/code.rs"];
 /// How far behind such a call its code stands, in characters without white space.
 const REACH: usize = 120;
 

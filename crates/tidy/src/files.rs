@@ -143,7 +143,8 @@ fn migration(path: &str) -> Option<String> {
     let mut parts = name.splitn(3, '_');
     let dated =
         parts.next().is_some_and(|d| d.len() == 14 && d.bytes().all(|b| b.is_ascii_digit()));
-    let owners = ["eventlog", "accounts", "jobs", "billing", "ads", "audit", "platform"];
+    let owners =
+        ["eventlog", "accounts", "jobs", "billing", "ads", "sessions", "audit", "platform"];
     let owned = parts.next().is_some_and(|owner| owners.contains(&owner));
     (!dated || !owned).then(|| format!("{path}: is not named <date>_<owner>_<what>.sql"))
 }

@@ -95,6 +95,9 @@ ids! {
     WebhookId "whk";
     /// One thing that a person is told, over one way.
     NoticeId "ntc";
+    /// A session: rounds of one program on agents that stay. Its escrow is that of the job with
+    /// the same number.
+    SessionId "ses";
 }
 
 #[cfg(test)]

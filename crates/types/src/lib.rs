@@ -17,8 +17,8 @@ pub use credits::{AmountError, Credits, MICROS_PER_CREDIT};
 pub use hash::{HashError, Sha256Hash};
 pub use id::{
     AdjustmentId, AgentId, CampaignId, IdError, JobId, LeaseId, NoticeId, OperationId, PendingId,
-    ProgramId, UploadId, UserId, WatchId, WebhookId,
+    ProgramId, SessionId, UploadId, UserId, WatchId, WebhookId,
 };
 pub use time::Timestamp;
 pub use uuid::Uuid;
-pub use work::{ChunkIndex, Fuel, Limits, METER, Outcome, Role};
+pub use work::{ChunkIndex, Fuel, Limits, METER, Outcome, Role, STDERR_CUT};

@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
     AgentId, ChunkIndex, Credits, Fuel, JobId, LeaseId, NoticeId, OperationId, ProgramId, Role,
-    Sha256Hash, Timestamp, UploadId, UserId, WebhookId,
+    SessionId, Sha256Hash, Timestamp, UploadId, UserId, WebhookId,
 };
 
 macro_rules! schemas {
@@ -39,6 +39,7 @@ schemas! {
     ProgramId String "prg_ and 32 hexadecimal digits";
     AgentId String "agt_ and 32 hexadecimal digits";
     LeaseId String "lse_ and 32 hexadecimal digits";
+    SessionId String "ses_ and 32 hexadecimal digits";
     UploadId String "upl_ and 32 hexadecimal digits";
     WebhookId String "whk_ and 32 hexadecimal digits";
     NoticeId String "ntc_ and 32 hexadecimal digits";

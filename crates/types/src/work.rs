@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// meter and another price row.
 pub const METER: &str = "wt48-1";
 
+/// The line that stands where the beginning of a standard error was dropped.
+pub const STDERR_CUT: &str = "(standard error was cut: earlier lines were dropped)\n";
+
 /// Work done by a guest, in units of the meter.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -96,7 +99,8 @@ pub struct Limits {
     /// Standard output and all files of `/out` together, in bytes.
     #[n(2)]
     pub output_bytes: u64,
-    /// Standard error that is kept, in bytes. More is dropped, without an outcome of its own.
+    /// Standard error that is kept, in bytes. More ends no run: the beginning is dropped, and
+    /// [`STDERR_CUT`] stands in its place.
     #[n(3)]
     pub stderr_bytes: u64,
     /// Real time, in milliseconds; the worker process is killed past it.
@@ -150,6 +154,12 @@ pub enum Outcome {
     /// It took too long to compile. No verdict: machines differ in speed.
     #[n(9)]
     CompileOut,
+    /// It asked for a table with more elements than one may have.
+    #[n(10)]
+    TableOut,
+    /// It made more files than it may, or had more of them open.
+    #[n(11)]
+    FilesOut,
 }
 
 impl Outcome {
@@ -157,6 +167,24 @@ impl Outcome {
     #[must_use]
     pub const fn is_verdict(self) -> bool {
         !matches!(self, Self::WallOut | Self::StackOut | Self::AgentFault | Self::CompileOut)
+    }
+
+    /// The nearest outcome that the first version had. Programs of that version tell this one
+    /// where a later one has a name of its own.
+    #[must_use]
+    pub const fn in_first_version(self) -> Self {
+        match self {
+            Self::CompileOut => Self::AgentFault,
+            Self::TableOut => Self::Trap,
+            Self::FilesOut => Self::OutputOut,
+            first => first,
+        }
+    }
+
+    /// Whether two versions may mean the same end by these.
+    #[must_use]
+    pub fn is_like(self, other: Self) -> bool {
+        self.in_first_version() == other.in_first_version()
     }
 
     /// What to tell the consumer, in words.
@@ -173,6 +201,8 @@ impl Outcome {
             Self::StackOut => "the program overflowed its stack".into(),
             Self::AgentFault => "the agent could not run the chunk".into(),
             Self::CompileOut => "the program took too long to compile".into(),
+            Self::TableOut => "the program asked for a larger table than programs may have".into(),
+            Self::FilesOut => "the program made or opened more files than programs may have".into(),
         }
     }
 }

@@ -43,7 +43,9 @@ pub(super) async fn enrol(home: &Home, number: usize, owner: &Client) -> Result<
 
 async fn ask(owner: &Client, name: &str) -> Result<Identity> {
     let machine = owner.clone().with_session(None);
-    let code = machine.device(&DeviceRequest { name: name.to_owned(), public_key: None }).await?;
+    let code = machine
+        .device(&DeviceRequest { name: name.to_owned(), public_key: None, about: None })
+        .await?;
     let approval = DeviceApproval { user_code: code.user_code, name: name.to_owned() };
     owner.approve_device(&approval).await.context("the lender could not approve the agent")?;
     let token = machine.poll_device(&DevicePoll { device_code: code.device_code }).await?;

@@ -65,7 +65,8 @@ async fn events(
     Ok(Json(auditor.events(from, limit).await?))
 }
 
-/// One event: for admins, auditors, for whose credits it moved and whose job it is about.
+/// One event: for admins, auditors, for whose credits it moved and whose job it is about; where a
+/// machine says its key, also for those whose jobs it computed.
 #[utoipa::path(tag = "audit", responses((status = 200, body = EventEntry), (status = 404, body = Problem)))]
 #[get("/v1/audit/events/{position}")]
 async fn event(
@@ -79,7 +80,8 @@ async fn event(
 }
 
 /// That an event is in the tree of the present size, or of another one: for admins, auditors,
-/// for whose credits it moved and whose job it is about.
+/// for whose credits it moved and whose job it is about; where a machine says its key, also for
+/// those whose jobs it computed.
 #[utoipa::path(tag = "audit", params(ProofQuery), responses(
     (status = 200, body = InclusionProof), (status = 400, body = Problem),
     (status = 404, body = Problem)))]
@@ -109,7 +111,8 @@ async fn consistency(
 }
 
 /// A receipt of an event in one text (C2SP tlog-proof), to be verified without this server: for
-/// admins, auditors, for whose credits it moved and whose job it is about.
+/// admins, auditors, for whose credits it moved and whose job it is about; where a machine says its
+/// key, also for those whose jobs it computed.
 #[utoipa::path(tag = "audit", responses(
     (status = 200, body = String, content_type = "text/plain"), (status = 404, body = Problem)))]
 #[get("/v1/audit/receipt/{position}")]
@@ -148,6 +151,9 @@ pub(crate) async fn event_for(
     let page = auditor.events(position, 1).await?;
     let entry = page.items.into_iter().find(|e| e.position == position).ok_or_else(missing)?;
     if require_auditor(who).is_ok() || billing.touches(who.user, position).await? {
+        return Ok(entry);
+    }
+    if jobs.is_workers_key(who.user, &entry.stream, &entry.event).await? {
         return Ok(entry);
     }
     let job = entry.stream.strip_prefix("job-").and_then(|id| id.parse::<JobId>().ok());

@@ -41,6 +41,7 @@ pub(crate) fn configure(cfg: &mut ServiceConfig) {
         .configure(medusa_jobs::http::configure)
         .configure(medusa_billing::http::configure)
         .configure(medusa_ads::configure)
+        .configure(medusa_sessions::http::configure)
         .configure(medusa_web::configure);
 }
 
@@ -111,6 +112,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(medusa_jobs::http::openapi());
     document.merge(medusa_billing::http::openapi());
     document.merge(medusa_ads::openapi());
+    document.merge(medusa_sessions::http::openapi());
     document.merge(audit::openapi());
     document.merge(tlog::openapi());
     document.merge(desk::openapi());

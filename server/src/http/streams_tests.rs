@@ -79,6 +79,10 @@ impl Agents for Plugs {
         Box::pin(async { Ok(vec![machine()]) })
     }
 
+    fn ever_of(&self, _: UserId) -> BoxFuture<'_, Result<(Vec<AgentId>, u64), ApiError>> {
+        Box::pin(async { Ok((vec![machine().agent], 0)) })
+    }
+
     fn machine(&self, _: AgentId) -> BoxFuture<'_, Result<Option<EnrolledAgent>, ApiError>> {
         Box::pin(async { Ok(Some(machine())) })
     }

@@ -20,7 +20,8 @@ pub mod split;
 mod start;
 mod store;
 
-pub use command::{Jobs, JobsParts, NewExample};
+pub use actor::{SeatEvent, SeatEvents};
+pub use command::{Jobs, JobsParts, NewExample, SeatTerms, Seating, SessionPlan};
 pub use config::JobsConfig;
 pub use error::JobsError;
 pub use reconcile::revive_regularly;

@@ -23,6 +23,8 @@ pub(crate) const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const STDERR_BYTES_MAX: u64 = 16 * 1024;
 /// Real time of one run.
 const WALL_MS_MAX: u64 = 30 * 60 * 1000;
+/// Real time of a seat of a session.
+const SESSION_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// A run may use so many times the fuel of the sample.
 pub(crate) const FUEL_MARGIN: u64 = 4;
 /// A ticket outlives its lease by renewals of it.
@@ -249,26 +251,58 @@ impl Orders {
             files.push(FilePart { path, part });
         }
         let lease = Lease {
-            lease: lease.to_string(),
-            job: self.job.to_string(),
-            job_name: self.spec.name.clone(),
             chunk,
-            chunks: self.chunks,
             program: self.blob(asked.program.sha256, asked.program.size, agent, until),
             args: asked.args,
             env: asked.more_env,
             seed: seed(self.job, chunk),
-            clock_ms: clock_ms(self.submitted_at),
-            limits: limits(&self.spec, fuel),
             stdin: Some(stdin),
             files,
+            fuel_estimate: Some(estimate.0),
+            ..self.bare(lease, fuel, agent, now)
+        };
+        Ok(Frame { message: Message::Lease(Box::new(lease)), payload: payload.freeze() })
+    }
+
+    /// The lease of a seat of a session: no chunk yet, the program stays, and what it reads comes
+    /// from its home.
+    pub(crate) fn seat(
+        &self,
+        lease: LeaseId,
+        fuel: Fuel,
+        (agent, home): (AgentId, String),
+        now: Timestamp,
+    ) -> Frame {
+        let mut lease = Lease { home: Some(home), ..self.bare(lease, fuel, agent, now) };
+        lease.deadline_ms = SESSION_MS_MAX;
+        lease.limits.wall_ms = SESSION_MS_MAX;
+        Frame::of(Message::Lease(Box::new(lease)))
+    }
+
+    /// What all leases of a job have in common, without a chunk.
+    fn bare(&self, lease: LeaseId, fuel: Fuel, agent: AgentId, now: Timestamp) -> Lease {
+        let until = now.plus_ms(TICKET_MS);
+        Lease {
+            lease: lease.to_string(),
+            job: self.job.to_string(),
+            job_name: self.spec.name.clone(),
+            chunk: 0,
+            chunks: self.chunks,
+            program: self.blob(self.program.sha256, self.program.size, agent, until),
+            args: Vec::new(),
+            env: Vec::new(),
+            seed: 0,
+            clock_ms: clock_ms(self.submitted_at),
+            limits: limits(&self.spec, fuel),
+            stdin: None,
+            files: Vec::new(),
             strict: self.spec.strict,
             // Queueing and transfers come on top of the run itself.
             deadline_ms: WALL_MS_MAX.saturating_mul(2),
             upload_path: self.upload_path(lease, agent, until),
-            fuel_estimate: Some(estimate.0),
-        };
-        Ok(Frame { message: Message::Lease(Box::new(lease)), payload: payload.freeze() })
+            fuel_estimate: None,
+            home: None,
+        }
     }
 
     async fn part(

@@ -73,6 +73,8 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, ApiError>>;
 pub trait Agents: Send + Sync {
     /// The machines of a person: id, name, when enrolled.
     fn of_owner(&self, owner: UserId) -> BoxFuture<'_, Result<Vec<EnrolledAgent>, ApiError>>;
+    /// The ids of all machines that a person ever enrolled, and how many of them were removed.
+    fn ever_of(&self, owner: UserId) -> Answer<'_, (Vec<AgentId>, u64)>;
     /// One machine that was not removed.
     fn machine(&self, agent: AgentId) -> Answer<'_, Option<EnrolledAgent>>;
     /// Changes a person's machine; nothing when there is none with this id. The position is that of

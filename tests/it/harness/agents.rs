@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use medusa_api::{AgentState, DeviceApproval, DevicePoll, DeviceRequest, DeviceToken};
+use medusa_types::AgentId;
 
 use super::house::House;
 use super::people::Person;
@@ -11,8 +12,10 @@ use super::until;
 
 /// A running `medusa-agent`.
 pub(crate) struct RealAgent {
+    /// As the server knows it.
+    pub(crate) id: AgentId,
     process: Process,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl House {
@@ -20,7 +23,7 @@ impl House {
     pub(crate) async fn enrol(&self, owner: &Person, name: &str) -> DeviceToken {
         let machine = self.client();
         let code = machine
-            .device(&DeviceRequest { name: name.to_owned(), public_key: None })
+            .device(&DeviceRequest { name: name.to_owned(), public_key: None, about: None })
             .await
             .unwrap();
         let approval = DeviceApproval { user_code: code.user_code, name: String::new() };
@@ -46,27 +49,13 @@ impl House {
             "agent_key": token.agent_key,
         });
         std::fs::write(folder.path().join("identity.json"), identity.to_string()).unwrap();
-        let mut command = Command::new(program("medusa-agent"));
-        command.args([
-            "run",
-            "--start",
-            "--always",
-            "--exit-with-stdin",
-            "--no-measure",
-            "--port",
-            "0",
-            "--slots",
-            "1",
-        ]);
-        command.arg("--data").arg(folder.path()).env_remove("RUST_LOG").env_remove("MEDUSA_SERVER");
-        let log = folder.path().join("agent.log");
-        let mut process = Process::start("an agent", &mut command, &log);
+        let mut process = start(&folder);
         until("the agent's connection", async || {
             process.must_live();
             self.online(owner, &token).await
         })
         .await;
-        RealAgent { process, _folder: folder }
+        RealAgent { id: token.agent, process, folder }
     }
 
     /// Something once the server knows that this machine is connected.
@@ -87,4 +76,27 @@ impl RealAgent {
     pub(crate) fn kill9(mut self) {
         self.process.kill9();
     }
+
+    /// Starts it again after its process was killed.
+    pub(crate) fn restart(&mut self) {
+        self.process = start(&self.folder);
+    }
+}
+
+/// Starts an agent with what is in its folder.
+fn start(folder: &Folder) -> Process {
+    let mut command = Command::new(program("medusa-agent"));
+    command.args([
+        "run",
+        "--start",
+        "--always",
+        "--exit-with-stdin",
+        "--no-measure",
+        "--port",
+        "0",
+        "--slots",
+        "1",
+    ]);
+    command.arg("--data").arg(folder.path()).env_remove("RUST_LOG").env_remove("MEDUSA_SERVER");
+    Process::start("an agent", &mut command, &folder.path().join("agent.log"))
 }

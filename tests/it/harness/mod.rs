@@ -14,6 +14,7 @@ mod orders;
 mod people;
 mod process;
 mod programs;
+mod rounds;
 mod scripted;
 mod twin;
 
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(crate) use agents::RealAgent;
-pub(crate) use books::{add_up, broken_invariants, settlements};
+pub(crate) use books::{add_up, broken_invariants, projected, settlements};
 pub(crate) use browser::{Browser, ENTER, TAB};
 pub(crate) use cli::medusa;
 pub(crate) use cluster::Cluster;
@@ -33,7 +34,10 @@ pub(crate) use load::{Load, outage};
 pub(crate) use orders::{Cast, Desk, Entry, Order, Outcome};
 pub(crate) use people::Person;
 pub(crate) use process::{Folder, Process, program};
-pub(crate) use programs::{echo, guest, in_first_chunk, joiner, slow_echo};
+pub(crate) use programs::{echo, guest, in_first_chunk, joiner, slow_echo, step};
+pub(crate) use rounds::{
+    SUM, Said, Wire, answered, cost, drive, expected, numbers, open_session, over, paid_right, read,
+};
 pub(crate) use scripted::{ScriptedAgent, hello};
 pub(crate) use twin::Twin;
 

@@ -61,6 +61,48 @@ pub(crate) fn joiner() -> Vec<u8> {
     )
 }
 
+/// A live guest for sessions. Its shard is 64-bit numbers; each round is as many, and it answers
+/// with half of each and its own added. `$habit` is run before every answer, with the number of the
+/// round in `$round` and the address of the answer in `$at`.
+pub(crate) fn step(habit: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module {HOST} (memory (export "memory") 96) {TOOLS}
+        (func $all (param $to i32) (param $n i32)
+            (block $done (loop $more
+                (br_if $done (i32.eqz (local.get $n)))
+                (i32.store (i32.const 0) (local.get $to))
+                (i32.store (i32.const 4) (local.get $n))
+                (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (if (i32.eqz (i32.load (i32.const 8))) (then (call $exit (i32.const 0))))
+                (local.set $to (i32.add (local.get $to) (i32.load (i32.const 8))))
+                (local.set $n (i32.sub (local.get $n) (i32.load (i32.const 8))))
+                (br $more))))
+        (func (export "_start") (local $n i32) (local $i i32) (local $round i32) (local $at i32)
+            (local.set $at (i32.const 0x200000))
+            (call $all (i32.const 16) (i32.const 4))
+            (call $all (i32.const 0x100000) (i32.load (i32.const 16)))
+            (loop $rounds
+                (local.set $round (i32.add (local.get $round) (i32.const 1)))
+                (call $all (i32.const 0x1ffffc) (i32.const 4))
+                (local.set $n (i32.load (i32.const 0x1ffffc)))
+                (call $all (local.get $at) (local.get $n))
+                (local.set $i (i32.const 0))
+                (block $done (loop $next
+                    (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
+                    (f64.store (i32.add (local.get $at) (local.get $i))
+                        (f64.add (f64.mul (f64.const 0.5)
+                            (f64.load (i32.add (local.get $at) (local.get $i))))
+                            (f64.load (i32.add (i32.const 0x100000) (local.get $i)))))
+                    (local.set $i (i32.add (local.get $i) (i32.const 8)))
+                    (br $next)))
+                {habit}
+                (call $write (i32.const 1) (i32.const 0x1ffffc)
+                    (i32.add (i32.load (i32.const 0x1ffffc)) (i32.const 4)))
+                (br $rounds))))"#
+    );
+    wat::parse_str(text).expect("a module")
+}
+
 const HOST: &str = r#"
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (import "wasi_snapshot_preview1" "fd_read"

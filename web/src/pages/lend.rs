@@ -3,8 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use medusa_api::{Agent, AgentState, DeviceApproval, Problem};
-use medusa_types::Credits;
+use medusa_api::{Agent, AgentState, DeviceAbout, DeviceApproval, DeviceWaiting, Lent, Problem};
 use serde::Deserialize;
 
 use crate::ask::{Ask, Refusal};
@@ -15,16 +14,14 @@ use crate::show;
 struct Lend<'a> {
     ask: &'a Ask,
     agents: Vec<Agent>,
-    earned: Credits,
-    chunks: u64,
+    lent: Lent,
 }
 
 pub(crate) async fn lend(ask: Ask) -> HttpResponse {
     ask.show(async {
-        let agents = ask.data().agents(ask.who()?).await?;
-        let earned = agents.iter().fold(Credits::ZERO, |sum, a| sum.saturating_add(a.earned));
-        let chunks = agents.iter().fold(0_u64, |sum, a| sum.saturating_add(a.chunks));
-        ask.page(&Lend { ask: &ask, agents, earned, chunks })
+        let who = ask.who()?;
+        let (agents, lent) = (ask.data().agents(who).await?, ask.data().lent(who).await?);
+        ask.page(&Lend { ask: &ask, agents, lent })
     })
     .await
 }
@@ -46,14 +43,32 @@ struct Device<'a> {
     form: &'a Form,
     problem: Option<&'a Problem>,
     enrolled: Option<Agent>,
+    /// What asks with the code, before it is confirmed.
+    waiting: Option<DeviceWaiting>,
 }
 
 pub(crate) async fn device(ask: Ask, form: web::Query<Form>) -> HttpResponse {
     ask.show(async {
-        ask.who()?;
-        ask.page(&Device { ask: &ask, form: &form, problem: None, enrolled: None })
+        let who = ask.who()?;
+        let code = form.code.trim();
+        let (mut waiting, mut problem) = (None, None);
+        if !code.is_empty() {
+            match ask.data().waiting_device(who, code).await {
+                Ok(found) => waiting = Some(found),
+                Err(error) => problem = Some(error.0),
+            }
+        }
+        let status = status(problem.as_deref());
+        let problem = problem.as_deref();
+        let page = Device { ask: &ask, form: &form, problem, enrolled: None, waiting };
+        Ok::<_, Refusal>(ask.html(status, &page))
     })
     .await
+}
+
+fn status(problem: Option<&Problem>) -> StatusCode {
+    let refused = problem.map(|problem| StatusCode::from_u16(problem.status));
+    refused.map_or(StatusCode::OK, |status| status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 pub(crate) async fn device_sent(ask: Ask, form: web::Form<Form>) -> HttpResponse {
@@ -64,17 +79,26 @@ pub(crate) async fn device_sent(ask: Ask, form: web::Form<Form>) -> HttpResponse
             user_code: form.code.trim().to_owned(),
             name: form.name.trim().to_owned(),
         };
-        let (status, problem, enrolled) = match ask.data().approve_device(who, approval).await {
-            Ok(agent) => (StatusCode::OK, None, Some(agent)),
-            Err(error) => {
-                let status = StatusCode::from_u16(error.0.status);
-                (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Some(error.0), None)
-            }
+        let (problem, enrolled) = match ask.data().approve_device(who, approval).await {
+            Ok(agent) => (None, Some(agent)),
+            Err(error) => (Some(error.0), None),
         };
-        let page = Device { ask: &ask, form: &form, problem: problem.as_deref(), enrolled };
+        // A name that was refused is asked for again, beside what it is for.
+        let waiting = match &problem {
+            Some(_) => ask.data().waiting_device(who, form.code.trim()).await.ok(),
+            None => None,
+        };
+        let status = status(problem.as_deref());
+        let problem = problem.as_deref();
+        let page = Device { ask: &ask, form: &form, problem, enrolled, waiting };
         Ok::<_, Refusal>(ask.html(status, &page))
     })
     .await
+}
+
+/// Whether a machine named itself and said no more.
+fn says_nothing(waiting: &DeviceWaiting) -> bool {
+    waiting.about == DeviceAbout::default()
 }
 
 pub(super) fn state_word(state: &AgentState) -> &'static str {

@@ -4,9 +4,11 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use medusa_api::{Agent, AgentCaps, AgentChange, AgentNow, Problem};
+use medusa_api::{
+    Agent, AgentCaps, AgentChange, AgentNow, AgentTask, Earnings, Problem, TaskState,
+};
 use medusa_platform::ApiError;
-use medusa_types::AgentId;
+use medusa_types::{AgentId, Credits, Outcome};
 use serde::Deserialize;
 
 use super::lend::{state_word, why};
@@ -23,9 +25,24 @@ struct Machine<'a> {
     problem: Option<Problem>,
     /// Whether it is asked if it shall really be removed.
     confirm: bool,
+    /// What it earned, and its latest tasks.
+    earnings: Earnings,
+    tasks: Vec<AgentTask>,
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
+    async fn of(ask: &'a Ask, agent: Agent) -> Result<Self, Refusal> {
+        let (earnings, tasks) = ask.data().agent_earnings(ask.who()?, agent.id).await?;
+        let tasks = tasks.items;
+        Ok(Self { ask, agent, problem: None, confirm: false, earnings, tasks })
+    }
+
+    /// Earned on the last so many days.
+    fn last(&self, days: usize) -> Credits {
+        let last = self.earnings.days.iter().rev().take(days);
+        last.fold(Credits::ZERO, |sum, day| sum.saturating_add(day.earned))
+    }
+
     fn slots(&self) -> String {
         self.agent.remote.slots.map_or_else(String::new, |slots| slots.to_string())
     }
@@ -91,7 +108,7 @@ async fn find(ask: &Ask, id: AgentId) -> Result<Agent, Refusal> {
 pub(crate) async fn machine(ask: Ask, id: web::Path<String>) -> HttpResponse {
     ask.show(async {
         let agent = find(&ask, read_id(&id)?).await?;
-        ask.page(&Machine { ask: &ask, agent, problem: None, confirm: false })
+        ask.page(&Machine::of(&ask, agent).await?)
     })
     .await
 }
@@ -110,7 +127,7 @@ async fn act(ask: &Ask, id: AgentId, form: &Form) -> Shown {
     match form.act.as_str() {
         "remove" => {
             let agent = find(ask, id).await?;
-            return ask.page(&Machine { ask, agent, problem: None, confirm: true });
+            return ask.page(&Machine { confirm: true, ..Machine::of(ask, agent).await? });
         }
         "remove-now" => {
             ask.data().remove_agent(who, id).await?;
@@ -126,11 +143,26 @@ async fn act(ask: &Ask, id: AgentId, form: &Form) -> Shown {
         Ok(_) => Ok(ask.go(&format!("/app/lend/{id}"))),
         Err(error) if error.0.status == 422 => {
             let agent = find(ask, id).await?;
-            let page = Machine { ask, agent, problem: Some(*error.0), confirm: false };
+            let page = Machine { problem: Some(*error.0), ..Machine::of(ask, agent).await? };
             Ok(ask.html(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What became of a task.
+fn became(task: &AgentTask) -> String {
+    let state = match task.state {
+        TaskState::Paid => "paid",
+        TaskState::Verified => "right, at no price",
+        TaskState::Waiting => "waits for a check",
+        TaskState::Refused => "another result was believed",
+        TaskState::Fault => "could not be run there",
+        TaskState::Ended => "not needed, or given back",
+    };
+    // A program that fails everywhere is its consumer's failure, and a right result.
+    let failed = task.outcome.filter(|o| *o != Outcome::Done && o.is_verdict());
+    failed.map_or_else(|| state.to_owned(), |outcome| format!("{state}: {}", outcome.in_words()))
 }
 
 /// Whole MiB.

@@ -4,17 +4,18 @@ use std::future::ready;
 use std::net::IpAddr;
 
 use medusa_api::{
-    Agent, AgentChange, AgentLimits, AgentMark, AgentNow, AgentState, AttemptEnd, AuditHead, Chunk,
-    ChunkPage, ChunkState, ComparedFile, Comparison, Cost, Counts, Currency, DeviceApproval,
-    EventEntry, EventPage, Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState,
-    Login, MergeHow, MergeRule, Moved, PauseWhy, Priority, Program, ResultFile, RunFigures, SignUp,
-    Size, Split, StatementLine, StatementPage, Tariff, Timeline, TimelineBar, TimelineRow, Verdict,
-    Wallet,
+    Agent, AgentChange, AgentLimits, AgentMark, AgentNow, AgentState, AgentTask, AttemptEnd,
+    AuditHead, Chunk, ChunkPage, ChunkState, ComparedFile, Comparison, Cost, Counts, Currency,
+    DeviceAbout, DeviceApproval, DeviceWaiting, Earnings, EarningsDay, EventEntry, EventPage,
+    Example, FieldProblem, InclusionProof, Job, JobPage, JobSpec, JobState, Lent, Login, MergeHow,
+    MergeRule, Moved, PauseWhy, Priority, Program, ResultFile, RunFigures, SignUp, Size, Split,
+    StatementLine, StatementPage, Tariff, TaskPage, TaskState, Timeline, TimelineBar, TimelineRow,
+    Verdict, Wallet,
 };
 use medusa_platform::{ApiError, Principal, Via};
 use medusa_types::{
-    AgentId, ChunkIndex, Credits, Fuel, JobId, Outcome, ProgramId, Role, Sha256Hash, Timestamp,
-    UserId, Uuid,
+    AgentId, ChunkIndex, Credits, Fuel, JobId, LeaseId, Outcome, ProgramId, Role, Sha256Hash,
+    Timestamp, UserId, Uuid,
 };
 use medusa_web::{Answer, Data, DeskAccess, EventDetail, LoggedIn, Paging, Totals, Visitor};
 
@@ -191,6 +192,23 @@ impl Data for MadeUp {
 
     fn log_out<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
         yes(())
+    }
+
+    fn waiting_device<'a>(&'a self, _: &'a Principal, code: &'a str) -> Answer<'a, DeviceWaiting> {
+        if code != "WDJB-MJHT" {
+            let detail = "no machine is waiting with this code";
+            return no(ApiError::new(404, "accounts.device_unknown", "unknown code", detail));
+        }
+        yes(DeviceWaiting {
+            name: "<i>attic".into(),
+            about: DeviceAbout {
+                cores: Some(8),
+                memory_bytes: Some(16 << 30),
+                system: Some("linux x86_64".into()),
+            },
+            address: Some("192.0.2.7".into()),
+            asked_at: NOW,
+        })
     }
 
     fn approve_device<'a>(&'a self, _: &'a Principal, form: DeviceApproval) -> Answer<'a, Agent> {
@@ -371,6 +389,39 @@ impl Data for MadeUp {
 
     fn agents<'a>(&'a self, _: &'a Principal) -> Answer<'a, Vec<Agent>> {
         yes(agents())
+    }
+
+    fn lent<'a>(&'a self, _: &'a Principal) -> Answer<'a, Lent> {
+        yes(Lent { chunks: 1_912, earned: cr(812_345), removed: 2 })
+    }
+
+    fn agent_earnings<'a>(
+        &'a self,
+        _: &'a Principal,
+        _: AgentId,
+    ) -> Answer<'a, (Earnings, TaskPage)> {
+        let day = |micros| EarningsDay { from: NOW, chunks: 3, earned: cr(micros) };
+        let earnings = Earnings { days: vec![day(7_000), day(1_250)], ..Earnings::default() };
+        let task = |state, outcome, paid: Option<i64>| AgentTask {
+            lease: LeaseId(Uuid::from_u128(1)),
+            job: JobId(Uuid::from_u128(2)),
+            job_name: "<b>Cells".into(),
+            chunk: ChunkIndex(7),
+            chunks: 9,
+            state,
+            outcome: Some(outcome),
+            fuel: None,
+            paid: paid.map(cr),
+            leased_at: NOW,
+            ended_at: NOW,
+            verified_position: None,
+            paid_position: paid.map(|_| 1_204),
+        };
+        let items = vec![
+            task(TaskState::Paid, Outcome::Trap, Some(1_250)),
+            task(TaskState::Fault, Outcome::AgentFault, None),
+        ];
+        yes((earnings, TaskPage { items, next: None }))
     }
 
     fn wallet<'a>(&'a self, _: &'a Principal) -> Answer<'a, Wallet> {

@@ -224,6 +224,33 @@ async fn a_machine_is_confirmed_by_its_code() {
 }
 
 #[actix_web::test]
+async fn what_asks_with_a_code_is_shown_before_it_is_confirmed() {
+    let (_, html) = get("/device", Some(PERSON)).await;
+    assert!(html.contains("<form method=\"get\"") && !html.contains(">Confirm</button>"));
+    let (status, html) = get("/device?code=WDJB-MJHT", Some(PERSON)).await;
+    assert_eq!(status, StatusCode::OK);
+    for shown in ["&#60;i&#62;attic", "linux x86_64", "192.0.2.7", "nobody has checked them"] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    assert!(html.contains(">Confirm</button>") && html.contains("value=\"WDJB-MJHT\""));
+    let (status, html) = get("/device?code=BBBB-BBBB", Some(PERSON)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(html.contains("No machine is waiting") && !html.contains(">Confirm</button>"));
+}
+
+#[actix_web::test]
+async fn a_machine_shows_what_it_earned_and_its_tasks() {
+    let (_, html) = get("/app/lend", Some(PERSON)).await;
+    assert!(html.contains("0.812345") && html.contains("2 removed"), "removed ones count");
+    let page = "/app/lend/agt_01935c1e000070008000000000000bb1";
+    let (_, html) = get(page, Some(PERSON)).await;
+    for shown in ["&#60;b&#62;Cells", "0.00125", "0.00825", "paid: the program crashed"] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    assert!(html.contains("href=\"/app/events/1204\"") && html.contains("could not be run there"));
+}
+
+#[actix_web::test]
 async fn a_machine_is_steered_by_forms_and_removed_in_two_steps() {
     let page = "/app/lend/agt_01935c1e000070008000000000000bb1";
     let (_, html) = get(page, Some(PERSON)).await;

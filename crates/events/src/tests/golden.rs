@@ -79,6 +79,7 @@ fn it_has_nearly_everything_that_can_happen() {
         "billing.escrow_raised",
         "billing.prices_listed",
         "jobs.copies_drawn",
+        "jobs.copies_outdone",
         "jobs.merge_ordered",
         "jobs.resources_priced",
         "jobs.transfer_counted",
@@ -93,6 +94,11 @@ fn it_has_nearly_everything_that_can_happen() {
         "accounts.agent_renamed",
         "accounts.agent_limited",
         "accounts.agent_revoked",
+        "billing.rounds_settled",
+        "sessions.session_opened",
+        "sessions.seat_taken",
+        "sessions.seat_left",
+        "sessions.session_ended",
     ];
     for kind in Fact::KINDS.iter().filter(|kind| !newer.contains(kind)) {
         assert!(seen.contains(kind), "{kind}");

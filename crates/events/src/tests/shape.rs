@@ -3,7 +3,7 @@
 use medusa_ledger::{Account, AccountState, Amount, Change, Class, Owner, Posting, Resolution};
 use medusa_types::{
     AdjustmentId, AgentId, CampaignId, ChunkIndex, Credits, Fuel, JobId, LeaseId, Outcome,
-    PendingId, ProgramId, Role, Sha256Hash, Timestamp, UserId, Uuid, WatchId,
+    PendingId, ProgramId, Role, SessionId, Sha256Hash, Timestamp, UserId, Uuid, WatchId,
 };
 use proptest::prelude::*;
 use serde::de::value::Error;
@@ -127,7 +127,7 @@ macro_rules! ids {
     )*};
 }
 
-ids! { UserId JobId ProgramId AgentId LeaseId CampaignId WatchId PendingId AdjustmentId }
+ids! { UserId JobId ProgramId AgentId LeaseId CampaignId WatchId PendingId AdjustmentId SessionId }
 
 /// Asks an enum for the names of its variants, instead of giving it a value.
 struct Ask<'a>(&'a mut &'static [&'static str]);
@@ -316,6 +316,8 @@ fn plain_outcomes() -> Vec<Outcome> {
         Outcome::StackOut,
         Outcome::AgentFault,
         Outcome::CompileOut,
+        Outcome::TableOut,
+        Outcome::FilesOut,
     ];
     // A new way to end does not compile here, and is then added above.
     let is_plain = |outcome: &Outcome| match outcome {
@@ -328,7 +330,9 @@ fn plain_outcomes() -> Vec<Outcome> {
         | Outcome::WallOut
         | Outcome::StackOut
         | Outcome::AgentFault
-        | Outcome::CompileOut => true,
+        | Outcome::CompileOut
+        | Outcome::TableOut
+        | Outcome::FilesOut => true,
     };
     all.into_iter().filter(is_plain).collect()
 }

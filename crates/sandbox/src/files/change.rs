@@ -98,7 +98,7 @@ impl Files {
             && node.given
         {
             if self.made >= MADE_MAX {
-                return Err(Ending::OutputOut.into());
+                return Err(Ending::FilesOut.into());
             }
             self.made = self.made.saturating_add(1);
             node.given = false;

@@ -6,8 +6,9 @@
 //! a result whichever way it was reached. Paths stay below the directory they start from; no real
 //! directory is ever touched.
 //!
-//! What is written counts against one quota, together with standard output. Reaching it ends the
-//! run, so that a full disk looks the same on every machine.
+//! The bytes of all files count against one quota, together with standard output, and files and
+//! directories against a number of them. Reaching either ends the run, each with an outcome of its
+//! own, so that a full disk looks the same on every machine.
 
 mod change;
 mod lookup;

@@ -261,7 +261,7 @@ fn depth_and_number_of_files_are_bounded() {
         files.create_directory(route(&path)).err().map(|stop| (n, stop))
     });
     let (n, stop) = made.expect("it ends");
-    assert_eq!(stop, Stop::End(Ending::OutputOut));
+    assert_eq!(stop, Stop::End(Ending::FilesOut));
     assert_eq!(n + 33, MADE_MAX);
 }
 

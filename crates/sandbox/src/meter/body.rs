@@ -7,8 +7,8 @@
 //! that is not written right before it as a small constant. The places are those of the engine's
 //! own metering, so that both count a run alike, to the last unit, unless it traps.
 //!
-//! A trap loses what was added since the counter was last written. That is also done where the count
-//! is looked at, whenever it grew by [`STEP`]: more often would be felt in small loops.
+//! A trap loses what was added since the counter was last written. That is also done where the
+//! count is looked at, whenever it grew by [`STEP`]: more often would be felt in small loops.
 
 use wasm_encoder::{BlockType, Encode, InstructionSink, ValType};
 use wasmparser::{BinaryReaderError, FunctionBody, MemArg, Operator};

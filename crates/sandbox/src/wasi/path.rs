@@ -3,6 +3,7 @@
 use super::Call;
 use super::fd::{Descriptor, RIGHT_READ, RIGHT_WRITE, What, put_filestat};
 use crate::files::{NodeId, OpenHow, Route, View};
+use crate::gauge::Denied;
 use crate::stop::{Errno, Sys};
 
 const CREATE: u32 = 1;
@@ -116,6 +117,7 @@ pub(super) fn path_open(
     call.moves(u64::from(len));
     call.guest.bytes(target, 4)?;
     if call.host.descriptors.is_full() {
+        call.host.gauge.deny(Denied::OpenFile);
         return Err(Errno::TooManyFds.into());
     }
     let (view, start) = directory(call, fd)?;

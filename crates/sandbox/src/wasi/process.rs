@@ -4,7 +4,7 @@
 //! and by the asked time at each sleep, which returns at once. Randomness is SHA-256 in counter
 //! mode over the task's seed.
 
-use medusa_types::Sha256Hash;
+use medusa_types::{STDERR_CUT, Sha256Hash};
 
 use super::guest::len32;
 use super::{Call, len64};
@@ -124,7 +124,7 @@ impl Tail {
                 c
             }
         });
-        let note = if self.dropped { "(earlier lines were dropped)\n" } else { "" };
+        let note = if self.dropped { STDERR_CUT } else { "" };
         note.chars().chain(shown).collect()
     }
 }

@@ -308,6 +308,30 @@ pub(crate) const GUESTS: &[(&str, &str)] = &[
     ("limit-of-fuel-in-the-host", "(loop (drop (call $random (i32.const 4096) (i32.const 999)))
         (br 0))"),
     ("limit-of-output", "(loop (call $print (i32.const 0) (i32.const 60000)) (br 0))"),
+    (
+        "limit-of-tables",
+        "(loop (br_if 0 (i32.ne (table.grow $t (ref.null func) (i32.const 30000)) (i32.const -1))))
+        (call $exit (i32.const 7))) (table $t 1 funcref) (func",
+    ),
+    (
+        "limit-of-files",
+        "(local i32) (loop
+            (i32.store (i32.const 64) (i32.add (i32.const 0x61616161) (i32.or
+                (i32.and (local.get 0) (i32.const 15))
+                (i32.or (i32.shl (i32.and (local.get 0) (i32.const 0xf0)) (i32.const 4))
+                (i32.shl (i32.and (local.get 0) (i32.const 0xff00)) (i32.const 8))))))
+            (drop (call $mkdir (i32.const 5) (i32.const 64) (i32.const 4)))
+            (local.set 0 (i32.add (local.get 0) (i32.const 1))) (br 0))",
+    ),
+    (
+        "limit-of-open-files",
+        "(local i32) (loop
+            (local.set 0 (call $path_open (i32.const 5) (i32.const 0) (i32.const 50)
+                (i32.const 1) (i32.const 1) (i64.const 66) (i64.const 0) (i32.const 0)
+                (i32.const 12)))
+            (br_if 0 (i32.eqz (local.get 0))))
+        (call $exit (local.get 0))) (data (i32.const 50) \"f\") (func",
+    ),
     ("limit-of-stack", "(call $f)) (func $f (call $f) (call $f)"),
 ];
 
@@ -340,6 +364,8 @@ const HOST: &str = r#"
         (func $readdir (param i32 i32 i32 i64 i32) (result i32)))
     (import "wasi_snapshot_preview1" "path_open"
         (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_create_directory"
+        (func $mkdir (param i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "path_unlink_file"
         (func $unlink (param i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "path_filestat_get"

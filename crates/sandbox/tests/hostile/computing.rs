@@ -1,6 +1,8 @@
 //! Loops, recursion, memory, tables and traps.
 
-use crate::corpus::{DONE, Dice, FUEL, Guest, Listed, MEMORY, STACK, TRAP, bare, body, whole};
+use crate::corpus::{
+    DONE, Dice, FUEL, Guest, Listed, MEMORY, REFUSED, STACK, TABLE, TRAP, bare, body, whole,
+};
 
 pub(crate) const FAMILIES: &[Listed] = &[
     ("endless loop", FUEL, |d| body(d, "(loop (br 0))")),
@@ -135,6 +137,33 @@ pub(crate) const FAMILIES: &[Listed] = &[
                 (i32.const -1)))))"#
             ),
         )
+    }),
+    ("a table that grows until refused", TABLE, |d| {
+        let step = 9_000 + d.below(20_000);
+        let end = d.one_of(&["unreachable", "(call $proc_exit (i32.const 1))"]);
+        whole(
+            d,
+            &format!(
+                r#"(table $t 0 funcref) (func (export "_start")
+            (loop (br_if 0 (i32.ne (table.grow $t (ref.null func) (i32.const {step}))
+                (i32.const -1)))) {end})"#
+            ),
+        )
+    }),
+    ("a table of all there is", TABLE, |d| {
+        let count = d.one_of(&[100_001_u32, 1 << 20, i32::MAX.cast_unsigned(), u32::MAX]);
+        whole(
+            d,
+            &format!(
+                r#"(table $t 0 funcref) (func (export "_start")
+            (drop (table.grow $t (ref.null func) (i32.const {count}))) unreachable)"#
+            ),
+        )
+        .rich()
+    }),
+    ("more tables than allowed", REFUSED, |d| {
+        let tables = "(table 0 funcref)".repeat(101);
+        bare(d, &format!(r#"(module {tables} (func (export "_start")))"#))
     }),
     ("a hundred large tables", &["done", "fuel_out", "refused"], |d| {
         let tables = "(table 0 funcref)".repeat(100);

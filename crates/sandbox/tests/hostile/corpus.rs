@@ -16,6 +16,8 @@ pub(crate) const EXIT: Ends = &["exit"];
 pub(crate) const STACK: Ends = &["stack_out"];
 pub(crate) const MEMORY: Ends = &["memory_out"];
 pub(crate) const OUTPUT: Ends = &["output_out"];
+pub(crate) const TABLE: Ends = &["table_out"];
+pub(crate) const FILES: Ends = &["files_out"];
 pub(crate) const REFUSED: Ends = &["refused"];
 
 /// Guests of one kind.

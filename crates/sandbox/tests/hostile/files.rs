@@ -1,6 +1,6 @@
 //! Floods of output, and tricks with files and paths.
 
-use crate::corpus::{DONE, Dice, EXIT, FUEL, Guest, Listed, OUTPUT, body, whole};
+use crate::corpus::{DONE, Dice, EXIT, FILES, FUEL, Guest, Listed, OUTPUT, body, whole};
 
 /// More than one kind of limit may be met first.
 const FULL: &[&str] = &["output_out", "fuel_out"];
@@ -38,8 +38,8 @@ pub(crate) const FAMILIES: &[Listed] = &[
         guest.task.limits.fuel = 1_000_000_000;
         guest
     }),
-    ("files without end", FULL, |d| {
-        let mut guest = body(
+    ("files without end", FILES, |d| {
+        let guest = body(
             d,
             "(loop
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
@@ -48,8 +48,7 @@ pub(crate) const FAMILIES: &[Listed] = &[
                 (then (drop (call $fd_close (i32.load (i32.const 12))))))
             (br 0))",
         );
-        guest.task.limits.fuel = 60_000_000;
-        guest
+        guest.rich()
     }),
     ("a file with a hole", OUTPUT, |d| {
         let far = d.one_of(&[1_u64 << 40, 1 << 33, 1 << 62, (1 << 20) + 1]);
@@ -78,7 +77,7 @@ pub(crate) const FAMILIES: &[Listed] = &[
     ("room taken past all numbers", EXIT, |d| {
         made(d, "(call $exit (call $fd_allocate (local.get $n) (i64.const -1) (i64.const -1)))")
     }),
-    ("directories in directories", &["exit", "output_out"], |d| {
+    ("directories in directories", EXIT, |d| {
         // "a/a/a/…", one step deeper each time.
         body(
             d,
@@ -90,7 +89,7 @@ pub(crate) const FAMILIES: &[Listed] = &[
             (br 0))",
         )
     }),
-    ("every descriptor", EXIT, |d| {
+    ("every descriptor", FILES, |d| {
         body(
             d,
             "(i32.store8 (i32.const 64) (i32.const 0x67))

@@ -180,6 +180,8 @@ const fn name(outcome: Outcome) -> &'static str {
         Outcome::WallOut => "wall_out",
         Outcome::StackOut => "stack_out",
         Outcome::CompileOut => "compile_out",
+        Outcome::TableOut => "table_out",
+        Outcome::FilesOut => "files_out",
         Outcome::AgentFault => "agent_fault",
     }
 }

@@ -3,8 +3,18 @@
 use crate::corpus::{Dice, Guest, Listed, REFUSED, bare, body, task};
 
 /// Whatever happens, it is told. A fault of the agent it is not.
-const ANY: &[&str] =
-    &["refused", "done", "exit", "trap", "fuel_out", "memory_out", "output_out", "stack_out"];
+const ANY: &[&str] = &[
+    "refused",
+    "done",
+    "exit",
+    "trap",
+    "fuel_out",
+    "memory_out",
+    "output_out",
+    "stack_out",
+    "table_out",
+    "files_out",
+];
 
 pub(crate) const FAMILIES: &[Listed] = &[
     ("threads", REFUSED, |d| {

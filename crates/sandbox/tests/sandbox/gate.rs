@@ -66,6 +66,9 @@ fn bombs_are_refused_by_size() {
     assert_eq!(refusal(memory).code(), "program.memory_too_large");
     let table = r#"(module (table 100001 funcref) (func (export "_start")))"#;
     assert_eq!(refusal(table), Refusal::TableTooLarge { elements: 100_001 });
+    let tables =
+        format!(r#"(module {} (func (export "_start")))"#, "(table 0 funcref)".repeat(101));
+    assert_eq!(refusal(&tables), Refusal::TooManyTables { tables: 101 });
     let bytes = MODULE_BYTES_MAX + 1;
     assert_eq!(inspect(&vec![0; bytes]), Err(Refusal::ModuleTooLarge { bytes }));
 }

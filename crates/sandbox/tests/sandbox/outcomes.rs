@@ -1,6 +1,6 @@
 //! Every way in which a run can end, and that it ends the same way each time.
 
-use medusa_types::{Outcome, Sha256Hash};
+use medusa_types::{Outcome, STDERR_CUT, Sha256Hash};
 
 use crate::setup::{Folder, compiled, entries, modules, program, run, stdout, task, worker};
 
@@ -132,6 +132,66 @@ async fn a_refused_growth_is_told_only_when_the_program_gives_up() {
 }
 
 #[tokio::test]
+async fn a_refused_table_is_told_only_when_the_program_gives_up() {
+    let eater = |table: &str, end: &str| {
+        format!(
+            r#"(table $t {table} funcref) (func (export "_start")
+                (loop (br_if 0 (i32.ne (table.grow $t (ref.null func) (i32.const 25000))
+                    (i32.const -1)))) {end})"#
+        )
+    };
+    for end in ["unreachable", "(call $proc_exit (i32.const 1))"] {
+        let report = run(&program(&eater("0", end)), task()).await;
+        assert_eq!(report.outcome, Outcome::TableOut, "{end}: {}", report.stderr);
+        assert!(report.outcome.is_verdict() && report.output.is_empty());
+    }
+    assert_eq!(run(&program(&eater("0", "")), task()).await.outcome, Outcome::Done);
+    let own = run(&program(&eater("0 60000", "unreachable")), task()).await;
+    assert_eq!(own.outcome, Outcome::Trap, "the limit was its own");
+    let both = "(drop (memory.grow (i32.const 65535))) unreachable";
+    let report = run(&program(&eater("0", both)), task()).await;
+    assert_eq!(report.outcome, Outcome::MemoryOut, "of two, always the same one");
+}
+
+#[tokio::test]
+async fn too_many_files_end_the_run_and_too_many_open_ones_are_told_first() {
+    // "aaaa", "aaab" and so on in `/out`: so many, kept open or not.
+    let files = |count: u32, close: &str, end: &str| {
+        format!(
+            r#"(func (export "_start") (local $i i32) (loop
+                (i32.store (i32.const 64) (i32.add (i32.const 0x61616161)
+                    (i32.add (i32.and (local.get $i) (i32.const 15))
+                    (i32.add (i32.shl (i32.and (local.get $i) (i32.const 0xf0)) (i32.const 4))
+                    (i32.shl (i32.and (local.get $i) (i32.const 0xff00)) (i32.const 8))))))
+                (br_if 1 (call $path_open (i32.const 5) (i32.const 0) (i32.const 64) (i32.const 4)
+                    (i32.const 1) (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 12)))
+                {close}
+                (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                    (i32.const {count})))) {end})"#
+        )
+    };
+    let mut rich = task();
+    rich.limits.fuel = 1 << 40;
+    let close = "(drop (call $fd_close (i32.load (i32.const 12))))";
+    let report = run(&program(&files(4_096, close, "")), rich.clone()).await;
+    assert_eq!((report.outcome, entries(&report).len()), (Outcome::Done, 4_097));
+    let report = run(&program(&files(4_097, close, "")), rich.clone()).await;
+    assert_eq!(report.outcome, Outcome::FilesOut, "{}", report.stderr);
+    assert!(report.output.is_empty() && report.stderr.contains("limit of files"));
+
+    let coped = run(&program(&files(1_000, "", "unreachable")), rich.clone()).await;
+    assert_eq!((coped.outcome, entries(&coped).len()), (Outcome::Done, 512 - 7 + 1));
+    let gives_up = files(1_000, "", "").replace("(br_if 1 ", "(call $exit ");
+    let body = format!(
+        "(func $exit (param i32) (if (local.get 0) (then (call $proc_exit (local.get 0))))) \
+         {gives_up}"
+    );
+    let report = run(&program(&body), rich).await;
+    assert_eq!(report.outcome, Outcome::FilesOut, "{}", report.stderr);
+    assert!(report.stderr.contains("open file"));
+}
+
+#[tokio::test]
 async fn a_program_larger_than_its_memory_does_not_start() {
     let wasm = wat::parse_str(r#"(module (memory 1000) (func (export "_start")))"#);
     let report = run(&wasm.expect("a module"), task()).await;
@@ -167,7 +227,7 @@ async fn standard_error_keeps_its_end_without_control_characters() {
     let mut short = task();
     short.limits.stderr_bytes = 11;
     let report = run(&program(body), short).await;
-    assert_eq!(report.stderr, "(earlier lines were dropped)\n\u{fffd}[31mlast\n");
+    assert_eq!(report.stderr, format!("{STDERR_CUT}\u{fffd}[31mlast\n"));
     assert_eq!(entries(&report), [(String::new(), Vec::new())]);
 }
 

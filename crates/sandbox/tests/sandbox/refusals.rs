@@ -94,6 +94,12 @@ fn components_objects_and_libraries_are_told_apart() {
     let component = wat::parse_str("(component)").expect("a component");
     let said = refused(&component).to_string();
     assert!(said.contains("component") && said.contains("wasm32-wasip1 (not wasip2)"), "{said}");
+    let nested =
+        "(core module $m) (core instance (instantiate $m)) (core instance (instantiate $m))";
+    let component = wat::parse_str(format!("(component {nested})")).expect("a component");
+    let refusal = refused(&component);
+    assert_eq!(refusal.code(), "program.component", "instances are made by components only");
+    assert!(refusal.to_string().contains("one instance each"));
     let (code, said) = of(r#"(@custom "linking" "\02")"#);
     assert!(code == "program.no_entry" && said.contains("without -c"), "{said}");
     let library = wat::parse_str(r#"(module (func (export "_initialize")))"#).expect("a module");
@@ -186,6 +192,11 @@ fn what_is_too_large_says_the_limit_and_how_to_get_below_it() {
         (format!(r#"(module (func (export "_start") {body}))"#), "524288", "split it"),
         (r#"(module (memory 40000) (func (export "_start")))"#.into(), "2147483648", "allocate"),
         (r#"(module (table 100001 funcref) (func (export "_start")))"#.into(), "100000", "link"),
+        (
+            format!(r#"(module {} (func (export "_start")))"#, "(table 0 funcref)".repeat(101)),
+            "100",
+            "share a table",
+        ),
         (r#"(module (func $s) (start $s) (func (export "_start")))"#.into(), "start", "_start"),
     ];
     for (text, limit, remedy) in cases {

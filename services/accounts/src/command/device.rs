@@ -5,10 +5,11 @@
 //! stands under the hash of a secret that nobody was given.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use medusa_api::{
-    Agent, AgentLimits, AgentState, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest,
-    DeviceToken,
+    Agent, AgentLimits, AgentState, DeviceAbout, DeviceApproval, DeviceCode, DevicePoll,
+    DeviceRequest, DeviceToken, DeviceWaiting,
 };
 use medusa_events::Fact;
 use medusa_platform::{AgentPrincipal, Principal};
@@ -22,6 +23,8 @@ use crate::{Accounts, AccountsError, hash_of};
 
 /// Codes that are drawn before giving up; each is taken with a chance of one in a million.
 const DRAWS_MAX: usize = 4;
+/// Characters of a system's name that are kept.
+const SYSTEM_CHARS_MAX: usize = 60;
 
 /// An enrolled machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,14 +43,33 @@ pub struct AgentRow {
     pub public_key: Option<[u8; 32]>,
 }
 
+/// What a machine says of itself, as far as it can be shown: no zeros, and a short line of text.
+fn plain(about: DeviceAbout) -> DeviceAbout {
+    let system = about.system.map(|text| {
+        let shown = text.chars().filter(|char| !char.is_control()).take(SYSTEM_CHARS_MAX);
+        shown.collect::<String>().trim().to_owned()
+    });
+    DeviceAbout {
+        cores: about.cores.filter(|cores| *cores > 0),
+        memory_bytes: about.memory_bytes.filter(|bytes| *bytes > 0),
+        system: system.filter(|text| !text.is_empty()),
+    }
+}
+
 impl Accounts {
     /// A machine asks to be enrolled.
     ///
     /// # Errors
     /// When the name is refused, or when too many machines wait.
-    pub async fn device_request(&self, form: DeviceRequest) -> Result<DeviceCode, AccountsError> {
+    pub async fn device_request(
+        &self,
+        form: DeviceRequest,
+        from: IpAddr,
+    ) -> Result<DeviceCode, AccountsError> {
         let name = machine_name(&form.name)?;
         let public_key = form.public_key.as_deref().map(public_key).transpose()?;
+        let (about, address) = (plain(form.about.unwrap_or_default()), from.to_string());
+        let (about, address) = (&about, address.as_str());
         let limits = &self.0.limits;
         let created_at = self.0.clock.now();
         let expires_at = created_at.plus_ms(limits.device_ms);
@@ -60,7 +82,8 @@ impl Accounts {
         for _ in 0..DRAWS_MAX {
             let Some(code) = UserCode::draw(self.0.random.secret()) else { continue };
             let (code, name) = (&code, name.as_str());
-            let row = NewDevice { hash, code, name, public_key, created_at, expires_at };
+            let row =
+                NewDevice { hash, code, name, public_key, about, address, created_at, expires_at };
             if devices::insert(&mut db, &row).await? {
                 return Ok(self.device_code(device_code, code));
             }
@@ -80,6 +103,26 @@ impl Accounts {
             expires_in: u64::try_from(limits.device_ms).unwrap_or_default().div_euclid(1_000),
             interval: limits.device_interval_s,
         }
+    }
+
+    /// The machine that shows this code, before its owner confirms it. Asking counts as a try.
+    ///
+    /// # Errors
+    /// [`AccountsError::DeviceCodeUnknown`], [`AccountsError::TooManyTries`], or a missing role.
+    pub async fn device_waiting(
+        &self,
+        owner: &Principal,
+        code: &str,
+    ) -> Result<DeviceWaiting, AccountsError> {
+        owner.require(Role::Lender)?;
+        let (keys, now) = ([Key::Codes(owner.user)], self.0.clock.now());
+        self.admit(&keys)?;
+        let code = UserCode::parse(code).ok_or(AccountsError::DeviceCodeUnknown)?;
+        let mut db = self.0.pool.acquire().await?;
+        let found = devices::waiting_with(&mut db, &code, now).await?;
+        let found = found.ok_or(AccountsError::DeviceCodeUnknown)?;
+        self.throttle().succeeded(&keys, now);
+        Ok(found)
     }
 
     /// The owner confirms the machine that shows this code. Confirming it again changes nothing.

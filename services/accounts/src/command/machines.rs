@@ -57,6 +57,20 @@ impl Accounts {
         Ok(agents::get(&mut db, agent).await?.filter(|(_, is_there)| *is_there).map(|(row, _)| row))
     }
 
+    /// The ids of all machines that a person ever enrolled, and how many of them were removed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn machines_ever_of(
+        &self,
+        owner: UserId,
+    ) -> Result<(Vec<AgentId>, u64), AccountsError> {
+        let found = agents::ever_of_owner(&mut *self.0.pool.acquire().await?, owner).await?;
+        let removed = found.iter().filter(|(_, is_there)| !is_there).count();
+        let removed = u64::try_from(removed).unwrap_or_default();
+        Ok((found.into_iter().map(|(agent, _)| agent).collect(), removed))
+    }
+
     /// Changes a person's machine, and says so in the log; the last position of it, 0 if everything
     /// was as it is asked for. Nothing when there is no such machine. Changes of one machine follow
     /// one another: none takes back what another has written meanwhile.

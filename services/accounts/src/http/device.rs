@@ -1,13 +1,14 @@
 //! The device flow that enrols agents.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 use medusa_api::{
     Agent, DeviceApproval, DeviceCode, DevicePoll, DeviceRequest, DeviceToken, Problem,
 };
 use medusa_platform::{ApiError, Principal};
 
+use super::people::address;
 use super::routes::private;
 use crate::Accounts;
 
@@ -21,8 +22,13 @@ type Answer = Result<HttpResponse, ApiError>;
         (status = 503, description = "platform.busy: too many machines wait", body = Problem),
     )
 )]
-pub(super) async fn request(accounts: Data<Accounts>, form: Json<DeviceRequest>) -> Answer {
-    Ok(private(StatusCode::OK, &accounts.device_request(form.into_inner()).await?))
+pub(super) async fn request(
+    accounts: Data<Accounts>,
+    req: HttpRequest,
+    form: Json<DeviceRequest>,
+) -> Answer {
+    let code = accounts.device_request(form.into_inner(), address(&req)).await?;
+    Ok(private(StatusCode::OK, &code))
 }
 
 /// The owner confirms a machine.

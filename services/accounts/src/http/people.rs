@@ -14,7 +14,7 @@ use crate::Accounts;
 type Answer = Result<HttpResponse, ApiError>;
 
 /// The address that the connection comes from. Headers that name another one are not believed.
-fn address(req: &HttpRequest) -> IpAddr {
+pub(super) fn address(req: &HttpRequest) -> IpAddr {
     req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
 }
 

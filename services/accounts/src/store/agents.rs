@@ -137,6 +137,20 @@ pub(crate) async fn of_owner(db: &mut PgConnection, owner: UserId) -> sqlx::Resu
     Ok(rows.into_iter().map(Row::agent).collect())
 }
 
+/// All machines that a person ever enrolled, and whether each was not removed.
+pub(crate) async fn ever_of_owner(
+    db: &mut PgConnection,
+    owner: UserId,
+) -> sqlx::Result<Vec<(AgentId, bool)>> {
+    let rows = sqlx::query!(
+        r#"select agent_id, (revoked_at is null) as "is_there!" from agent where owner_id = $1"#,
+        owner.0,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (AgentId(row.agent_id), row.is_there)).collect())
+}
+
 /// Writes an agent's name and what its owner asks of it.
 pub(crate) async fn change(db: &mut PgConnection, agent: &AgentRow) -> sqlx::Result<()> {
     let limits = &agent.limits;

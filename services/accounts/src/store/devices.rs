@@ -1,5 +1,6 @@
 //! Machines that wait to be confirmed, by the hash of their secret and by the code they show.
 
+use medusa_api::{DeviceAbout, DeviceWaiting};
 use medusa_types::{AgentId, Sha256Hash, Timestamp};
 use sqlx::PgConnection;
 
@@ -11,6 +12,8 @@ pub(crate) struct NewDevice<'a> {
     pub(crate) code: &'a UserCode,
     pub(crate) name: &'a str,
     pub(crate) public_key: Option<[u8; 32]>,
+    pub(crate) about: &'a DeviceAbout,
+    pub(crate) address: &'a str,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
 }
@@ -36,14 +39,19 @@ pub(crate) async fn waiting(db: &mut PgConnection, now: Timestamp) -> sqlx::Resu
 pub(crate) async fn insert(db: &mut PgConnection, device: &NewDevice<'_>) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "insert into device_request
-             (device_hash, user_code, name, created_at, expires_at, public_key)
-         values ($1, $2, $3, $4, $5, $6) on conflict (user_code) do nothing",
+             (device_hash, user_code, name, created_at, expires_at, public_key, address, cores,
+              memory_bytes, system)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (user_code) do nothing",
         device.hash.as_bytes(),
         device.code.as_str(),
         device.name,
         device.created_at.to_utc(),
         device.expires_at.to_utc(),
         device.public_key.as_ref().map(<[u8; 32]>::as_slice),
+        device.address,
+        device.about.cores.and_then(|cores| i32::try_from(cores).ok()),
+        device.about.memory_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+        device.about.system,
     )
     .execute(db)
     .await?;
@@ -68,6 +76,32 @@ pub(crate) async fn lock_by_code(
         name: row.name,
         public_key: row.public_key.and_then(|key| key.try_into().ok()),
         agent: row.agent_id.map(AgentId),
+    }))
+}
+
+/// The machine that shows this code and was not confirmed yet.
+pub(crate) async fn waiting_with(
+    db: &mut PgConnection,
+    code: &UserCode,
+    now: Timestamp,
+) -> sqlx::Result<Option<DeviceWaiting>> {
+    let row = sqlx::query!(
+        "select name, address, cores, memory_bytes, system, created_at from device_request
+         where user_code = $1 and expires_at > $2 and agent_id is null",
+        code.as_str(),
+        now.to_utc(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| DeviceWaiting {
+        name: row.name,
+        about: DeviceAbout {
+            cores: row.cores.and_then(|cores| u32::try_from(cores).ok()),
+            memory_bytes: row.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+            system: row.system,
+        },
+        address: row.address,
+        asked_at: Timestamp::from_utc(row.created_at),
     }))
 }
 

@@ -4,14 +4,15 @@ use medusa_api::{AgentCaps, AgentChange, AgentLimits, DeviceApproval, DevicePoll
 use medusa_platform::{Authenticator as _, Principal};
 use medusa_types::{AgentId, UserId};
 
-use super::world::{World, code};
+use super::world::{HOME, World, code};
 
 const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 const OTHER_KEY: &str = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
 
 async fn enrolled(world: &World, owner: &Principal, key: Option<&str>) -> (AgentId, String) {
-    let form = DeviceRequest { name: "study".into(), public_key: key.map(str::to_owned) };
-    let shown = world.accounts.device_request(form).await.unwrap();
+    let form =
+        DeviceRequest { name: "study".into(), public_key: key.map(str::to_owned), about: None };
+    let shown = world.accounts.device_request(form, HOME).await.unwrap();
     let typed = DeviceApproval { user_code: shown.user_code, name: String::new() };
     world.accounts.device_approve(owner, &typed).await.unwrap();
     let poll = DevicePoll { device_code: shown.device_code };
@@ -135,8 +136,9 @@ async fn a_machine_has_one_key_for_ever() {
     for bad in unusable {
         let refused = world.accounts.set_machine_key(without, bad).await;
         assert_eq!(code(refused), "accounts.agent_key_refused");
-        let form = DeviceRequest { name: "study".into(), public_key: Some(bad.to_owned()) };
-        let refused = world.accounts.device_request(form).await;
+        let form =
+            DeviceRequest { name: "study".into(), public_key: Some(bad.to_owned()), about: None };
+        let refused = world.accounts.device_request(form, HOME).await;
         assert_eq!(code(refused), "accounts.agent_key_refused");
     }
 }

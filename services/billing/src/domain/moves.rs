@@ -3,7 +3,7 @@
 use medusa_events::Fact;
 use medusa_ledger::flows::Clawback;
 use medusa_ledger::{Account, Move, flows};
-use medusa_types::Credits;
+use medusa_types::{Credits, JobId};
 
 /// The moves that belong to a fact; none for facts that move nothing.
 #[must_use]
@@ -14,6 +14,10 @@ pub fn moves(fact: &Fact) -> Vec<Move> {
         Fact::EscrowRaised { job, owner, amount } => flows::top_up(*owner, *job, *amount),
         Fact::ChunkSettled { job, fee, shares, .. } => {
             flows::settle(*job, shares.iter().map(|share| (share.lender, share.amount)), *fee)
+        }
+        Fact::RoundsSettled { session, fee, shares, .. } => {
+            let shares = shares.iter().map(|share| (share.lender, share.amount));
+            flows::settle_window(JobId(session.0), shares, *fee)
         }
         Fact::EarningsForfeited { lender, amount, .. } => flows::claw_back(&Clawback {
             lender: *lender,

@@ -218,9 +218,10 @@ impl JobActor {
             program: submitted.program,
             program_bytes: self.orders.program.size,
             strict: self.spec.strict,
+            stays: false,
             memory_bytes: self.spec.memory_bytes(),
         };
-        if self.context.scheduler.try_send(JobUp { offer, addr: ctx.address() }).is_err() {
+        if self.context.scheduler.try_send(JobUp { offer, giver: ctx.address().into() }).is_err() {
             // It has too much to do for the moment.
             ctx.notify_later(JobEvent::Wake, WAKE_AGAIN_AFTER);
         }
@@ -394,7 +395,7 @@ impl Handler<JobEvent> for JobActor {
             JobEvent::Wake => self.wake(ctx),
             JobEvent::AgentGone(agent) => self.lose_all(agent, "lost", ctx),
             JobEvent::Dismissed(agent) => self.lose_all(agent, "revoked", ctx),
-            JobEvent::Yielded { agent, lease } => self.yielded(agent, lease, ctx),
+            JobEvent::Yielded { agent, lease, why } => self.yielded(agent, (lease, why), ctx),
             JobEvent::Pulse { agent, running, early, connected_at, now } => {
                 self.job.renew(agent, &running, now);
                 self.note_phases(&running, early);

@@ -30,9 +30,14 @@ impl JobActor {
     }
 
     /// An agent hands a lease back. Nobody failed, and nobody is marked for it.
-    pub(super) fn yielded(&mut self, agent: AgentId, lease: LeaseId, ctx: &mut Context<Self>) {
+    pub(super) fn yielded(
+        &mut self,
+        agent: AgentId,
+        (lease, why): (LeaseId, &str),
+        ctx: &mut Context<Self>,
+    ) {
         if self.job.live_lease(lease).is_some_and(|lease| lease.agent == agent) {
-            self.lose(&[lease], "yielded", ctx);
+            self.lose(&[lease], why, ctx);
         }
     }
 

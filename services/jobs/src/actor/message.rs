@@ -77,7 +77,7 @@ pub(crate) enum JobEvent {
         now: Timestamp,
     },
     /// An agent handed a lease back.
-    Yielded { agent: AgentId, lease: LeaseId },
+    Yielded { agent: AgentId, lease: LeaseId, why: &'static str },
     /// An agent's owner removed it.
     Dismissed(AgentId),
     /// Say again that there are chunks to give.

@@ -13,7 +13,7 @@ use medusa_protocol::Phase;
 use medusa_types::{AgentId, JobId, LeaseId, Sha256Hash, Timestamp, UserId};
 
 use super::MAILBOX_MAX;
-use super::job::JobActor;
+use super::giver::Giver;
 use super::message::{Answered, JobEvent, NextLease, Reported};
 use super::seen::About;
 use super::steer::{Ahead, Dismiss, Steer};
@@ -84,7 +84,7 @@ pub(crate) struct Orphan(pub(crate) Reported);
 #[rtype(result = "()")]
 pub(crate) struct JobUp {
     pub(crate) offer: Offer,
-    pub(crate) addr: Addr<JobActor>,
+    pub(crate) giver: Giver,
 }
 
 /// A job ended.
@@ -117,7 +117,7 @@ const GATHER: Duration = Duration::from_millis(10);
 pub(crate) struct Scheduler {
     pub(super) hall: Hall,
     pub(super) workers: HashMap<AgentId, Link>,
-    jobs: BTreeMap<JobId, Addr<JobActor>>,
+    jobs: BTreeMap<JobId, Giver>,
     /// Owners of agents that were cut off and may come back.
     pub(super) missed: BTreeMap<AgentId, UserId>,
     /// Machines that their owners removed since the start: one may be connecting just then.
@@ -231,8 +231,8 @@ impl Scheduler {
     }
 
     pub(super) fn tell_jobs(&self, event: impl Fn() -> JobEvent) {
-        for addr in self.jobs.values() {
-            tell_job(addr, event());
+        for giver in self.jobs.values() {
+            giver.tell(event());
         }
     }
 
@@ -248,7 +248,7 @@ impl Scheduler {
             };
             let (worker, drawn) = (ask.worker, ask.drawn);
             let next = NextLease { worker, drawn, fleet: Arc::clone(&self.fleet) };
-            let answer = job.send(next).into_actor(self);
+            let answer = job.next.send(next).into_actor(self);
             ctx.spawn(answer.map(move |answer, act, ctx| {
                 act.answered(&ask, job, answer.unwrap_or(Answered::Nothing));
                 act.ask_all(ctx);
@@ -256,7 +256,7 @@ impl Scheduler {
         }
     }
 
-    fn answered(&mut self, ask: &Ask, job: Addr<JobActor>, answered: Answered) {
+    fn answered(&mut self, ask: &Ask, job: Giver, answered: Answered) {
         let agent = ask.worker.agent;
         let answer = match &answered {
             Answered::Lease(granted) => Answer::Lease(granted.lease, granted.at_risk),
@@ -274,12 +274,6 @@ impl Scheduler {
         {
             tracing::warn!(%agent, "an agent's mailbox is full; its lease will end by itself");
         }
-    }
-}
-
-pub(crate) fn tell_job(addr: &Addr<JobActor>, event: JobEvent) {
-    if let Err(error) = addr.try_send(event) {
-        tracing::debug!(%error, "a job did not take a message");
     }
 }
 
@@ -389,7 +383,7 @@ impl Handler<WorkerPulse> for Scheduler {
         match self.hall.jobs_of(agent, &msg.running) {
             Some(jobs) if !first => {
                 let jobs = jobs.into_iter().filter_map(|job| self.jobs.get(&job));
-                jobs.for_each(|job| tell_job(job, pulse()));
+                jobs.for_each(|job| job.tell(pulse()));
             }
             _ => self.tell_jobs(pulse),
         }
@@ -437,9 +431,9 @@ impl Handler<JobUp> for Scheduler {
     fn handle(&mut self, msg: JobUp, ctx: &mut Self::Context) {
         let job = msg.offer.job;
         self.hall.offer(msg.offer);
-        if self.jobs.get(&job) != Some(&msg.addr) {
-            tell_job(&msg.addr, JobEvent::Fleet(Arc::clone(&self.fleet)));
-            self.jobs.insert(job, msg.addr);
+        if self.jobs.get(&job) != Some(&msg.giver) {
+            msg.giver.tell(JobEvent::Fleet(Arc::clone(&self.fleet)));
+            self.jobs.insert(job, msg.giver);
         }
         self.ask_all(ctx);
     }

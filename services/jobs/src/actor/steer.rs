@@ -4,9 +4,9 @@ use actix::prelude::*;
 use medusa_api::AgentLimits;
 use medusa_types::{AgentId, LeaseId};
 
-use super::job::JobActor;
+use super::giver::Giver;
 use super::message::JobEvent;
-use super::scheduler::{Scheduler, tell_job};
+use super::scheduler::Scheduler;
 use super::worker::Replaced;
 use crate::domain::{Ending, Offer};
 
@@ -41,7 +41,9 @@ pub(crate) struct Ahead(pub(crate) Vec<Offer>);
 pub(crate) struct Ceded {
     pub(crate) agent: AgentId,
     pub(crate) lease: LeaseId,
-    pub(crate) job: Option<Addr<JobActor>>,
+    pub(crate) job: Option<Giver>,
+    /// The word in the log.
+    pub(crate) why: &'static str,
 }
 
 impl Handler<Steer> for Scheduler {
@@ -96,10 +98,10 @@ impl Handler<Ceded> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, msg: Ceded, ctx: &mut Self::Context) {
-        let Ceded { agent, lease, job } = msg;
-        let event = || JobEvent::Yielded { agent, lease };
+        let Ceded { agent, lease, job, why } = msg;
+        let event = || JobEvent::Yielded { agent, lease, why };
         match job {
-            Some(job) => tell_job(&job, event()),
+            Some(job) => job.tell(event()),
             None => self.tell_jobs(event),
         }
         let now = self.clock.now();

@@ -13,14 +13,16 @@ use medusa_platform::ticket::Tickets;
 use medusa_platform::{BlobStore, Clock};
 use medusa_protocol::{
     ByteArray, CACHED_MAX, Cancel, Features, Frame, GONE_MS, HEARTBEAT_MS, Hello, Message as Says,
-    Phase, Report, Settings, WHY_CHARS_MAX, Welcome, Yield,
+    Phase, Report, SESSION, Settings, WHY_CHARS_MAX, Welcome, Yield,
 };
-use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Sha256Hash, Timestamp, UserId};
+use medusa_types::{
+    AgentId, Credits, Fuel, LeaseId, Outcome, STDERR_CUT, Sha256Hash, Timestamp, UserId,
+};
 use tokio::sync::mpsc;
 
 use super::MAILBOX_MAX;
+use super::giver::Giver;
 use super::held::{Claim, Held};
-use super::job::JobActor;
 use super::message::{Granted, JobEvent, Reported};
 use super::scheduler::{Freed, Orphan, SchedulerHandle, WorkerDown, WorkerPulse, WorkerUp};
 use super::seen::{About, plain_line};
@@ -33,8 +35,8 @@ use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX, TICKET_MS, ticketed};
 const DELIVERING_MAX: usize = 1_024;
 /// Leases that one pulse can name.
 const LEASES_TOLD_MAX: usize = 2_048;
-/// Standard error that is kept of a report.
-const STDERR_CHARS_MAX: usize = 16 * 1024;
+/// Standard error that is kept of a report: what a guest may write, and the words around it.
+const STDERR_CHARS_MAX: usize = 17 * 1024;
 
 /// What a worker actor needs.
 pub(crate) struct WorkerConfig {
@@ -74,7 +76,7 @@ pub(crate) struct Inbound {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Assign {
-    pub(crate) job: Addr<JobActor>,
+    pub(crate) job: Giver,
     pub(crate) granted: Box<Granted>,
 }
 
@@ -96,7 +98,7 @@ pub(crate) struct WorkerActor {
     greeted: bool,
     /// What it understands.
     features: Features,
-    leases: Held<Addr<JobActor>>,
+    leases: Held<Giver>,
     /// Reports whose output is being stored.
     delivering: HashSet<LeaseId>,
     /// Jobs that it may be asked for next.
@@ -178,6 +180,7 @@ impl WorkerActor {
                 memory_bytes: hello.memory_bytes,
                 standing: Standing::default(),
                 exposed: Credits::ZERO,
+                stays: self.features.has(SESSION),
             },
             ties: self.config.ties.clone(),
             about: About::of(hello),
@@ -214,7 +217,7 @@ impl WorkerActor {
             let reported = store_report(&blobs, (agent, lease), report, (payload, signed)).await;
             let ending = Ending::of(reported.outcome);
             match job {
-                Some(job) => hand_over(&job, JobEvent::Reported(Box::new(reported))).await,
+                Some(job) => job.hand_over(JobEvent::Reported(Box::new(reported))).await,
                 None => hand_over(&scheduler, Orphan(reported)).await,
             }
             // The job hears of the report before it is asked for the next lease.
@@ -232,7 +235,8 @@ impl WorkerActor {
             return;
         };
         let Some(job) = self.take(lease, ctx) else { return };
-        let ceded = Ceded { agent: self.config.agent, lease, job };
+        let why = if back.too_large { "too_large" } else { "yielded" };
+        let ceded = Ceded { agent: self.config.agent, lease, job, why };
         if self.config.scheduler.try_send(ceded).is_err() {
             tracing::warn!("the scheduler did not hear of a lease that was handed back");
         }
@@ -240,7 +244,7 @@ impl WorkerActor {
 
     /// Takes a lease out of its hands: the job if it was given over this connection. What it says
     /// of a lease that it does not hold is nothing.
-    fn take(&mut self, lease: LeaseId, ctx: &mut Context<Self>) -> Option<Option<Addr<JobActor>>> {
+    fn take(&mut self, lease: LeaseId, ctx: &mut Context<Self>) -> Option<Option<Giver>> {
         match self.leases.take(lease) {
             Claim::Here(job) => Some(Some(job)),
             Claim::Before => Some(None),
@@ -342,11 +346,13 @@ async fn store_report(
     reported
 }
 
-/// The end of a text, without control characters that could steer a reader's terminal.
+/// The end of a text, without control characters that could steer a reader's terminal. What was
+/// dropped is told.
 fn plain_end(text: &str) -> String {
     let skip = text.chars().count().saturating_sub(STDERR_CHARS_MAX);
     let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-    text.chars().skip(skip).filter(plain).collect()
+    let note = if skip > 0 { STDERR_CUT } else { "" };
+    note.chars().chain(text.chars().skip(skip).filter(plain)).collect()
 }
 
 impl Actor for WorkerActor {
@@ -448,5 +454,21 @@ impl Handler<Replaced> for WorkerActor {
 
     fn handle(&mut self, _: Replaced, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_of_standard_error_is_told_whoever_cut_it() {
+        let told = |text: &str| plain_end(text).starts_with(STDERR_CUT);
+        // As much as a guest may write, with what the sandbox puts around it.
+        let kept = format!("{STDERR_CUT}{}\nwasm trap: unreachable\n", "x".repeat(16 << 10));
+        assert_eq!(plain_end(&kept), kept);
+        let x = |count| "x".repeat(count);
+        assert!(told(&x(STDERR_CHARS_MAX + 1)) && !told(&x(STDERR_CHARS_MAX)));
+        assert_eq!(plain_end("a\u{1b}[31mb\n\tc"), "a[31mb\n\tc");
     }
 }

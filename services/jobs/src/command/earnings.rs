@@ -1,6 +1,6 @@
 //! What one machine earned, as its own page and its owner see it.
 
-use medusa_api::{Earnings, EarningsDay, EarningsQuery, EarningsSince, TaskPage, TaskQuery};
+use medusa_api::{Earnings, EarningsDay, EarningsQuery, EarningsSince, Lent, TaskPage, TaskQuery};
 use medusa_platform::ApiError;
 use medusa_types::{AgentId, Credits, LeaseId, Timestamp, UserId};
 
@@ -13,6 +13,8 @@ const DAYS: u32 = 30;
 const DAYS_MAX: u32 = 366;
 const TASKS: i64 = 50;
 const TASKS_MAX: i64 = 200;
+/// Tasks on the page of a machine.
+const TASKS_SHOWN: i64 = 20;
 /// Quarters of an hour of a day.
 const DAY_QUARTERS: i32 = 96;
 /// No clock is further from UTC.
@@ -43,6 +45,36 @@ impl Jobs {
             pending: wallet.earned_pending,
             available: wallet.earned,
         })
+    }
+
+    /// What all machines of a person earned so far, removed ones too.
+    ///
+    /// # Errors
+    /// When the read model cannot be read.
+    pub async fn lent(&self, owner: UserId) -> Result<Lent, JobsError> {
+        let (machines, removed) = self.parts.agents.ever_of(owner).await?;
+        let mut db = self.parts.log.pool().acquire().await?;
+        let (chunks, earned) = store::earnings::paid(&mut db, &machines).await?;
+        Ok(Lent { chunks, earned, removed })
+    }
+
+    /// What one of a person's machines earned on the last 30 days, which begin at midnight in UTC,
+    /// and its latest tasks.
+    ///
+    /// # Errors
+    /// [`JobsError::Missing`] when it is not one of them.
+    pub async fn earned_by(
+        &self,
+        owner: UserId,
+        agent: AgentId,
+    ) -> Result<(Earnings, TaskPage), JobsError> {
+        let own = self.parts.agents.of_owner(owner).await?;
+        if !own.iter().any(|machine| machine.agent == agent) {
+            return Err(JobsError::Missing("machine"));
+        }
+        let earnings = self.earnings((owner, agent), &EarningsQuery::default()).await?;
+        let latest = TaskQuery { before: None, limit: Some(TASKS_SHOWN) };
+        Ok((earnings, self.tasks(agent, &latest).await?))
     }
 
     /// Tasks of a machine that have ended, newest first.

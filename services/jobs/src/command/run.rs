@@ -1,12 +1,14 @@
 //! What a chunk's run was, completely, so that anybody who may see it can do it again.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use medusa_api::{BlobInfo, ChunkRun, Job as JobView, RunInput};
-use medusa_eventlog::read_stream;
+use medusa_api::{Attempt, BlobInfo, ChunkRun, Job as JobView, RunInput};
+use medusa_eventlog::{first_of_kind, read_stream};
 use medusa_events::Fact;
 use medusa_platform::Principal;
-use medusa_types::{ChunkIndex, Fuel, JobId, Role};
+use medusa_types::{AgentId, ChunkIndex, Fuel, JobId, Role, UserId};
+use sqlx::PgConnection;
 
 use super::Jobs;
 use super::retention::kept;
@@ -16,7 +18,27 @@ use crate::order::{Asked, asked, clock_ms, limits, seed};
 use crate::split::{Inputs, Resolved, Source};
 use crate::store;
 
+/// The event by which a machine says which key it signs with.
+const KEY_SET: &str = "accounts.agent_key_set";
+
 impl Jobs {
+    /// Whether this event is the one in which a machine that worked for a person says which key it
+    /// signs with: reports that were paid for are checked against it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_workers_key(
+        &self,
+        who: UserId,
+        stream: &str,
+        kind: &str,
+    ) -> Result<bool, JobsError> {
+        let agent = stream.strip_prefix("agent-").and_then(|id| id.parse::<AgentId>().ok());
+        let Some(agent) = agent.filter(|_| kind == KEY_SET) else { return Ok(false) };
+        let mut db = self.parts.log.pool().acquire().await?;
+        Ok(store::record::has_worked_for(&mut db, agent, who).await?)
+    }
+
     /// A job as its owner sees it, for its owner and for admins.
     ///
     /// # Errors
@@ -44,7 +66,8 @@ impl Jobs {
         let mut db = self.parts.log.pool().acquire().await?;
         let accepted = store::record::accepted(&mut db, id, chunk.0).await?;
         let mut accepted = accepted.ok_or(JobsError::Missing("chunk"))?;
-        let attempts = store::record::attempts(&mut db, id, chunk.0).await?;
+        let mut attempts = store::record::attempts(&mut db, id, chunk.0).await?;
+        place_keys(&mut db, &mut attempts).await?;
         let index = i32::try_from(chunk.0).unwrap_or(i32::MAX);
         let stderr = store::attempt::of_chunks(&mut db, id, &[index]).await?;
         drop(db);
@@ -158,6 +181,23 @@ impl Jobs {
         let asked = asked((&job.spec, &program), of, (chunk.0, &below)).await?;
         Ok((asked, chunks))
     }
+}
+
+/// The stream of a machine's events in the log.
+fn stream_of(agent: AgentId) -> String {
+    format!("agent-{agent}")
+}
+
+/// Says of each attempt where the log has the key of its agent.
+async fn place_keys(db: &mut PgConnection, attempts: &mut [Attempt]) -> Result<(), JobsError> {
+    let streams: BTreeSet<_> = attempts.iter().map(|attempt| stream_of(attempt.agent)).collect();
+    let streams: Vec<_> = streams.into_iter().collect();
+    let found = first_of_kind(&mut *db, &streams, KEY_SET).await?;
+    let found: HashMap<_, _> = found.into_iter().collect();
+    for attempt in attempts {
+        attempt.key_position = found.get(&stream_of(attempt.agent)).copied();
+    }
+    Ok(())
 }
 
 /// Standard input under the empty path, then the files.

@@ -122,10 +122,13 @@ fn in_words(outcome: Outcome, wall_ms: u64) -> String {
             wall_ms.div_ceil(1_000)
         ),
         Outcome::OutputOut => format!(
-            "it wrote more than {} MiB, or made more than 4,096 files and folders: write \
-             ranges to standard output instead of files, or put more into each file",
+            "it wrote more than {} MiB: write ranges to standard output instead of files",
             OUTPUT_BYTES_MAX >> 20
         ),
+        Outcome::FilesOut => "it made more than 4,096 files and folders, or had more than 512 of \
+                              them open: write ranges to standard output instead of files, or \
+                              put more into each file"
+            .into(),
         outcome => outcome.in_words(),
     }
 }
@@ -151,8 +154,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_splitter_that_writes_too_much_is_told_of_both_limits() {
-        let words = in_words(Outcome::OutputOut, 1);
-        assert!(words.contains("more than 64 MiB, or made more than 4,096 files"), "{words}");
+    fn a_splitter_that_writes_too_much_is_told_of_the_limit() {
+        let told = |outcome, limit| in_words(outcome, 1).contains(limit);
+        assert!(told(Outcome::OutputOut, "more than 64 MiB"));
+        assert!(told(Outcome::FilesOut, "more than 4,096 files"));
     }
 }

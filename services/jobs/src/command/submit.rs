@@ -6,6 +6,7 @@ use medusa_api::{
 use medusa_eventlog::{Append, AppendError, Expect, NewEvent, Operation};
 use medusa_events::Fact;
 use medusa_types::{Credits, Fuel, JobId, Sha256Hash, UserId, Uuid};
+use sqlx::PgConnection;
 
 use crate::actor::{FleetSummary, Summary};
 use crate::domain::{MergeTree, Prices, Submitted, Work, quote_price};
@@ -47,11 +48,8 @@ impl Jobs {
             .await?
             .ok_or(JobsError::Missing("program"))?;
         request.spec.script.clone_from(&program.script);
-        if let Some(input) = request.input
-            && store::blob::owned_size(&mut db, input, user).await?.is_none()
-            && !store::blob::is_example_input(&mut db, input).await?
-        {
-            return Err(JobsError::Missing("input"));
+        if let Some(input) = request.input {
+            self.check_input(&mut db, user, input).await?;
         }
         self.take_splitter(&mut db, user, &mut request).await?;
         self.take_merger(&mut db, user, &mut request).await?;
@@ -80,6 +78,18 @@ impl Jobs {
         store::quote::insert(&mut db, &stored, &planned).await?;
         db.commit().await?;
         Ok(quote)
+    }
+
+    /// An input is the person's own, or an example's.
+    pub(super) async fn check_input(
+        &self,
+        db: &mut PgConnection,
+        user: UserId,
+        input: Sha256Hash,
+    ) -> Result<(), JobsError> {
+        let is_known = store::blob::owned_size(db, input, user).await?.is_some()
+            || store::blob::is_example_input(db, input).await?;
+        if is_known { Ok(()) } else { Err(JobsError::Missing("input")) }
     }
 
     async fn price(

@@ -10,7 +10,7 @@ use super::Jobs;
 use crate::domain::gaps::{PART_BYTES, Place};
 use crate::error::JobsError;
 use crate::store;
-use crate::store::upload::StoredUpload;
+use crate::store::upload::{Sender, StoredUpload};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use medusa_api::{NewUpload, Upload, UploadState};
@@ -55,7 +55,8 @@ impl Jobs {
         let id = UploadId(Operation::client(user, &format!("upload:{key}"), request).id());
         let whole = self.whole_already(user, wish).await?;
         let mut db = self.parts.log.pool().begin().await?;
-        let mut found = store::upload::find(&mut db, id, user).await?;
+        let sender = Sender::Person(user);
+        let mut found = store::upload::find(&mut db, id, sender).await?;
         if found.is_none() {
             found = store::upload::begun(&mut db, user, (wish.size, wish.sha256)).await?;
         }
@@ -66,8 +67,8 @@ impl Jobs {
                     return Err(JobsError::UploadsOpen);
                 }
                 let (what, now) = ((wish.size, wish.sha256), self.parts.clock.now());
-                store::upload::insert(&mut db, (id, user), what, whole, now).await?;
-                let stored = store::upload::find(&mut db, id, user).await?;
+                store::upload::insert(&mut db, (id, sender), what, whole, now).await?;
+                let stored = store::upload::find(&mut db, id, sender).await?;
                 stored.ok_or(JobsError::Missing("upload"))?
             }
         };
@@ -100,15 +101,15 @@ impl Jobs {
     /// [`JobsError::Missing`] also when it is somebody else's.
     pub(crate) async fn upload_state(
         &self,
-        user: UserId,
+        sender: Sender,
         id: UploadId,
     ) -> Result<Upload, JobsError> {
-        Ok(shown(&self.stored_upload(user, id).await?))
+        Ok(shown(&self.stored_upload(sender, id).await?))
     }
 
-    async fn stored_upload(&self, user: UserId, id: UploadId) -> Result<StoredUpload, JobsError> {
+    async fn stored_upload(&self, sender: Sender, id: UploadId) -> Result<StoredUpload, JobsError> {
         let mut db = self.parts.log.pool().acquire().await?;
-        store::upload::find(&mut db, id, user).await?.ok_or(JobsError::Missing("upload"))
+        store::upload::find(&mut db, id, sender).await?.ok_or(JobsError::Missing("upload"))
     }
 
     /// Takes the part that begins at `first`; a shorter one than was meant when its sender
@@ -120,14 +121,14 @@ impl Jobs {
     /// bytes that are there.
     pub(crate) async fn add_part<S, E>(
         &self,
-        user: UserId,
+        sender: Sender,
         (id, first): (UploadId, u64),
         body: S,
     ) -> Result<Upload, JobsError>
     where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
-        let stored = self.stored_upload(user, id).await?;
+        let stored = self.stored_upload(sender, id).await?;
         if stored.state != UploadState::Open {
             return Ok(shown(&stored));
         }
@@ -151,20 +152,21 @@ impl Jobs {
             // Somebody else brought it meanwhile.
             blobs.drop_part(part).await?;
         }
-        self.upload_state(user, id).await
+        self.upload_state(sender, id).await
     }
 
-    /// Joins what has all its parts. Cut off in the middle it begins anew.
+    /// Joins what has all its parts, of outputs or of what people sent. Cut off in the middle it
+    /// begins anew.
     ///
     /// # Errors
     /// When database or object store fail.
-    pub(crate) async fn join_uploads(&self) -> Result<(), JobsError> {
+    pub(crate) async fn join_uploads(&self, outputs: bool) -> Result<(), JobsError> {
         let mut db = self.parts.log.pool().acquire().await?;
-        let joining = store::upload::joining(&mut db).await?;
+        let joining = store::upload::joining(&mut db, outputs).await?;
         drop(db);
         let all = futures_util::stream::iter(joining.into_iter().map(Ok));
-        all.try_for_each_concurrent(JOINED_MAX, async |(id, owner)| {
-            let stored = self.stored_upload(owner, id).await?;
+        all.try_for_each_concurrent(JOINED_MAX, async |(id, sender)| {
+            let stored = self.stored_upload(sender, id).await?;
             self.join(&stored).await
         })
         .await
@@ -194,8 +196,9 @@ impl Jobs {
             }
         };
         let (blob, now) = (digest_of(result)?, self.parts.clock.now());
-        if let Some(hash) = blob {
-            store::blob::own(&mut db, hash, upload.owner, upload.size, now).await?;
+        // An output is nobody's before it is believed, and its job's then.
+        if let (Some(hash), Sender::Person(user)) = (blob, upload.sender) {
+            store::blob::own(&mut db, hash, user, upload.size, now).await?;
         }
         store::upload::end(&mut db, id, blob, now).await?;
         for part in names {
@@ -204,14 +207,18 @@ impl Jobs {
         Ok(())
     }
 
-    /// Drops uploads that nothing happened to for so long.
+    /// Drops uploads that nothing happened to for so long: what people sent, and outputs.
     ///
     /// # Errors
     /// When database or object store fail.
-    pub(crate) async fn drop_forgotten_uploads(&self, idle_ms: i64) -> Result<(), JobsError> {
-        let since = self.parts.clock.now().plus_ms(idle_ms.saturating_neg());
+    pub(crate) async fn drop_forgotten_uploads(
+        &self,
+        (idle_ms, outputs_idle_ms): (i64, i64),
+    ) -> Result<(), JobsError> {
+        let ago = |ms: i64| self.parts.clock.now().plus_ms(ms.saturating_neg());
         let mut db = self.parts.log.pool().acquire().await?;
-        for id in store::upload::forgotten(&mut db, since).await? {
+        let forgotten = store::upload::forgotten(&mut db, ago(idle_ms), ago(outputs_idle_ms));
+        for id in forgotten.await? {
             for part in store::upload::parts(&mut db, id).await? {
                 self.parts.blobs.drop_part(part).await?;
             }
@@ -232,7 +239,7 @@ fn digest_of(
     }
 }
 
-fn shown(stored: &StoredUpload) -> Upload {
+pub(super) fn shown(stored: &StoredUpload) -> Upload {
     let mut missing = stored.gaps.missing().to_vec();
     missing.truncate(MISSING_MAX);
     Upload {

@@ -39,6 +39,8 @@ pub(super) struct Chunk {
     pub(super) leases: u32,
     /// Leases that do not count against it any more.
     pub(super) pardoned: u32,
+    /// Copies that ended without a verdict, and whose.
+    pub(super) gave_up: Vec<(LeaseId, UserId)>,
     /// How often each owner's agents handed it back.
     pub(super) backs: BTreeMap<UserId, u32>,
     /// One of its copies takes long: one more may go out.
@@ -55,6 +57,7 @@ impl Chunk {
         attempts: Vec::new(),
         leases: 0,
         pardoned: 0,
+        gave_up: Vec::new(),
         backs: BTreeMap::new(),
         late: false,
     };

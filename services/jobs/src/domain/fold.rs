@@ -39,7 +39,7 @@ impl Job {
             Fact::LeaseEnded { chunk, lease, why, .. } => {
                 match why.as_str() {
                     "not_needed" => {}
-                    "yielded" | "revoked" => self.handed_back(chunk.0, *lease),
+                    "yielded" | "too_large" | "revoked" => self.handed_back(chunk.0, *lease),
                     _ => self.mark_faulted(chunk.0, *lease),
                 }
                 self.drop_lease(chunk.0, *lease);
@@ -89,8 +89,12 @@ impl Job {
         if !outcome.is_verdict() {
             self.mark_faulted(index, lease.id);
         }
-        if let (Outcome::AgentFault, Some(chunk)) = (outcome, self.chunk_mut(index)) {
-            chunk.broken.insert(lease.lender);
+        if let (false, Some(chunk)) = (outcome.is_verdict(), self.chunk_mut(index)) {
+            if outcome == Outcome::AgentFault {
+                chunk.broken.insert(lease.lender);
+            } else {
+                chunk.gave_up.push((lease.id, lease.lender));
+            }
         }
         self.drop_lease(index, lease.id);
         if outcome.is_verdict() && !short {

@@ -41,6 +41,9 @@ pub struct Offer {
     pub strict: bool,
     /// Memory that an agent needs for it, in bytes.
     pub memory_bytes: u64,
+    /// Its leases are of no foreseeable end: each has a slot of the agent for itself, where nothing
+    /// waits behind it.
+    pub stays: bool,
 }
 
 /// What a job says to a question.
@@ -69,13 +72,22 @@ pub struct Ask {
     offer: u64,
 }
 
+/// A lease in hand.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    job: JobId,
+    /// What it puts at risk.
+    risk: Credits,
+    /// Of those that a slot has room for.
+    places: u32,
+}
+
 #[derive(Clone, Debug)]
-struct Seat {
+struct Entry {
     worker: Worker,
     slots: u32,
     paused: bool,
-    /// Leases, and what each puts at risk.
-    leases: BTreeMap<LeaseId, (JobId, Credits)>,
+    leases: BTreeMap<LeaseId, Held>,
     /// Questions under way.
     asking: u32,
     /// Programs that it has compiled: as it said, and those that it was given since. The latest
@@ -86,16 +98,22 @@ struct Seat {
     placed: bool,
 }
 
-impl Seat {
+impl Entry {
     fn works(&self, rules: &TrustRules, now: Timestamp) -> bool {
         !self.paused && self.worker.standing.quarantined(rules, now).is_none()
     }
 
     fn room(&self, rules: &TrustRules, now: Timestamp) -> bool {
-        let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
-        let slots = self.slots.saturating_mul(LEASES_OF_SLOT);
-        let most = slots.min(self.worker.standing.leases_max(now));
-        self.rest.is_over(now) && self.works(rules, now) && held.saturating_add(self.asking) < most
+        let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX).saturating_add(self.asking);
+        let may = held < self.worker.standing.leases_max(now);
+        may && self.rest.is_over(now) && self.works(rules, now) && self.places() > 0
+    }
+
+    /// Places for leases that nothing holds and nobody asks for.
+    fn places(&self) -> u32 {
+        let held =
+            self.leases.values().fold(self.asking, |sum, held| sum.saturating_add(held.places));
+        self.slots.saturating_mul(LEASES_OF_SLOT).saturating_sub(held)
     }
 }
 
@@ -128,7 +146,7 @@ struct Share {
 #[derive(Clone, Debug, Default)]
 pub struct Hall {
     rules: TrustRules,
-    seats: BTreeMap<AgentId, Seat>,
+    entries: BTreeMap<AgentId, Entry>,
     stalls: BTreeMap<JobId, Stall>,
     shares: BTreeMap<UserId, Share>,
     /// Consumers with open jobs, the least loaded first.
@@ -164,7 +182,7 @@ impl Hall {
     pub fn enter(&mut self, worker: Worker, slots: u32, paused: bool, now: Timestamp) {
         let agent = worker.agent;
         self.leave(agent);
-        let seat = Seat {
+        let entry = Entry {
             worker,
             slots,
             paused,
@@ -174,35 +192,35 @@ impl Hall {
             rest: self.away.remove(&agent).unwrap_or_default(),
             placed: false,
         };
-        self.seats.insert(agent, seat);
+        self.entries.insert(agent, entry);
         self.place(agent, now);
     }
 
     /// An agent goes; whose it was.
     pub fn leave(&mut self, agent: AgentId) -> Option<UserId> {
         self.unplace(agent);
-        let seat = self.seats.remove(&agent)?;
-        if seat.rest != Rest::default() {
-            self.away.insert(agent, seat.rest);
+        let entry = self.entries.remove(&agent)?;
+        if entry.rest != Rest::default() {
+            self.away.insert(agent, entry.rest);
         }
-        for (job, _) in seat.leases.into_values() {
-            self.unload(job);
+        for held in entry.leases.into_values() {
+            self.unload(held.job);
         }
-        Some(seat.worker.lender)
+        Some(entry.worker.lender)
     }
 
     /// An agent pauses or goes on. Whether that is new.
     pub fn pause(&mut self, agent: AgentId, paused: bool, now: Timestamp) -> bool {
-        let Some(seat) = self.seats.get_mut(&agent) else { return false };
-        let new = std::mem::replace(&mut seat.paused, paused) != paused;
+        let Some(entry) = self.entries.get_mut(&agent) else { return false };
+        let new = std::mem::replace(&mut entry.paused, paused) != paused;
         self.place(agent, now);
         new
     }
 
     /// An agent's record is this from now on. Whether it is quarantined by it.
     pub fn judge(&mut self, agent: AgentId, standing: Standing, now: Timestamp) -> bool {
-        let Some(seat) = self.seats.get_mut(&agent) else { return false };
-        seat.worker.standing = standing;
+        let Some(entry) = self.entries.get_mut(&agent) else { return false };
+        entry.worker.standing = standing;
         let out = standing.quarantined(&self.rules, now).is_some();
         self.place(agent, now);
         out
@@ -211,7 +229,7 @@ impl Hall {
     /// Places everybody anew: quarantines end by themselves.
     pub fn replace(&mut self, now: Timestamp) {
         self.away.retain(|_, rest| !rest.is_forgotten(now));
-        let agents: Vec<AgentId> = self.seats.keys().copied().collect();
+        let agents: Vec<AgentId> = self.entries.keys().copied().collect();
         agents.into_iter().for_each(|agent| self.place(agent, now));
     }
 
@@ -271,11 +289,11 @@ impl Hall {
         let stall = self.stalls.get_mut(&job)?;
         stall.asked = stall.asked.saturating_add(1);
         let (offer, drawn) = (stall.offers, stall.begun);
-        let seat = self.seats.get_mut(&agent)?;
-        seat.asking = seat.asking.saturating_add(1);
-        let risks = seat.leases.values().map(|(_, risk)| *risk);
+        let entry = self.entries.get_mut(&agent)?;
+        entry.asking = entry.asking.saturating_add(1);
+        let risks = entry.leases.values().map(|held| held.risk);
         let exposed = risks.fold(Credits::ZERO, Credits::saturating_add);
-        let worker = Worker { exposed, ..seat.worker };
+        let worker = Worker { exposed, ..entry.worker };
         self.last = Some(worker.lender);
         self.place(agent, now);
         Some(Ask { job, worker, drawn, offer })
@@ -301,8 +319,13 @@ impl Hall {
     }
 
     fn fits(&self, agent: &AgentId, stall: &Stall) -> bool {
-        let seat = self.seats.get(agent);
-        seat.is_some_and(|seat| seat.worker.memory_bytes >= stall.offer.memory_bytes)
+        let entry = self.entries.get(agent);
+        let places = places(&stall.offer);
+        entry.is_some_and(|entry| {
+            let worker = &entry.worker;
+            let can = worker.memory_bytes >= stall.offer.memory_bytes;
+            can && (worker.stays || !stall.offer.stays) && entry.places() >= places
+        })
     }
 
     /// An agent for a chunk that others may have begun: of any lender who may be given it, each as
@@ -338,8 +361,8 @@ impl Hall {
                 stall.refused.insert(ask.worker.lender);
             }
         }
-        if let Some(seat) = self.seats.get_mut(&agent) {
-            seat.asking = seat.asking.saturating_sub(1);
+        if let Some(entry) = self.entries.get_mut(&agent) {
+            entry.asking = entry.asking.saturating_sub(1);
         }
         match answer {
             Answer::Lease(lease, risk) => self.lease(agent, ask.job, lease, risk),
@@ -358,10 +381,10 @@ impl Hall {
     }
 
     fn lease(&mut self, agent: AgentId, job: JobId, lease: LeaseId, risk: Credits) {
-        let Some(program) = self.stalls.get(&job).map(|stall| stall.offer.program) else { return };
-        self.warm_up(agent, program);
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        seat.leases.insert(lease, (job, risk));
+        let Some(offer) = self.stalls.get(&job).map(|stall| stall.offer) else { return };
+        self.warm_up(agent, offer.program);
+        let Some(entry) = self.entries.get_mut(&agent) else { return };
+        entry.leases.insert(lease, Held { job, risk, places: places(&offer) });
         let Some(stall) = self.stalls.get_mut(&job) else { return };
         stall.leased = stall.leased.saturating_add(1);
         let (unit, consumer) = (unit(&stall.offer), stall.offer.consumer);
@@ -379,9 +402,9 @@ impl Hall {
 
     /// A lease is over for its agent. Whether it held it.
     pub fn free(&mut self, agent: AgentId, lease: LeaseId, now: Timestamp) -> bool {
-        let held = self.seats.get_mut(&agent).and_then(|seat| seat.leases.remove(&lease));
-        if let Some((job, _)) = held {
-            self.unload(job);
+        let held = self.entries.get_mut(&agent).and_then(|entry| entry.leases.remove(&lease));
+        if let Some(held) = held {
+            self.unload(held.job);
             self.place(agent, now);
         }
         held.is_some()
@@ -389,24 +412,24 @@ impl Hall {
 
     /// How a lease ended that an agent held: after some endings it rests.
     pub fn ended(&mut self, agent: AgentId, ending: Ending, now: Timestamp) {
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        seat.rest.after(ending, now);
+        let Some(entry) = self.entries.get_mut(&agent) else { return };
+        entry.rest.after(ending, now);
         self.place(agent, now);
     }
 
     /// How much an agent lends from now on. Whether that is new.
     pub fn resize(&mut self, agent: AgentId, slots: u32, memory: u64, now: Timestamp) -> bool {
-        let Some(seat) = self.seats.get_mut(&agent) else { return false };
-        let before = (seat.slots, seat.worker.memory_bytes);
-        (seat.slots, seat.worker.memory_bytes) = (slots, memory);
+        let Some(entry) = self.entries.get_mut(&agent) else { return false };
+        let before = (entry.slots, entry.worker.memory_bytes);
+        (entry.slots, entry.worker.memory_bytes) = (slots, memory);
         self.place(agent, now);
         before != (slots, memory)
     }
 
     /// Takes all leases from an agent.
     pub fn strip(&mut self, agent: AgentId, now: Timestamp) -> Vec<LeaseId> {
-        let Some(seat) = self.seats.get(&agent) else { return Vec::new() };
-        let leases: Vec<LeaseId> = seat.leases.keys().copied().collect();
+        let Some(entry) = self.entries.get(&agent) else { return Vec::new() };
+        let leases: Vec<LeaseId> = entry.leases.keys().copied().collect();
         for lease in &leases {
             self.free(agent, *lease, now);
         }
@@ -417,9 +440,9 @@ impl Hall {
     /// is known here.
     #[must_use]
     pub fn jobs_of(&self, agent: AgentId, running: &[LeaseId]) -> Option<BTreeSet<JobId>> {
-        let leases = &self.seats.get(&agent)?.leases;
+        let leases = &self.entries.get(&agent)?.leases;
         let known = running.iter().all(|lease| leases.contains_key(lease));
-        known.then(|| leases.values().map(|(job, _)| *job).collect())
+        known.then(|| leases.values().map(|held| held.job).collect())
     }
 
     fn unload(&mut self, job: JobId) {
@@ -441,6 +464,11 @@ impl Hall {
             self.shares.remove(&consumer);
         }
     }
+}
+
+/// What one of its leases takes of the places of an agent.
+const fn places(offer: &Offer) -> u32 {
+    if offer.stays { LEASES_OF_SLOT } else { 1 }
 }
 
 fn unit(offer: &Offer) -> u64 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use medusa_types::{AgentId, Timestamp, UserId};
 
-use super::{Hall, Seat};
+use super::{Entry, Hall};
 use crate::domain::Standing;
 
 /// How an agent is, for those who look on.
@@ -42,27 +42,28 @@ impl Hall {
     /// memory of its largest agent in bytes.
     #[must_use]
     pub fn owners(&self, now: Timestamp) -> BTreeMap<UserId, u64> {
-        let counts =
-            |seat: &&Seat| seat.works(&self.rules, now) && seat.worker.standing.leases_max(now) > 0;
+        let counts = |entry: &&Entry| {
+            entry.works(&self.rules, now) && entry.worker.standing.leases_max(now) > 0
+        };
         let mut owners = BTreeMap::new();
-        for seat in self.seats.values().filter(counts) {
-            let most: &mut u64 = owners.entry(seat.worker.lender).or_default();
-            *most = seat.worker.memory_bytes.max(*most);
+        for entry in self.entries.values().filter(counts) {
+            let most: &mut u64 = owners.entry(entry.worker.lender).or_default();
+            *most = entry.worker.memory_bytes.max(*most);
         }
         owners
     }
 
     /// Everybody who is there.
     pub fn presences(&self, now: Timestamp) -> impl Iterator<Item = (AgentId, Presence)> {
-        self.seats.iter().map(move |(agent, seat)| {
-            let standing = &seat.worker.standing;
+        self.entries.iter().map(move |(agent, entry)| {
+            let standing = &entry.worker.standing;
             let presence = Presence {
-                lender: seat.worker.lender,
-                slots: seat.slots,
-                paused: seat.paused,
+                lender: entry.worker.lender,
+                slots: entry.slots,
+                paused: entry.paused,
                 quarantined: standing.quarantined(&self.rules, now).is_some(),
-                busy: !seat.leases.is_empty(),
-                room: seat.room(&self.rules, now),
+                busy: !entry.leases.is_empty(),
+                room: entry.room(&self.rules, now),
                 standing: *standing,
             };
             (*agent, presence)
@@ -72,11 +73,11 @@ impl Hall {
     /// Leases of those who are there, and questions that may become some.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        let of = |seat: &Seat| {
-            let asking = usize::try_from(seat.asking).unwrap_or(usize::MAX);
-            seat.leases.len().saturating_add(asking)
+        let of = |entry: &Entry| {
+            let asking = usize::try_from(entry.asking).unwrap_or(usize::MAX);
+            entry.leases.len().saturating_add(asking)
         };
-        self.seats.values().map(of).fold(0, usize::saturating_add)
+        self.entries.values().map(of).fold(0, usize::saturating_add)
     }
 
     /// Who else wants a share.

@@ -27,6 +27,7 @@ fn offer(job: u128, of: u128, weight: u32) -> Offer {
         program,
         program_bytes: 9,
         strict: false,
+        stays: false,
         memory_bytes: 0,
     }
 }
@@ -39,6 +40,7 @@ fn worker(agent: u128, lender: u128) -> Worker {
         memory_bytes: 100,
         standing,
         exposed: Credits::ZERO,
+        stays: true,
     }
 }
 
@@ -271,19 +273,19 @@ fn in_any_order_of_events_loads_and_places_add_up() {
 
 fn check(hall: &Hall) {
     let mut loads: BTreeMap<UserId, u64> = BTreeMap::new();
-    for seat in hall.seats.values() {
-        for (job, _) in seat.leases.values() {
-            let stall = &hall.stalls[job];
+    for entry in hall.entries.values() {
+        for held in entry.leases.values() {
+            let stall = &hall.stalls[&held.job];
             *loads.entry(stall.offer.consumer).or_default() += unit(&stall.offer);
         }
-        let placed = hall.idle.agents.get(&seat.worker.lender);
-        let placed = placed.is_some_and(|agents| agents.contains(&seat.worker.agent));
-        assert_eq!(placed, seat.room(&hall.rules, NOW));
+        let placed = hall.idle.agents.get(&entry.worker.lender);
+        let placed = placed.is_some_and(|agents| agents.contains(&entry.worker.agent));
+        assert_eq!(placed, entry.room(&hall.rules, NOW));
     }
     let programs: BTreeSet<_> = hall.stalls.values().map(|stall| stall.offer.program).collect();
     assert_eq!(hall.warm.keys().copied().collect::<BTreeSet<_>>(), programs);
     for (program, idle) in &hall.warm {
-        let warm = hall.seats.iter().filter(|(_, s)| s.placed && s.warm.contains(program));
+        let warm = hall.entries.iter().filter(|(_, s)| s.placed && s.warm.contains(program));
         let warm: BTreeSet<AgentId> = warm.map(|(agent, _)| *agent).collect();
         assert_eq!(idle.agents.values().flatten().copied().collect::<BTreeSet<_>>(), warm);
     }

@@ -21,17 +21,17 @@ impl Hall {
     /// said so is among it, or is being compiled.
     pub fn cached(&mut self, agent: AgentId, programs: &[Sha256Hash], now: Timestamp) {
         self.unplace(agent);
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        let given = seat.leases.values().filter_map(|(job, _)| self.stalls.get(job));
+        let Some(entry) = self.entries.get_mut(&agent) else { return };
+        let given = entry.leases.values().filter_map(|held| self.stalls.get(&held.job));
         let given: Vec<Sha256Hash> = given.map(|stall| stall.offer.program).collect();
-        seat.warm = programs.iter().take(WARM_MAX).rev().copied().collect();
+        entry.warm = programs.iter().take(WARM_MAX).rev().copied().collect();
         for program in given {
-            if !seat.warm.contains(&program) {
-                seat.warm.push_back(program);
+            if !entry.warm.contains(&program) {
+                entry.warm.push_back(program);
             }
         }
-        while seat.warm.len() > WARM_MAX {
-            seat.warm.pop_front();
+        while entry.warm.len() > WARM_MAX {
+            entry.warm.pop_front();
         }
         self.place(agent, now);
     }
@@ -41,14 +41,16 @@ impl Hall {
     #[must_use]
     pub fn ahead(&self, agent: AgentId) -> Vec<Offer> {
         let mut named: Vec<Offer> = Vec::new();
-        let Some(seat) = self.seats.get(&agent).filter(|seat| !seat.paused) else { return named };
+        let Some(entry) = self.entries.get(&agent).filter(|entry| !entry.paused) else {
+            return named;
+        };
         let shares = self.order.iter().filter_map(|(_, _, consumer)| self.shares.get(consumer));
         let jobs =
             shares.flat_map(|share| share.open.iter()).filter_map(|job| self.stalls.get(job));
         let new = |offer: &Offer| {
-            offer.memory_bytes <= seat.worker.memory_bytes
-                && offer.consumer != seat.worker.lender
-                && !seat.warm.contains(&offer.program)
+            offer.memory_bytes <= entry.worker.memory_bytes
+                && offer.consumer != entry.worker.lender
+                && !entry.warm.contains(&offer.program)
         };
         for offer in jobs.map(|stall| stall.offer).filter(new).take(LOOKED_AT_MAX) {
             if named.len() < AHEAD_MAX && named.iter().all(|one| one.program != offer.program) {
@@ -60,14 +62,14 @@ impl Hall {
 
     /// An agent is given a program, and will have it compiled.
     pub(super) fn warm_up(&mut self, agent: AgentId, program: Sha256Hash) {
-        if self.seats.get(&agent).is_none_or(|seat| seat.warm.contains(&program)) {
+        if self.entries.get(&agent).is_none_or(|entry| entry.warm.contains(&program)) {
             return;
         }
         self.unplace(agent);
-        if let Some(seat) = self.seats.get_mut(&agent) {
-            seat.warm.push_back(program);
-            if seat.warm.len() > WARM_MAX {
-                seat.warm.pop_front();
+        if let Some(entry) = self.entries.get_mut(&agent) {
+            entry.warm.push_back(program);
+            if entry.warm.len() > WARM_MAX {
+                entry.warm.pop_front();
             }
         }
     }
@@ -76,9 +78,9 @@ impl Hall {
     pub(super) fn look_for(&mut self, program: Sha256Hash) {
         let Entry::Vacant(vacant) = self.warm.entry(program) else { return };
         let mut idle = Idle::default();
-        let placed = self.seats.iter().filter(|(_, seat)| seat.placed);
-        for (agent, seat) in placed.filter(|(_, seat)| seat.warm.contains(&program)) {
-            idle.insert(seat.worker.lender, *agent);
+        let placed = self.entries.iter().filter(|(_, entry)| entry.placed);
+        for (agent, entry) in placed.filter(|(_, entry)| entry.warm.contains(&program)) {
+            idle.insert(entry.worker.lender, *agent);
         }
         vacant.insert(idle);
     }
@@ -92,13 +94,13 @@ impl Hall {
 
     /// Keeps an agent among the idle ones while it has room.
     pub(super) fn place(&mut self, agent: AgentId, now: Timestamp) {
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        if !seat.room(&self.rules, now) {
+        let Some(entry) = self.entries.get_mut(&agent) else { return };
+        if !entry.room(&self.rules, now) {
             self.unplace(agent);
-        } else if !std::mem::replace(&mut seat.placed, true) {
-            let lender = seat.worker.lender;
+        } else if !std::mem::replace(&mut entry.placed, true) {
+            let lender = entry.worker.lender;
             self.idle.insert(lender, agent);
-            for program in &seat.warm {
+            for program in &entry.warm {
                 if let Some(idle) = self.warm.get_mut(program) {
                     idle.insert(lender, agent);
                 }
@@ -107,13 +109,13 @@ impl Hall {
     }
 
     pub(super) fn unplace(&mut self, agent: AgentId) {
-        let Some(seat) = self.seats.get_mut(&agent) else { return };
-        if !std::mem::replace(&mut seat.placed, false) {
+        let Some(entry) = self.entries.get_mut(&agent) else { return };
+        if !std::mem::replace(&mut entry.placed, false) {
             return;
         }
-        let lender = seat.worker.lender;
+        let lender = entry.worker.lender;
         self.idle.remove(lender, agent);
-        for program in &seat.warm {
+        for program in &entry.warm {
             if let Some(idle) = self.warm.get_mut(program) {
                 idle.remove(lender, agent);
             }

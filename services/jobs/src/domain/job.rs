@@ -308,6 +308,7 @@ impl Job {
         let moved = self.charged_transfer(index, output_bytes, !right.is_empty());
         let settled = self.settle(index, (fuel, moved.map_or(0, Moved::bytes)), &right);
         let live = self.chunk(index).map(|c| c.live.clone()).unwrap_or_default();
+        let outdone = (outcome == Outcome::Done).then(|| self.outdone(index, &right)).flatten();
         let verified = Fact::ChunkVerified {
             job: self.submitted.id,
             chunk: ChunkIndex(index),
@@ -320,7 +321,7 @@ impl Job {
         };
         self.fold(&mut facts, verified);
         let counted = moved.map(|moved| moved.fact(self.submitted.id, index));
-        for fact in counted.into_iter().chain(settled) {
+        for fact in counted.into_iter().chain(settled).chain(outdone) {
             self.fold(&mut facts, fact);
         }
         for lease in live {
@@ -352,6 +353,17 @@ impl Job {
         let shares = paid.into_iter().zip(amounts).map(share).collect();
         let (job, chunk) = (self.submitted.id, ChunkIndex(index));
         Some(Fact::ChunkSettled { job, chunk, fuel, price, fee, shares })
+    }
+
+    /// Copies that gave up what an agent of another owner finished.
+    fn outdone(&self, index: u32, right: &[LeaseId]) -> Option<Fact> {
+        let chunk = self.chunk(index)?;
+        let finished = || chunk.attempts.iter().filter(|a| right.contains(&a.lease));
+        let is_outdone = |lender| finished().any(|attempt| attempt.lender != lender);
+        let gave_up = chunk.gave_up.iter().filter(|(_, lender)| is_outdone(*lender));
+        let leases: Vec<LeaseId> = gave_up.map(|(lease, _)| *lease).collect();
+        let (job, chunk) = (self.submitted.id, ChunkIndex(index));
+        (!leases.is_empty()).then_some(Fact::CopiesOutdone { job, chunk, leases })
     }
 
     fn lease_ended(&self, lease: LeaseId, chunk: u32, why: &str) -> Fact {

@@ -45,10 +45,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether both runs did the same thing.
+    /// Whether both runs did the same thing. An agent of an older version has another word for some
+    /// ends.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
-        (self.outcome, self.output, self.fuel) == (other.outcome, other.output, other.fuel)
+        self.outcome.is_like(other.outcome)
+            && (self.output, self.fuel) == (other.output, other.fuel)
     }
 }
 
@@ -65,4 +67,6 @@ pub struct Worker {
     pub standing: Standing,
     /// What it could gain by the single copies that it holds.
     pub exposed: Credits,
+    /// It can take seats of sessions.
+    pub stays: bool,
 }

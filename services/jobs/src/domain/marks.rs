@@ -14,6 +14,7 @@ pub fn leases_told(fact: &Fact) -> Vec<LeaseId> {
             vec![*lease]
         }
         Fact::AttemptReported { lease, outcome: Outcome::AgentFault, .. } => vec![*lease],
+        Fact::CopiesOutdone { leases, .. } => leases.clone(),
         Fact::ChunkVerified { right, wrong, .. } => right.iter().chain(wrong).copied().collect(),
         _ => Vec::new(),
     }
@@ -32,6 +33,9 @@ pub fn marks(fact: &Fact, agent: impl Fn(LeaseId) -> Option<AgentId>) -> Vec<(Ag
         Fact::AttemptReported { lease, outcome: Outcome::AgentFault, .. } => {
             one(*lease, Mark::Crashed)
         }
+        Fact::CopiesOutdone { leases, .. } => {
+            leases.iter().filter_map(|lease| Some((agent(*lease)?, Mark::Outdone))).collect()
+        }
         Fact::ChunkVerified { verdict, right, wrong, .. } => {
             let (good, bad) = match verdict.as_str() {
                 "agreed" => (Mark::Right, Mark::Outvoted),
@@ -43,6 +47,9 @@ pub fn marks(fact: &Fact, agent: impl Fn(LeaseId) -> Option<AgentId>) -> Vec<(Ag
             right.chain(wrong).collect()
         }
         Fact::ChunkSettled { shares, .. } => {
+            shares.iter().map(|share| (share.agent, Mark::Earned(share.amount))).collect()
+        }
+        Fact::RoundsSettled { shares, .. } => {
             shares.iter().map(|share| (share.agent, Mark::Earned(share.amount))).collect()
         }
         Fact::EarningsForfeited { agent, amount, .. } => {

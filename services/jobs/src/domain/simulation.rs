@@ -133,6 +133,7 @@ impl Market {
             memory_bytes: u64::MAX,
             standing: self.standing(agent),
             exposed: held.map(|(_, _, risk)| *risk).fold(Credits::ZERO, Credits::saturating_add),
+            stays: false,
         }
     }
 

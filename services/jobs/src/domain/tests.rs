@@ -49,7 +49,8 @@ pub(in crate::domain) fn fleet(owners: &[UserId]) -> Fleet {
 
 pub(in crate::domain) fn worker(lender: UserId) -> Worker {
     let (standing, exposed) = (Standing::default(), Credits::ZERO);
-    Worker { agent: AgentId(lender.0), lender, memory_bytes: u64::MAX, standing, exposed }
+    let agent = AgentId(lender.0);
+    Worker { agent, lender, memory_bytes: u64::MAX, standing, exposed, stays: false }
 }
 
 /// A worker whose record allows a single copy of anything that these tests compute.
@@ -62,7 +63,7 @@ fn veteran(lender: UserId) -> Worker {
 /// A draw that asks for no check.
 const UNCHECKED: u32 = 999_999;
 
-fn own(output: u8) -> Refereed {
+pub(in crate::domain) fn own(output: u8) -> Refereed {
     let output = Sha256Hash([output; 32]);
     Refereed { outcome: Outcome::Done, output, output_bytes: 1, fuel: Fuel(500_000_000) }
 }

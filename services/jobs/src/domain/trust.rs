@@ -106,6 +106,8 @@ pub enum Mark {
     Wrong,
     /// Not what most copies gave, and nobody ran it here.
     Outvoted,
+    /// It gave up what another owner's agent finished: too slow, or its stack too small.
+    Outdone,
     /// It broke down, or did not deliver what it announced.
     Crashed,
     /// It neither reported nor gave a sign of life in time.
@@ -128,6 +130,7 @@ impl Mark {
             Self::Right | Self::Trusted | Self::Earned(_) => None,
             Self::Wrong => Some("wrong"),
             Self::Outvoted => Some("outvoted"),
+            Self::Outdone => Some("outdone"),
             Self::Crashed => Some("crashed"),
             Self::Late => Some("late"),
             Self::Lost => Some("lost"),
@@ -142,7 +145,8 @@ impl Mark {
 pub struct Standing {
     /// Right replicated results in a row.
     pub streak: u32,
-    /// The public number: one more for each right replicated result, a third less for each fault.
+    /// The public number: one more for each right replicated result, a third less for each fault,
+    /// one less for what was given up and another agent finished.
     pub score: u32,
     /// What it earned and could still lose.
     pub stake: Credits,
@@ -194,6 +198,8 @@ impl Standing {
                 self.fault();
                 self.fail(at);
             }
+            // Slow machines are welcome: it says that they are slow, and no more.
+            Mark::Outdone => self.score = self.score.saturating_sub(1),
             Mark::Lost => self.fail(at),
             Mark::Earned(amount) => self.stake = self.stake.saturating_add(amount),
             Mark::Forfeited(amount) => self.stake = self.stake.saturating_sub(amount),

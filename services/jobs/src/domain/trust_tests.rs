@@ -23,6 +23,7 @@ fn after(marks: &[(Mark, usize)]) -> Standing {
 
 #[test]
 fn every_fault_ends_the_streak_and_costs_a_third_of_the_score() {
+    assert_eq!(after(&[(Mark::Outdone, 3)]), Standing::default(), "there is nothing to take");
     for (mark, streak, score) in [
         (Mark::Right, 10, 10),
         (Mark::Trusted, 9, 9),
@@ -31,6 +32,7 @@ fn every_fault_ends_the_streak_and_costs_a_third_of_the_score() {
         (Mark::Crashed, 0, 6),
         (Mark::Late, 0, 6),
         (Mark::Lost, 9, 9),
+        (Mark::Outdone, 9, 8),
     ] {
         let standing = after(&[(Mark::Right, 9), (mark, 1)]);
         assert_eq!((standing.streak, standing.score), (streak, score), "{mark:?}");

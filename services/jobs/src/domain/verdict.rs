@@ -108,7 +108,7 @@ impl From<&Attempt> for Refereed {
 
 fn believed(why: &'static str, truth: Refereed, attempts: &[Attempt]) -> Verdict {
     let Refereed { outcome, output, output_bytes, fuel } = truth;
-    let same = |a: &&Attempt| (a.outcome, a.output, a.fuel) == (outcome, output, fuel);
+    let same = |a: &&Attempt| a.outcome.is_like(outcome) && (a.output, a.fuel) == (output, fuel);
     let right = attempts.iter().filter(same).map(|a| a.lease).collect();
     let wrong = attempts.iter().filter(|a| !same(a)).map(|a| a.lease).collect();
     Verdict::Believed { why, outcome, output, output_bytes, fuel, right, wrong }

@@ -1,17 +1,16 @@
 //! Machines, as their owners see them and as they fetch and deliver.
 
-use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
-use medusa_api::{Agent, BlobInfo, Earnings, EarningsQuery, Problem, TaskPage, TaskQuery};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use medusa_api::{Agent, Earnings, EarningsQuery, Problem, TaskPage, TaskQuery};
 use medusa_platform::ticket::TicketQuery;
 use medusa_platform::{AgentPrincipal, ApiError, Principal, idempotency_key, position};
-use medusa_types::{AgentId, LeaseId, Role, Sha256Hash};
+use medusa_types::{AgentId, Role, Sha256Hash};
 
 use super::blobs::send_blob;
 use crate::command::Jobs;
 use crate::error::JobsError;
-use crate::order::{BUNDLE_BYTES_MAX, OUTPUT_BYTES_MAX};
 
-fn refused() -> ApiError {
+pub(super) fn refused() -> ApiError {
     let detail = "the ticket is not for this, or it has ended; the lease has to be given anew";
     ApiError::new(403, "jobs.ticket_refused", "ticket refused", detail)
 }
@@ -99,25 +98,4 @@ pub(crate) async fn blob(
     }
     let size = parts.blobs.size(*hash).await.map_err(JobsError::Blob)?;
     send_blob(&jobs, &req, *hash, size, "application/octet-stream", None)
-}
-
-/// The output of a lease that is too large for a frame, by ticket.
-#[utoipa::path(tag = "agents", request_body = String, responses(
-    (status = 201, body = BlobInfo), (status = 403, body = Problem), (status = 413, body = Problem)))]
-#[put("/v1/agent/outputs/{lease}")]
-pub(crate) async fn output(
-    jobs: web::Data<Jobs>,
-    who: AgentPrincipal,
-    lease: web::Path<LeaseId>,
-    ticket: web::Query<TicketQuery>,
-    body: web::Payload,
-) -> Result<HttpResponse, ApiError> {
-    let (parts, subject) = (&jobs.parts, lease.to_string());
-    if !parts.tickets.check("put", &subject, who.agent, &ticket, parts.clock.now()) {
-        return Err(refused());
-    }
-    let limit = OUTPUT_BYTES_MAX.saturating_add(BUNDLE_BYTES_MAX);
-    let (sha256, size) =
-        parts.blobs.put_stream(&parts.random, body, limit, None).await.map_err(JobsError::Blob)?;
-    Ok(HttpResponse::Created().json(BlobInfo { sha256, size }))
 }

@@ -1,7 +1,7 @@
 //! The WebSocket of an agent: frames in to its actor, frames out from a bounded outbox.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Actor as _;
 use actix_web::{HttpRequest, HttpResponse, get, rt, web};
@@ -9,7 +9,7 @@ use actix_ws::{AggregatedMessage, CloseCode, CloseReason};
 use futures_util::StreamExt as _;
 use medusa_api::Problem;
 use medusa_platform::{AgentPrincipal, ApiError};
-use medusa_protocol::{Frame, FrameError, MAX_FRAME_BYTES, SUBPROTOCOL};
+use medusa_protocol::{Frame, FrameError, MAX_FRAME_BYTES, Message, SUBPROTOCOL};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,10 @@ const OUTBOX_MAX: usize = 512;
 const REMOVED: u16 = 4_001;
 /// Seconds after which an agent finds another process here.
 const COME_AGAIN_S: u64 = 2;
+/// Pulses that an agent may send at once, and how many more it may send in each second. One that
+/// keeps to the protocol sends one when something changes, and looks for that each second.
+const PULSES_MAX: u32 = 120;
+const PULSES_A_SECOND: u32 = 20;
 /// How long one frame may take to be written.
 const WRITE_MAX: Duration = Duration::from_secs(10);
 
@@ -80,6 +84,31 @@ pub(crate) async fn link(
     Ok(answer)
 }
 
+/// How many pulses an agent may send now. Each goes to the scheduler, which all agents share.
+struct Pulses {
+    left: u32,
+    counted_at: Instant,
+}
+
+impl Pulses {
+    const fn begin(now: Instant) -> Self {
+        Self { left: PULSES_MAX, counted_at: now }
+    }
+
+    /// Counts one; whether it may be sent.
+    fn take(&mut self, now: Instant) -> bool {
+        let seconds = now.duration_since(self.counted_at).as_secs();
+        if seconds > 0 {
+            let more = u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(PULSES_A_SECOND);
+            self.left = self.left.saturating_add(more).min(PULSES_MAX);
+            self.counted_at = now;
+        }
+        let is_there = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_there
+    }
+}
+
 /// Moves frames both ways until one side ends; then the other ends too.
 async fn pump(
     (mut session, mut stream): (actix_ws::Session, actix_ws::AggregatedMessageStream),
@@ -88,6 +117,7 @@ async fn pump(
     leaving: CancellationToken,
 ) {
     let mut reason = None;
+    let mut pulses = Pulses::begin(Instant::now());
     loop {
         tokio::select! {
             () = leaving.cancelled() => {
@@ -112,6 +142,14 @@ async fn pump(
             }
             message = stream.next() => match message {
                 Some(Ok(AggregatedMessage::Binary(bytes))) => match Frame::decode(&bytes) {
+                    Ok(Frame { message: Message::Pulse(_), .. }) if !pulses.take(Instant::now()) => {
+                        let description = Some(format!(
+                            "more than {PULSES_A_SECOND} pulses a second: send one when something \
+                             changes"
+                        ));
+                        reason = Some(CloseReason { code: CloseCode::Policy, description });
+                        break;
+                    }
                     Ok(frame) => {
                         // Here and not in the actor, whose thread all agents share.
                         let signed = Signed::of(&frame.message, public_key);
@@ -144,5 +182,21 @@ async fn pump(
     }
     if actor.try_send(crate::actor::Hangup).is_err() {
         tracing::debug!("an agent's actor was gone already");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_pulses_ends_and_a_burst_does_not() {
+        let began = Instant::now();
+        let mut pulses = Pulses::begin(began);
+        let at = |ms| began + Duration::from_millis(ms);
+        assert!((0..120).all(|_| pulses.take(at(0))), "what changes at once is told at once");
+        assert!(!pulses.take(at(999)));
+        assert!((0..20).all(|_| pulses.take(at(1_000))) && !pulses.take(at(1_000)));
+        assert!((0..120).all(|_| pulses.take(at(3_600_000))) && !pulses.take(at(3_600_000)));
     }
 }

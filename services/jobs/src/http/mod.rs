@@ -7,6 +7,7 @@ mod control;
 mod jobs;
 mod link;
 mod machines;
+mod outputs;
 mod programs;
 mod record;
 mod report;
@@ -66,7 +67,10 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(agents::tasks)
         .service(agents::reinstate)
         .service(agents::blob)
-        .service(agents::output)
+        .service(outputs::whole)
+        .service(outputs::begin)
+        .service(outputs::state)
+        .service(outputs::part)
         .service(link::link);
 }
 
@@ -125,7 +129,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     agents::tasks,
     agents::reinstate,
     agents::blob,
-    agents::output,
+    outputs::whole,
+    outputs::begin,
+    outputs::state,
+    outputs::part,
     link::link
 ))]
 struct Document;

@@ -6,6 +6,7 @@ use medusa_platform::{ApiError, Principal, idempotency_key};
 use medusa_types::UploadId;
 
 use crate::command::Jobs;
+use crate::store::upload::Sender;
 
 /// Begins an upload in parts.
 #[utoipa::path(tag = "inputs", request_body = NewUpload, responses(
@@ -30,7 +31,7 @@ pub(crate) async fn state(
     who: Principal,
     id: web::Path<UploadId>,
 ) -> Result<web::Json<Upload>, ApiError> {
-    Ok(web::Json(jobs.upload_state(who.user, *id).await?))
+    Ok(web::Json(jobs.upload_state(Sender::Person(who.user), *id).await?))
 }
 
 /// The part of an upload that begins at this byte. What is there already is taken for a repetition.
@@ -44,5 +45,6 @@ pub(crate) async fn part(
     place: web::Path<(UploadId, u64)>,
     body: web::Payload,
 ) -> Result<web::Json<Upload>, ApiError> {
-    Ok(web::Json(jobs.add_part(who.user, place.into_inner(), body).await?))
+    let sender = Sender::Person(who.user);
+    Ok(web::Json(jobs.add_part(sender, place.into_inner(), body).await?))
 }

@@ -38,8 +38,9 @@ struct Done {
 }
 
 impl Done {
-    fn add(&mut self, amount: Credits) {
-        self.chunks = self.chunks.saturating_add(1);
+    /// Counts what was earned with so many chunks; rounds of a session are none.
+    fn add(&mut self, amount: Credits, chunks: i64) {
+        self.chunks = self.chunks.saturating_add(chunks);
         self.earned = self.earned.saturating_add(amount.micros());
     }
 }
@@ -51,6 +52,7 @@ impl Told {
         let alone = matches!(
             fact,
             Fact::ChunkSettled { .. }
+                | Fact::RoundsSettled { .. }
                 | Fact::EarningsForfeited { .. }
                 | Fact::AgentReinstated { .. }
         );
@@ -71,12 +73,14 @@ impl Told {
         let mut done: BTreeMap<AgentId, Done> = BTreeMap::new();
         let mut earned: BTreeMap<(AgentId, i32), Done> = BTreeMap::new();
         for event in &self.0 {
+            let is_rounds = matches!(event.envelope.fact, Fact::RoundsSettled { .. });
             for (agent, mark) in marks(&event.envelope.fact, |lease| agents.get(&lease.0).copied())
             {
                 if let Mark::Earned(amount) = mark {
-                    done.entry(agent).or_default().add(amount);
+                    let chunks = i64::from(!is_rounds);
+                    done.entry(agent).or_default().add(amount, chunks);
                     let quarter = quarter_of(event.envelope.at);
-                    earned.entry((agent, quarter)).or_default().add(amount);
+                    earned.entry((agent, quarter)).or_default().add(amount, chunks);
                 }
                 happened.push((event, agent, mark));
             }
@@ -107,6 +111,7 @@ const fn place(fact: &Fact) -> Option<(JobId, ChunkIndex)> {
     match fact {
         Fact::LeaseEnded { job, chunk, .. }
         | Fact::AttemptReported { job, chunk, .. }
+        | Fact::CopiesOutdone { job, chunk, .. }
         | Fact::ChunkVerified { job, chunk, .. } => Some((*job, *chunk)),
         _ => None,
     }

@@ -75,7 +75,8 @@ pub(crate) async fn changed(
 /// Who was paid for an agent's work.
 pub(crate) async fn lender(db: &mut PgConnection, agent: AgentId) -> sqlx::Result<Option<UserId>> {
     let found = sqlx::query_scalar!(
-        "select lender_id from lease where agent_id = $1 and paid is not null limit 1",
+        "select lender_id from lease
+         where agent_id = $1 and ended_position is not null and paid is not null limit 1",
         agent.0
     );
     Ok(found.fetch_optional(db).await?.map(UserId))

@@ -10,9 +10,6 @@ use crate::error::JobsError;
 
 /// A quarter of an hour in microseconds.
 pub(crate) const QUARTER_MICROS: i64 = 15 * 60 * 1_000_000;
-/// Leases that one look goes through at most: those of all agents lie in one row, and an index by
-/// agent would cost more at each lease than a look now and then.
-const LOOK_MAX: i64 = 50_000;
 
 /// What was earned in one quarter of an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +20,7 @@ pub(crate) struct Quarter {
     pub(crate) earned: Credits,
 }
 
-/// Tasks, and the lease that a further look begins before if there is more to look through.
+/// Tasks, and the lease that a further look begins before if there are more.
 pub(crate) struct Tasks {
     pub(crate) items: Vec<AgentTask>,
     pub(crate) next: Option<LeaseId>,
@@ -82,15 +79,14 @@ pub(crate) async fn tasks(
     limit: i64,
 ) -> Result<Tasks, JobsError> {
     let before = before.map_or(Uuid::max(), |lease| lease.0);
-    let rows = found(&mut *db, agent, before, limit).await?;
-    let is_full = i64::try_from(rows.len()).unwrap_or_default() == limit;
-    // Of a page that is not full, all that was looked through is known.
-    let next = match rows.last().filter(|_| is_full) {
-        Some(row) => Some(row.lease_id),
-        None => end_of_look(db, before).await?,
-    };
+    // One more than is asked for tells whether there are more.
+    let mut rows = found(&mut *db, agent, before, limit.saturating_add(1)).await?;
+    let shown = usize::try_from(limit).unwrap_or_default();
+    let has_more = rows.len() > shown;
+    rows.truncate(shown);
+    let next = rows.last().filter(|_| has_more).map(|row| LeaseId(row.lease_id));
     let items = rows.into_iter().map(task).collect::<Result<_, JobsError>>()?;
-    Ok(Tasks { items, next: next.map(LeaseId) })
+    Ok(Tasks { items, next })
 }
 
 /// Ids of leases sort by the time at which they were given. A chunk's payment stands in the log
@@ -108,12 +104,10 @@ async fn found(
                   j.chunks, coalesce(s.spec ->> 'name', '') as "job_name!",
                   g.at as leased_at, e.at as ended_at
            from (
-               select * from (
-                   select lease_id, job_id, chunk, agent_id, granted_position, ended_position,
-                          outcome, fuel, paid, verified_position
-                   from lease where lease_id < $2 order by lease_id desc limit $4
-               ) looked
-               where agent_id = $1 and ended_position is not null
+               select lease_id, job_id, chunk, granted_position, ended_position, outcome, fuel,
+                      paid, verified_position
+               from lease
+               where agent_id = $1 and ended_position is not null and lease_id < $2
                order by lease_id desc limit $3
            ) l
            join job j on j.job_id = l.job_id
@@ -130,22 +124,27 @@ async fn found(
            order by l.lease_id desc"#,
         agent.0,
         before,
-        limit,
-        LOOK_MAX
+        limit
     )
     .fetch_all(db)
     .await
 }
 
-/// Where a look ends that found too little; nothing when it went through all leases.
-async fn end_of_look(db: &mut PgConnection, before: Uuid) -> sqlx::Result<Option<Uuid>> {
-    sqlx::query_scalar!(
-        "select lease_id from lease where lease_id < $1 order by lease_id desc offset $2 limit 1",
-        before,
-        LOOK_MAX - 1
+/// What agents were paid in all: chunks and credits.
+pub(crate) async fn paid(
+    db: &mut PgConnection,
+    agents: &[AgentId],
+) -> sqlx::Result<(u64, Credits)> {
+    let ids: Vec<Uuid> = agents.iter().map(|agent| agent.0).collect();
+    let row = sqlx::query!(
+        r#"select coalesce(sum(chunks), 0)::bigint as "chunks!",
+                  coalesce(sum(earned), 0)::bigint as "earned!"
+           from agent_record where agent_id = any($1)"#,
+        &ids
     )
-    .fetch_optional(db)
-    .await
+    .fetch_one(db)
+    .await?;
+    Ok((u64::try_from(row.chunks).unwrap_or_default(), Credits::from_micros(row.earned)))
 }
 
 fn task(row: Row) -> Result<AgentTask, JobsError> {

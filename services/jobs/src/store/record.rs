@@ -14,6 +14,23 @@ pub(crate) async fn owner(db: &mut PgConnection, job: JobId) -> sqlx::Result<Opt
     Ok(found.fetch_optional(db).await?.map(UserId))
 }
 
+/// Whether an agent was given a chunk of one of this person's jobs.
+pub(crate) async fn has_worked_for(
+    db: &mut PgConnection,
+    agent: AgentId,
+    owner: UserId,
+) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (
+               select from job j join lease l on l.job_id = j.job_id
+               where j.owner_id = $2 and l.agent_id = $1 and l.ended_position is not null
+           ) as "found!""#,
+        agent.0,
+        owner.0
+    );
+    found.fetch_one(db).await
+}
+
 /// The quote that a job was made of.
 pub(crate) async fn quote(db: &mut PgConnection, job: JobId) -> Result<Option<Quote>, JobsError> {
     let found = sqlx::query_scalar!("select quote from quote where job_id = $1", job.0);
@@ -29,7 +46,7 @@ fn fuel(value: i64) -> Fuel {
     Fuel(u64::try_from(value).unwrap_or_default())
 }
 
-/// All copies of a chunk, oldest first.
+/// All copies of a chunk, oldest first; without the places of the keys in the log.
 pub(crate) async fn attempts(
     db: &mut PgConnection,
     job: JobId,
@@ -61,6 +78,7 @@ pub(crate) async fn attempts(
                 verified_position: row.verified_position,
                 public_key: row.public_key.as_deref().map(hex),
                 signature: row.signature.as_deref().map(hex),
+                key_position: None,
             })
         })
         .collect()

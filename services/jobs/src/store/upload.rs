@@ -1,16 +1,41 @@
 //! Uploads in parts: how far each is, and which parts it has.
 
 use medusa_api::{BlobInfo, UploadState};
-use medusa_types::{Sha256Hash, Timestamp, UploadId, UserId, Uuid};
+use medusa_types::{AgentId, LeaseId, Sha256Hash, Timestamp, UploadId, UserId, Uuid};
 use sqlx::PgConnection;
 
 use super::hash;
 use crate::domain::gaps::Gaps;
 
+/// Whose upload it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// A person's, of an input.
+    Person(UserId),
+    /// An agent's, of the output of its lease.
+    Agent(AgentId, LeaseId),
+}
+
+impl Sender {
+    fn owner(self) -> Uuid {
+        match self {
+            Self::Person(user) => user.0,
+            Self::Agent(agent, _) => agent.0,
+        }
+    }
+
+    fn lease(self) -> Option<Uuid> {
+        match self {
+            Self::Person(_) => None,
+            Self::Agent(_, lease) => Some(lease.0),
+        }
+    }
+}
+
 /// An upload as it is stored.
 pub(crate) struct StoredUpload {
     pub(crate) id: UploadId,
-    pub(crate) owner: UserId,
+    pub(crate) sender: Sender,
     pub(crate) size: u64,
     pub(crate) announced: Option<Sha256Hash>,
     pub(crate) gaps: Gaps,
@@ -30,24 +55,25 @@ fn signed(n: u64) -> i64 {
 /// Begins an upload; one that is there already stays as it is. With a blob it is done at once.
 pub(crate) async fn insert(
     db: &mut PgConnection,
-    (id, owner): (UploadId, UserId),
+    (id, sender): (UploadId, Sender),
     (size, announced): (u64, Option<Sha256Hash>),
     blob: Option<Sha256Hash>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into upload (upload_id, owner_id, size, announced, received, joined, state, blob,
-                             touched_at)
+                             touched_at, lease_id)
          values ($1, $2, $3::bigint, $4, case when $5::bytea is null then 0 else $3::bigint end,
                  case when $5::bytea is null then 0 else $3::bigint end,
-                 case when $5::bytea is null then 'open' else 'done' end, $5, $6)
+                 case when $5::bytea is null then 'open' else 'done' end, $5, $6, $7)
          on conflict do nothing",
         id.0,
-        owner.0,
+        sender.owner(),
         signed(size),
         announced.map(|hash| hash.0.to_vec()),
         blob.map(|hash| hash.0.to_vec()),
         now.to_utc(),
+        sender.lease(),
     )
     .execute(db)
     .await?;
@@ -63,6 +89,7 @@ pub(crate) async fn begun(
     let id = sqlx::query_scalar!(
         "select upload_id from upload
          where owner_id = $1 and size = $2 and announced = $3 and state in ('open', 'joining')
+           and lease_id is null
          order by touched_at desc limit 1",
         owner.0,
         signed(size),
@@ -71,7 +98,7 @@ pub(crate) async fn begun(
     .fetch_optional(&mut *db)
     .await?;
     match id {
-        Some(id) => find(db, UploadId(id), owner).await,
+        Some(id) => find(db, UploadId(id), Sender::Person(owner)).await,
         None => Ok(None),
     }
 }
@@ -80,24 +107,25 @@ pub(crate) async fn begun(
 pub(crate) async fn count_open(db: &mut PgConnection, owner: UserId) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from upload
-           where owner_id = $1 and state in ('open', 'joining')"#,
+           where owner_id = $1 and state in ('open', 'joining') and lease_id is null"#,
         owner.0
     )
     .fetch_one(db)
     .await
 }
 
-/// A person's upload.
+/// An upload of this sender.
 pub(crate) async fn find(
     db: &mut PgConnection,
     id: UploadId,
-    owner: UserId,
+    sender: Sender,
 ) -> sqlx::Result<Option<StoredUpload>> {
     let row = sqlx::query!(
         "select size, announced, joined, state, blob from upload
-         where upload_id = $1 and owner_id = $2",
+         where upload_id = $1 and owner_id = $2 and lease_id is not distinct from $3",
         id.0,
-        owner.0
+        sender.owner(),
+        sender.lease()
     )
     .fetch_optional(&mut *db)
     .await?;
@@ -115,7 +143,7 @@ pub(crate) async fn find(
     };
     Ok(Some(StoredUpload {
         id,
-        owner,
+        sender,
         size,
         announced: row.announced.as_deref().map(hash),
         gaps,
@@ -176,25 +204,41 @@ pub(crate) async fn add_part(
     Ok(added.rows_affected() == 1)
 }
 
-/// Uploads that are to be joined, the oldest first.
-pub(crate) async fn joining(db: &mut PgConnection) -> sqlx::Result<Vec<(UploadId, UserId)>> {
+/// Uploads that are to be joined, the oldest first: outputs of leases, or what people sent.
+pub(crate) async fn joining(
+    db: &mut PgConnection,
+    outputs: bool,
+) -> sqlx::Result<Vec<(UploadId, Sender)>> {
     let rows = sqlx::query!(
-        "select upload_id, owner_id from upload where state = 'joining'
-         order by touched_at limit 100"
+        "select upload_id, owner_id, lease_id from upload
+         where state = 'joining' and (lease_id is not null) = $1
+         order by touched_at limit 100",
+        outputs
     )
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(|row| (UploadId(row.upload_id), UserId(row.owner_id))).collect())
+    let each = rows.into_iter().map(|row| {
+        let sender = match row.lease_id {
+            Some(lease) => Sender::Agent(AgentId(row.owner_id), LeaseId(lease)),
+            None => Sender::Person(UserId(row.owner_id)),
+        };
+        (UploadId(row.upload_id), sender)
+    });
+    Ok(each.collect())
 }
 
-/// Uploads that nothing has happened to since.
+/// Uploads that nothing has happened to since a time, which is a later one for outputs of leases.
 pub(crate) async fn forgotten(
     db: &mut PgConnection,
     since: Timestamp,
+    outputs_since: Timestamp,
 ) -> sqlx::Result<Vec<UploadId>> {
     let ids = sqlx::query_scalar!(
-        "select upload_id from upload where touched_at < $1 order by touched_at limit 100",
-        since.to_utc()
+        "select upload_id from upload
+         where touched_at < $2 and (lease_id is not null or touched_at < $1)
+         order by touched_at limit 100",
+        since.to_utc(),
+        outputs_since.to_utc()
     )
     .fetch_all(db)
     .await?;
@@ -249,8 +293,21 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Forgets an upload and its parts.
+/// Forgets an upload and its parts. An output that its lease did not end with may be needed by
+/// nobody: it is noted for the next look at such blobs.
 pub(crate) async fn remove(db: &mut PgConnection, id: UploadId) -> sqlx::Result<()> {
-    sqlx::query!("delete from upload where upload_id = $1", id.0).execute(db).await?;
+    sqlx::query!(
+        "with gone as (
+             delete from upload where upload_id = $1 returning lease_id, blob, touched_at
+         )
+         insert into blob_trash (sha256, since)
+         select g.blob, g.touched_at from gone g
+         where g.lease_id is not null and g.blob is not null and not exists (
+             select 1 from lease l where l.lease_id = g.lease_id and l.output = g.blob)
+         on conflict do nothing",
+        id.0
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

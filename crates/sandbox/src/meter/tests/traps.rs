@@ -21,7 +21,7 @@ fn ran(body: &str) -> (Outcome, u64) {
 fn a_loop_before_a_trap_is_paid_for() {
     assert_eq!(ran(ROUNDS), (Outcome::Done, 7_000_001));
     // All but the last step, which has 8,192 units and the rest of a round.
-    let steps = 7_000_000 / 8_197;
+    let steps = 7_000_000_u64.div_euclid(8_197);
     assert_eq!(ran(&format!("{ROUNDS} {DIVIDE}")), (Outcome::Trap, steps * 8_197 + 1));
 }
 

@@ -1,0 +1,52 @@
+"""What fifty rounds of pagerank answer, computed in plain Python.
+
+Writes start.f64 and expected/answer.txt, or with --check compares with them. It is what
+
+    medusa session run pagerank.wasm --input graph.txt --split by=lines,lines=39 \\
+        --rounds 50 --in start.f64 --reduce sum --carry --out answer.f64
+
+writes, but for the last digits: sums are made in another order. With --show it names the first ten.
+"""
+
+import pathlib
+import struct
+import sys
+
+HERE = pathlib.Path(__file__).parent
+DAMPING, ROUNDS = 0.85, 50
+
+
+def answer(links, ranks):
+    pages = len(ranks)
+    give = [(1 - DAMPING) / pages] * pages
+    for page, to in links:
+        targets = to or range(pages)
+        for target in targets:
+            give[target] += DAMPING * ranks[page] / len(targets)
+    return give
+
+
+def main():
+    lines = [list(map(int, line.split())) for line in (HERE / "graph.txt").open()]
+    links = [(line[0], line[1:]) for line in lines]
+    start = [1 / len(links)] * len(links)
+    last = start
+    for _ in range(ROUNDS):
+        last = answer(links, last)
+    files = {
+        "start.f64": struct.pack(f"<{len(start)}d", *start),
+        "expected/answer.txt": "".join(f"{x!r}\n" for x in last).encode(),
+    }
+    for name, content in files.items():
+        if "--check" not in sys.argv[1:]:
+            (HERE / name).write_bytes(content)
+        elif (HERE / name).read_bytes() != content:
+            sys.exit(f"{name} differs from the reference")
+    if "--show" in sys.argv[1:]:
+        names = (HERE / "names.txt").read_text().splitlines()
+        for rank, name in sorted(zip(last, names), reverse=True)[:10]:
+            print(f"{rank:.4f} {name}")
+
+
+if __name__ == "__main__":
+    main()

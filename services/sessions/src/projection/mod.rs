@@ -1,0 +1,5 @@
+//! The read models of sessions.
+
+mod session;
+
+pub use session::SessionsProjection;
