@@ -137,6 +137,8 @@ fn filled(path: &str) -> String {
         .replace("{sha256}", &"0".repeat(64))
         .replace("/jobs/{id}", &format!("/jobs/job_{}", "0".repeat(32)))
         .replace("/adjustments/{id}", &format!("/adjustments/adj_{}", "0".repeat(32)))
+        .replace("/sessions/{id}", &format!("/sessions/ses_{}", "0".repeat(32)))
+        .replace("{first}", "0")
         .replace("{id}", &"0".repeat(32))
         .replace("{account}", "expense.promo_grant")
         .replace("{agent}", &format!("agt_{}", "0".repeat(32)))

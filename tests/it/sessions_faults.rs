@@ -98,13 +98,17 @@ async fn lane(house: &House, consumer: &Person, machines: &Machines, faults: u64
             .await;
         let mut course = Course::begin(&session).await;
         for fault in done..faults.min(done + 5) {
-            let since = head(house).await;
+            let mut since = head(house).await;
             let busy = loop {
                 course.rounds(3).await;
                 projected(house).await;
                 let busy = busy(house, &session, since).await;
                 if busy.len() == 2 {
                     break busy;
+                }
+                // A window may still pay whoever was lost before.
+                if busy.len() > 2 {
+                    since = head(house).await;
                 }
             };
             let victim = busy[usize::try_from(dice.below(2)).unwrap()];

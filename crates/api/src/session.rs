@@ -178,5 +178,8 @@ pub enum SeatWord {
         unfinished: bool,
         /// The round under way, or 0.
         round: u64,
+        /// Fuel that its guest has used.
+        #[serde(default)]
+        fuel: u64,
     },
 }

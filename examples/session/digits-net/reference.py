@@ -15,6 +15,9 @@ import struct
 import sys
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from kept import keep, lines, numbers
+
 PIXELS, HIDDEN, DIGITS, RATE, ROUNDS = 64, 16, 10, -0.5, 2
 OUT = (PIXELS + 1) * HIDDEN
 WEIGHTS = OUT + (HIDDEN + 1) * DIGITS
@@ -66,14 +69,10 @@ def main():
         last = answer(data, weights)
         weights = [w + RATE * g / last[-1] for w, g in zip(weights, last)]
     files = {
-        "start.f64": struct.pack(f"<{len(start)}d", *start),
-        "expected/answer.txt": "".join(f"{x!r}\n" for x in last).encode(),
+        "start.f64": numbers(start),
+        "expected/answer.txt": lines(last),
     }
-    for name, content in files.items():
-        if "--check" not in sys.argv[1:]:
-            (HERE / name).write_bytes(content)
-        elif (HERE / name).read_bytes() != content:
-            sys.exit(f"{name} differs from the reference")
+    keep(HERE, files)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ import struct
 import sys
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from kept import keep, lines, numbers
+
 CENTRES, ROUNDS = 6, 10
 
 
@@ -38,14 +41,10 @@ def main():
     for _ in range(ROUNDS):
         last = answer(pixels, last)
     files = {
-        "start.f64": struct.pack(f"<{len(start)}d", *start),
-        "expected/answer.txt": "".join(f"{x!r}\n" for x in last).encode(),
+        "start.f64": numbers(start),
+        "expected/answer.txt": lines(last),
     }
-    for name, content in files.items():
-        if "--check" not in sys.argv[1:]:
-            (HERE / name).write_bytes(content)
-        elif (HERE / name).read_bytes() != content:
-            sys.exit(f"{name} differs from the reference")
+    keep(HERE, files)
     if "--show" in sys.argv[1:]:
         for at in range(0, len(last), 4):
             r, g, b, count = last[at : at + 4]

@@ -9,10 +9,12 @@ writes, but for the last digits: sums are made in another order. With --show it 
 """
 
 import pathlib
-import struct
 import sys
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from kept import keep, lines, numbers
+
 DAMPING, ROUNDS = 0.85, 50
 
 
@@ -27,21 +29,17 @@ def answer(links, ranks):
 
 
 def main():
-    lines = [list(map(int, line.split())) for line in (HERE / "graph.txt").open()]
-    links = [(line[0], line[1:]) for line in lines]
+    rows = [list(map(int, line.split())) for line in (HERE / "graph.txt").open()]
+    links = [(line[0], line[1:]) for line in rows]
     start = [1 / len(links)] * len(links)
     last = start
     for _ in range(ROUNDS):
         last = answer(links, last)
     files = {
-        "start.f64": struct.pack(f"<{len(start)}d", *start),
-        "expected/answer.txt": "".join(f"{x!r}\n" for x in last).encode(),
+        "start.f64": numbers(start),
+        "expected/answer.txt": lines(last),
     }
-    for name, content in files.items():
-        if "--check" not in sys.argv[1:]:
-            (HERE / name).write_bytes(content)
-        elif (HERE / name).read_bytes() != content:
-            sys.exit(f"{name} differs from the reference")
+    keep(HERE, files)
     if "--show" in sys.argv[1:]:
         names = (HERE / "names.txt").read_text().splitlines()
         for rank, name in sorted(zip(last, names), reverse=True)[:10]:

@@ -18,6 +18,9 @@ import sys
 import zlib
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from kept import keep
+
 THRESHOLD, NEAR, SMALL = 60.0, 2, 20
 
 
@@ -76,11 +79,7 @@ def main():
         "start.f64": struct.pack("<d", THRESHOLD),
         "expected/answer.sha256": f"{digest}  mask, {count(mask)} cells\n".encode(),
     }
-    for name, content in files.items():
-        if "--check" not in sys.argv[1:]:
-            (HERE / name).write_bytes(content)
-        elif (HERE / name).read_bytes() != content:
-            sys.exit(f"{name} differs from the reference")
+    keep(HERE, files)
 
 
 if __name__ == "__main__":

@@ -124,8 +124,13 @@ impl Keeper {
             }
         }
         let key = format!("rounds:{}:{}", self.session, window.number);
-        self.write(key, vec![fact]).await;
-        self.tell(Inlet::Paid(window));
+        let inlet = if self.write(key, vec![fact]).await {
+            Inlet::Paid(window)
+        } else {
+            let why = "the log refused what was to be paid".to_owned();
+            Inlet::End(Some(code::NOT_PAID), why)
+        };
+        self.tell(inlet);
     }
 
     async fn end(&mut self, rounds: u64, code: Option<&'static str>) {
@@ -141,9 +146,9 @@ impl Keeper {
         self.write(format!("end:{session}"), vec![ended, released]).await;
     }
 
-    /// Writes facts as one, for as long as it takes. What is refused is a mistake of ours, and is
-    /// told; the session ends by itself when nothing more is paid.
-    async fn write(&self, key: String, facts: Vec<Fact>) {
+    /// Writes facts as one, for as long as it takes; whether they stand. What is refused is a
+    /// mistake of ours, and is told.
+    async fn write(&self, key: String, facts: Vec<Fact>) -> bool {
         let request = Sha256Hash::of(key.as_bytes());
         loop {
             let stream = stream(self.session);
@@ -153,11 +158,11 @@ impl Keeper {
             let events = facts.iter().map(event).collect();
             let operation = Some(Operation::house(key.clone(), request));
             match self.log.append(Append { operation, events }).await {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(AppendError::Unknown | AppendError::Busy) => tokio::time::sleep(AGAIN).await,
                 Err(error) => {
                     tracing::error!(session = %self.session, %error, key, "the log refused");
-                    return;
+                    return false;
                 }
             }
         }

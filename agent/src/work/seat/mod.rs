@@ -441,7 +441,17 @@ impl Seat<'_> {
             Stop::Failed { outcome, detail, unfinished } => {
                 tracing::warn!(lease, round, "a seat's guest failed: {detail}");
                 let stderr = if self.stderr.is_empty() { detail.clone() } else { self.stderr };
-                (outcome, stderr, Some(SeatWord::Failed { outcome, detail, unfinished, round }))
+                (
+                    outcome,
+                    stderr,
+                    Some(SeatWord::Failed {
+                        outcome,
+                        detail,
+                        unfinished,
+                        round,
+                        fuel: self.book.fuel,
+                    }),
+                )
             }
         };
         if let Some(mouth) = self.mouth {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use medusa_platform::ticket::Tickets;
 use medusa_platform::{Clock, Random};
-use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, UserId};
+use medusa_types::{AgentId, Credits, Fuel, LeaseId, Outcome, Timestamp, UserId};
 
 use super::MAILBOX_MAX;
 use super::message::{Answered, Granted, JobEvent, NextLease};
@@ -94,7 +94,8 @@ pub(crate) struct Close;
 pub(crate) struct SeatsActor {
     config: SeatsConfig,
     wanted: u32,
-    given: BTreeMap<LeaseId, AgentId>,
+    /// To whom, and when.
+    given: BTreeMap<LeaseId, (AgentId, Timestamp)>,
     failed: BTreeSet<AgentId>,
 }
 
@@ -122,8 +123,13 @@ impl SeatsActor {
 
     /// Ends all seats of an agent.
     fn lost(&mut self, agent: AgentId, why: &'static str) {
-        let of = self.given.iter().filter(|(_, holder)| **holder == agent);
-        let leases: Vec<LeaseId> = of.map(|(lease, _)| *lease).collect();
+        self.lose(|holder, _, _| holder == agent, why);
+    }
+
+    /// Ends those seats of which this is so: agent, when it was given, lease.
+    fn lose(&mut self, is_lost: impl Fn(AgentId, Timestamp, LeaseId) -> bool, why: &'static str) {
+        let lost = self.given.iter().filter(|(lease, (agent, at))| is_lost(*agent, *at, **lease));
+        let leases: Vec<LeaseId> = lost.map(|(lease, _)| *lease).collect();
         for lease in leases {
             self.left(lease, why, None);
         }
@@ -157,7 +163,7 @@ impl Handler<Adopt> for SeatsActor {
     type Result = ();
 
     fn handle(&mut self, Adopt(lease, agent): Adopt, _: &mut Self::Context) {
-        self.given.insert(lease, agent);
+        self.given.insert(lease, (agent, self.config.clock.now()));
     }
 }
 
@@ -165,7 +171,7 @@ impl Handler<GiveUp> for SeatsActor {
     type Result = ();
 
     fn handle(&mut self, msg: GiveUp, _: &mut Self::Context) {
-        let Some(agent) = self.given.get(&msg.lease).copied() else { return };
+        let Some((agent, _)) = self.given.get(&msg.lease).copied() else { return };
         if msg.failed {
             self.failed.insert(agent);
         }
@@ -178,7 +184,7 @@ impl Handler<Close> for SeatsActor {
     type Result = ();
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        for (lease, agent) in std::mem::take(&mut self.given) {
+        for (lease, (agent, _)) in std::mem::take(&mut self.given) {
             self.withdraw(lease, agent);
         }
         if self.config.scheduler.try_send(JobDown(self.config.offer.job)).is_err() {
@@ -208,7 +214,7 @@ impl Handler<NextLease> for SeatsActor {
         let frame = config.orders.seat(lease, config.fuel_limit, (agent, home), now);
         let at_risk = config.at_risk;
         self.wanted = self.wanted.saturating_sub(1);
-        self.given.insert(lease, agent);
+        self.given.insert(lease, (agent, now));
         self.tell(SeatEvent::Taken { lease, agent, lender });
         MessageResult(Answered::Lease(Box::new(Granted { lease, frame, at_risk, begun: false })))
     }
@@ -228,7 +234,12 @@ impl Handler<JobEvent> for SeatsActor {
             JobEvent::Yielded { lease, why, .. } => self.left(lease, why, None),
             // Who was refused may be somebody's kin no more, and who failed is asked by others.
             JobEvent::Wake => self.offer(ctx),
-            JobEvent::Fleet(_) | JobEvent::Pulse { .. } | JobEvent::Tick => {}
+            // What it was given before it came, and does not know, was lost on the way.
+            JobEvent::Pulse { agent: whose, running, connected_at, .. } => self.lose(
+                |agent, at, lease| agent == whose && at < connected_at && !running.contains(&lease),
+                "gone",
+            ),
+            JobEvent::Fleet(_) | JobEvent::Tick => {}
         }
     }
 }

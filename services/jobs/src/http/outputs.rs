@@ -52,9 +52,14 @@ pub(crate) async fn begin(
     who: AgentPrincipal,
     lease: web::Path<LeaseId>,
     ticket: web::Query<TicketQuery>,
-    wish: web::Json<NewUpload>,
+    wish: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
+    // Read here, so that who is not known is told so and nothing else.
     let sender = sender(&jobs, &who, *lease, &ticket)?;
+    let wish: NewUpload = serde_json::from_slice(&wish).map_err(|error| {
+        let detail = format!("the body is not the expected JSON: {error}");
+        ApiError::new(422, "platform.json_refused", "bad JSON", detail)
+    })?;
     Ok(HttpResponse::Created().json(jobs.begin_output(sender, *lease, &wish).await?))
 }
 

@@ -1,8 +1,8 @@
 //! The orders that this service accepts, behind one cheap handle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use medusa_api::{Session, SessionHome, SessionRequest, SessionState};
 use medusa_eventlog::{Append, EventLog, Expect, NewEvent, Operation, Progress, read_stream};
@@ -60,6 +60,8 @@ pub struct SessionsParts {
 pub struct Sessions {
     parts: Arc<SessionsParts>,
     hub: Hub,
+    /// Those whose task runs.
+    running: Arc<Mutex<BTreeSet<SessionId>>>,
 }
 
 struct TicketPorter {
@@ -104,7 +106,7 @@ impl Sessions {
         let parts = Arc::new(parts);
         let porter = Arc::new(TicketPorter { parts: Arc::clone(&parts) });
         let hub = Hub::start(listener, porter, parts.config.clone(), stop)?;
-        let sessions = Self { parts, hub };
+        let sessions = Self { parts, hub, running: Arc::default() };
         sessions.parts.progress.reached(sessions.parts.log.head()).await;
         let mut db = sessions.parts.log.pool().acquire().await?;
         let open = store::open(&mut db).await?;
@@ -176,7 +178,11 @@ impl Sessions {
         ];
         let operation = Some(Operation::client(user, key, hash));
         let appended = parts.log.append(Append { operation, events }).await?;
-        if !appended.replayed {
+        if appended.replayed {
+            // It may be in the log already, and not run: the answer before this one got lost.
+            parts.progress.reached(appended.position).await;
+            self.revive(session).await?;
+        } else {
             let start = Start {
                 session,
                 owner: user,
@@ -211,7 +217,10 @@ impl Sessions {
     fn begin(&self, start: Start, planned: &dyn Planned) {
         let parts = &self.parts;
         let (session, owner) = (start.session, start.owner);
-        let fuel_limit = start.terms.affords(start.terms.hold);
+        if !self.lock_running().insert(session) {
+            return;
+        }
+        let fuel_limit = limit(&start);
         let (seat_events, seats) = mpsc::unbounded_channel();
         let terms = SeatTerms {
             job: JobId(session.0),
@@ -256,12 +265,26 @@ impl Sessions {
             taken,
         };
         #[expect(clippy::disallowed_methods, reason = "it ends with the session")]
-        drop(tokio::spawn(keeper.keep()));
+        drop(tokio::spawn({
+            let sessions = self.clone();
+            async move {
+                keeper.keep().await;
+                sessions.lock_running().remove(&session);
+            }
+        }));
         self.hub.begin(Beginning { session, table, inlets: inlets_in, outward });
     }
 
-    /// Brings a session back after a start.
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, BTreeSet<SessionId>> {
+        // A set of ids is whole even when a holder panicked.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a session back after a start, unless it runs.
     async fn revive(&self, session: SessionId) -> Result<(), SessionsError> {
+        if self.lock_running().contains(&session) {
+            return Ok(());
+        }
         let mut db = self.parts.log.pool().acquire().await?;
         let Some(row) = store::find(&mut db, session).await? else { return Ok(()) };
         drop(db);
@@ -374,6 +397,13 @@ fn fold(start: &mut Option<Start>, row: &store::Row, fact: &Fact, at: Timestamp)
             }
         }
     }
+}
+
+/// The most that one seat may use: twice its part of what the hold pays for, as shards differ.
+fn limit(start: &Start) -> Fuel {
+    let all = start.terms.affords(start.terms.hold);
+    let part = all.0.checked_div(u64::from(start.shards)).unwrap_or_default();
+    Fuel(part.saturating_mul(2)).min(all)
 }
 
 /// An id that the same person's same key always gives.

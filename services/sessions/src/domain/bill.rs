@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use medusa_events::SeatShare;
 use medusa_types::{AgentId, Credits, Fuel, LeaseId, UserId};
 
+/// Shares of one window, which is one event: more are the next one's.
+const SHARES_MAX: usize = 128;
 /// Units of fuel that the fuel price is for.
 const GFUEL: u128 = 1_000_000_000;
 
@@ -150,7 +152,7 @@ impl Bill {
         let mut left = self.terms.hold.saturating_sub(self.spent);
         let (mut shares, mut price, mut fees) = (Vec::new(), Credits::ZERO, Credits::ZERO);
         for (lease, due) in &mut self.seats {
-            if due.told == (due.fuel, due.answers) {
+            if due.told == (due.fuel, due.answers) || shares.len() >= SHARES_MAX {
                 continue;
             }
             let whole = self.terms.price(due.fuel);

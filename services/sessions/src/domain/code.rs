@@ -28,5 +28,7 @@ pub const GUEST: &str = "sessions.guest";
 pub const NO_AGENTS: &str = "sessions.no_agents";
 /// A shard that the store does not give.
 pub const SHARD_UNREADABLE: &str = "sessions.shard_unreadable";
+/// The log refused a payment.
+pub const NOT_PAID: &str = "sessions.not_paid";
 /// It is over.
 pub const OVER: &str = "sessions.over";

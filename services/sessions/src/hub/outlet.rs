@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_util::Sink;
 use futures_util::stream::SplitSink;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -22,11 +23,13 @@ pub(super) struct Outlet {
     queue: VecDeque<Message>,
     queued: usize,
     unflushed: bool,
+    /// The receiving end of the socket is open as long as this is kept.
+    _open: oneshot::Sender<()>,
 }
 
 impl Outlet {
-    pub(super) fn new(sink: SplitSink<Socket, Message>) -> Self {
-        Self { sink, queue: VecDeque::new(), queued: 0, unflushed: false }
+    pub(super) fn new(sink: SplitSink<Socket, Message>, open: oneshot::Sender<()>) -> Self {
+        Self { sink, queue: VecDeque::new(), queued: 0, unflushed: false, _open: open }
     }
 
     pub(super) fn push(&mut self, message: Message) {

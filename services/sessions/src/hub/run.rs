@@ -15,7 +15,7 @@ use futures_util::{FutureExt as _, Stream as _};
 use medusa_api::{ClientWord, SeatWord};
 use medusa_types::LeaseId;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -35,6 +35,8 @@ const BATCH: usize = 64;
 const KEPT_BYTES_MAX: usize = 64 << 20;
 /// Agents that may come too early at the same time.
 const EARLY_MAX: usize = 256;
+/// A session ends after so long: its agents' tickets do.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Last words are sent within this, and who comes too early waits so long.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -53,6 +55,8 @@ enum Event {
     Visit(Box<(Visitor, Socket)>),
     Inlet(Inlet),
     Tick,
+    /// No socket is open.
+    Idle,
     Over,
 }
 
@@ -74,8 +78,6 @@ pub(super) struct Run {
     config: SessionsConfig,
     /// When the last window was sent to be paid, and whether it is on its way still.
     window: (Instant, bool),
-    /// The log is late: what the client sends meanwhile waits here.
-    held: Option<Vec<Bytes>>,
     pace: Pace,
     /// The last round that was answered when the clock was looked at, and when that was new.
     active: (u64, Instant),
@@ -83,6 +85,7 @@ pub(super) struct Run {
     awaited: HashMap<LeaseId, (Instant, Duration)>,
     /// Agents that came before it was known that they have a seat.
     early: HashMap<LeaseId, (Instant, Socket)>,
+    began: Instant,
     /// Since when every shard had an agent last.
     whole: Instant,
     ended: bool,
@@ -115,11 +118,11 @@ impl Run {
             tick,
             config,
             window: (now, false),
-            held: None,
             pace: Pace::new(round, now),
             active: (round, now),
             awaited,
             early: HashMap::new(),
+            began: now,
             whole: now,
             ended: false,
         }
@@ -141,10 +144,15 @@ impl Run {
                 Event::Visit(visit) => self.visit(visit.0, visit.1),
                 Event::Inlet(inlet) => self.inlet(inlet),
                 Event::Tick => self.look(),
+                Event::Idle => {}
                 Event::Over => return,
             }
             self.send_outs();
             if self.ended {
+                let all: Vec<Who> = self.outlets.keys().copied().collect();
+                for who in all {
+                    self.push(who, Message::Close(None));
+                }
                 let rest = poll_fn(|cx| self.pump(cx));
                 let _late = tokio::time::timeout(FAREWELL, rest).await;
                 return;
@@ -155,20 +163,23 @@ impl Run {
     /// Sends what can be sent, and waits for whatever comes first.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let _rest = self.pump(cx);
-        if !self.incoming.is_empty()
-            && let Poll::Ready(Some(came)) = Pin::new(&mut self.incoming).poll_next(cx)
-        {
-            return Poll::Ready(Event::Came(came));
-        }
+        // However much comes, pay and clock come first: they are rare.
         match self.inlets.poll_recv(cx) {
             Poll::Ready(Some(inlet)) => return Poll::Ready(Event::Inlet(inlet)),
             Poll::Ready(None) => return Poll::Ready(Event::Over),
             Poll::Pending => {}
         }
+        if self.tick.poll_tick(cx).is_ready() {
+            return Poll::Ready(Event::Tick);
+        }
         if let Poll::Ready(Some(visit)) = self.visits.poll_recv(cx) {
             return Poll::Ready(Event::Visit(Box::new(visit)));
         }
-        self.tick.poll_tick(cx).map(|_| Event::Tick)
+        if self.incoming.is_empty() {
+            return Poll::Pending;
+        }
+        let came = Pin::new(&mut self.incoming).poll_next(cx);
+        came.map(|came| came.map_or(Event::Idle, Event::Came))
     }
 
     /// Empties the queues of all sockets as far as they go. Ready when all are empty.
@@ -254,10 +265,12 @@ impl Run {
         self.connections = self.connections.wrapping_add(1);
         let number = self.connections;
         let (sink, stream) = socket.split();
+        let (open, closed) = oneshot::channel::<()>();
+        let stream = stream.take_until(closed);
         let incoming = stream.map(move |message| (who, number, message.ok()));
         let end = stream::once(async move { (who, number, None) });
         self.incoming.push(incoming.chain(end).boxed_local());
-        self.outlets.insert(who, (number, Outlet::new(sink)));
+        self.outlets.insert(who, (number, Outlet::new(sink, open)));
         self.dirty.retain(|other| *other != who);
         match who {
             Who::Client => {
@@ -291,10 +304,7 @@ impl Run {
             return;
         }
         match (who, message) {
-            (Who::Client, Some(Message::Binary(bytes))) => match &mut self.held {
-                Some(held) => held.push(bytes),
-                None => self.table.client(bytes),
-            },
+            (Who::Client, Some(Message::Binary(bytes))) => self.table.client(bytes),
             (Who::Seat(lease), Some(Message::Binary(bytes))) => self.table.seat(lease, bytes),
             (Who::Client, Some(Message::Text(words))) => {
                 match serde_json::from_str::<ClientWord>(&words) {
@@ -335,9 +345,6 @@ impl Run {
             Inlet::Shard(lease, shard, frame) => self.give(lease, shard, &frame),
             Inlet::Paid(window) => {
                 self.window.1 = false;
-                for message in self.held.take().into_iter().flatten() {
-                    self.table.client(message);
-                }
                 let leases = window.shares.iter().map(|share| share.lease);
                 self.table.covered(window.round, leases);
             }
@@ -376,11 +383,14 @@ impl Run {
         let now = Instant::now();
         let since = now.duration_since(self.window.0);
         if self.window.1 && since >= self.config.lead {
-            self.held.get_or_insert_default();
+            self.table.wait_for_log();
         } else if !self.window.1 && since >= self.config.window {
             self.pay();
         }
         let answered = self.table.answered();
+        if now.duration_since(self.began) >= LONGEST {
+            self.table.end(None, "a session lasts a day at most");
+        }
         let missing = self.table.missing();
         if answered > self.active.0 || self.table.is_busy() || missing > 0 {
             self.active = (answered, now);

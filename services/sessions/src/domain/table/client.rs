@@ -78,12 +78,19 @@ impl Table {
     /// What is not in the log yet bounds what a crash could lose; what was begun is let in whole.
     fn may_go_on(&self) -> bool {
         let ahead = self.begun.saturating_sub(self.covered);
-        ahead < AHEAD_MAX || self.rounds.back().is_some_and(|round| !round.is_whole())
+        let may = ahead < AHEAD_MAX && !self.log_is_late;
+        may || self.rounds.back().is_some_and(|round| !round.is_whole())
+    }
+
+    /// The log takes too long: nothing more begins until it has what was done.
+    pub const fn wait_for_log(&mut self) {
+        self.log_is_late = true;
     }
 
     /// The log has everything up to this round.
     pub fn covered(&mut self, round: u64, shares: impl Iterator<Item = LeaseId>) {
         self.covered = self.covered.max(round);
+        self.log_is_late = false;
         for lease in shares {
             if self.places.get(&lease).is_some_and(|place| place.here) {
                 self.outs.push(Out::Order(lease, SeatOrder::Paid { round }));

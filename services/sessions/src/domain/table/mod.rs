@@ -104,6 +104,8 @@ pub struct Table {
     /// Rounds before those under way, where answers depend on them.
     kept: Vec<Kept>,
     kept_bytes: usize,
+    /// The log takes too long: nothing more begins until it has what was done.
+    log_is_late: bool,
     /// Messages of the client that wait for the log.
     parked: VecDeque<Bytes>,
     parked_bytes: usize,
@@ -134,6 +136,7 @@ impl Table {
             covered: round,
             kept: Vec::new(),
             kept_bytes: 0,
+            log_is_late: false,
             parked: VecDeque::new(),
             parked_bytes: 0,
             skipping: None,
@@ -166,10 +169,10 @@ impl Table {
         self.places.keys().copied()
     }
 
-    /// Whether a round is under way.
+    /// Whether a round is under way that has come whole.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.rounds.is_empty()
+        self.rounds.iter().any(Round::is_whole)
     }
 
     /// Ends it now.

@@ -122,7 +122,11 @@ impl Table {
         match word {
             SeatWord::Here { shard, round, fuel } => self.here(lease, (shard, round), fuel),
             SeatWord::Ready { shard } => self.loaded(lease, shard),
-            SeatWord::Failed { outcome, detail, unfinished, round } => {
+            SeatWord::Failed { outcome, detail, unfinished, round, fuel } => {
+                // What it computed is paid, whatever came of it: its words are an answer too.
+                if let Some(place) = self.places.get(&lease).filter(|place| place.loaded) {
+                    self.bill.used(lease, Fuel(place.before.saturating_add(fuel)), 0);
+                }
                 let half = if unfinished { " in the middle of a frame" } else { "" };
                 let why = format!("{}{half}: {detail}", outcome.in_words());
                 // A seat may use what the whole hold pays for.
@@ -155,7 +159,10 @@ impl Table {
             return self.ready(lease, shard, round);
         }
         let (own, used) = (place.shard, Fuel(place.before.saturating_add(place.fuel)));
-        self.bill.used(lease, used, 0);
+        // Who never had a shard to compute with has used nothing, whatever it says.
+        if own.is_some() || self.bill.fuel_of(lease) > Fuel(0) {
+            self.bill.used(lease, used, 0);
+        }
         let free = (0..).zip(&self.holders).find(|(_, holder)| holder.is_none());
         if let Some(shard) = own.or_else(|| free.map(|(shard, _)| shard)) {
             self.give(lease, shard);
@@ -270,10 +277,14 @@ impl Table {
         match head.kind {
             SessionKind::Metrics => self.metrics(shard, &head, &message),
             SessionKind::Answer if is_regular(&head, len) => {
+                let asked = self.rules.remembers
+                    || self.rounds.iter().any(|r| r.number == head.round && r.wants(shard));
                 let fuel = place.before.saturating_add(head.fuel);
                 let more = head.fuel.saturating_sub(place.fuel);
-                place.fuel = place.fuel.max(head.fuel);
-                self.bill.used(lease, Fuel(fuel), 0);
+                if asked {
+                    place.fuel = place.fuel.max(head.fuel);
+                    self.bill.used(lease, Fuel(fuel), 0);
+                }
                 self.answer((lease, shard), &head, (message.slice(SESSION_HEAD_BYTES..), more));
             }
             _ => {

@@ -116,7 +116,7 @@ impl Desk {
 
     fn fail(&mut self, n: u128, outcome: Outcome) {
         let detail = "the end of its words".to_owned();
-        let word = SeatWord::Failed { outcome, detail, unfinished: false, round: 1 };
+        let word = SeatWord::Failed { outcome, detail, unfinished: false, round: 1, fuel: 0 };
         self.table.word(lease(n), word);
         self.load();
     }

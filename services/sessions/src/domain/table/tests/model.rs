@@ -342,6 +342,7 @@ impl World {
                 detail: "unreachable".into(),
                 unfinished: false,
                 round: 0,
+                fuel: 0,
             };
             self.table.word(lease, word);
         }

@@ -449,3 +449,22 @@ fn a_window_names_each_answer_once() {
     desk.answer(1, 1, &one(1), 10);
     assert_eq!(desk.table.bill.window(1), None);
 }
+
+#[test]
+fn what_is_claimed_without_work_is_not_paid_and_work_that_failed_is() {
+    let mut desk = Desk::new(1, 1);
+    desk.sit(1);
+    // A spare that never had a shard, and an answer that nobody asked for.
+    desk.table.taken(lease(2), agent_of(lease(2)), lender_of(lease(2)));
+    desk.come(2, (None, 0), 900_000);
+    desk.answer(1, 7, &[0; 8], 900_000);
+    assert_eq!(desk.table.bill.window(0), None);
+    // A program that computes, and ends with words instead of an answer.
+    desk.round(1, &[0; 8]);
+    let (detail, outcome) = ("the result".to_owned(), Outcome::Exit(1));
+    let word = SeatWord::Failed { outcome, detail, unfinished: false, round: 1, fuel: 40 };
+    desk.table.word(lease(1), word);
+    let window = desk.table.bill.window(0).unwrap();
+    assert_eq!((window.shares.len(), window.shares[0].lease), (1, lease(1)));
+    assert_eq!(window.price, Credits::from_micros(40 + 3));
+}
