@@ -53,12 +53,8 @@ async fn its_own_tests_pass() {
 async fn it_drives_real_sessions() {
     let house = House::open().await;
     let consumer = house.person("carla").await;
-    let mut agents = Vec::new();
     // Three of them try a program that crashes; a session of two shards has two.
-    for name in ["lena", "luis", "lars"] {
-        let lender = house.person(name).await;
-        agents.push(house.agent(&lender).await);
-    }
+    let _agents = house.agents_of(&["lena", "luis", "lars"]).await;
     let programs = Folder::new();
     let crash = "(if (f64.gt (f64.load (local.get $at)) (f64.const 1000)) (then unreachable))";
     for (name, habit) in [("step.wasm", ""), ("crash.wasm", crash)] {

@@ -45,11 +45,7 @@ async fn rounds_are_answered_and_paid() {
 async fn an_agent_that_is_killed_is_replaced_and_nothing_changes() {
     let house = House::open().await;
     let consumer = house.person("carla").await;
-    let mut agents = Vec::new();
-    for name in ["lena", "luis", "lars"] {
-        let lender = house.person(name).await;
-        agents.push(house.agent(&lender).await);
-    }
+    let mut agents = house.agents_of(&["lena", "luis", "lars"]).await;
     let session = open_session(&consumer, step(""), (2, 64), |request| request.spares = 1).await;
     let mut rounds = drive(&session).await;
     let mut values: Vec<f64> = (0..64).map(f64::from).collect();
@@ -95,11 +91,7 @@ async fn what_is_wrong_with_a_round_is_named_and_the_session_goes_on() {
 async fn a_program_that_ends_ends_the_session_with_its_words() {
     let house = House::open().await;
     let consumer = house.person("carla").await;
-    let mut agents = Vec::new();
-    for name in ["lena", "luis", "lars", "lola"] {
-        let lender = house.person(name).await;
-        agents.push(house.agent(&lender).await);
-    }
+    let _agents = house.agents_of(&["lena", "luis", "lars", "lola"]).await;
     let habit = "(if (f64.gt (f64.load (local.get $at)) (f64.const 1000)) (then unreachable))";
     let session = open_session(&consumer, step(habit), (1, 8), |_| {}).await;
     let mut rounds = drive(&session).await;

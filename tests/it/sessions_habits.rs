@@ -20,11 +20,7 @@ fn when_large(habit: &str) -> Vec<u8> {
 async fn house_of_three() -> (House, Person, Vec<RealAgent>) {
     let house = House::open().await;
     let consumer = house.person("carla").await;
-    let mut agents = Vec::new();
-    for name in ["lena", "luis", "lars"] {
-        let lender = house.person(name).await;
-        agents.push(house.agent(&lender).await);
-    }
+    let agents = house.agents_of(&["lena", "luis", "lars"]).await;
     (house, consumer, agents)
 }
 

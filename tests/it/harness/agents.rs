@@ -36,7 +36,16 @@ impl House {
         self.agent_in(owner, Folder::new()).await
     }
 
-    /// The same with what is in this folder already.
+    /// Starts an agent of each of these new people.
+    pub(crate) async fn agents_of(&self, lenders: &[&str]) -> Vec<RealAgent> {
+        let mut agents = Vec::new();
+        for name in lenders {
+            agents.push(self.agent(&self.person(name).await).await);
+        }
+        agents
+    }
+
+    /// Starts an agent of this person with what is in this folder already.
     pub(crate) async fn agent_in(&self, owner: &Person, folder: Folder) -> RealAgent {
         self.agent_by(owner, folder, &self.url).await
     }
