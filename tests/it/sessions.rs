@@ -84,6 +84,7 @@ async fn what_is_wrong_with_a_round_is_named_and_the_session_goes_on() {
     let good = rounds.round(&numbers([2.0; 16]), SUM).await;
     assert_eq!(read(&good.unwrap().payloads[0]), expected(&[2.0; 16], 2));
     rounds.finish().await.unwrap();
+    over(&consumer, &session).await;
     assert_eq!(broken_invariants(&house).await, Vec::<&str>::new());
 }
 
